@@ -1,0 +1,2 @@
+//! The `vidsieve` command.
+fn main() {}

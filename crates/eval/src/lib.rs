@@ -1,0 +1,1 @@
+//! Metrics, golden parity and benchmarks.

@@ -1,0 +1,18 @@
+// Runs a wasm32-wasip1 program under Node's WASI: `node run.mjs PROGRAM.wasm [ARG…]`.
+// The working directory and every argument that names an existing folder are visible to it, nothing else.
+import { readFile } from "node:fs/promises";
+import { existsSync, statSync, realpathSync } from "node:fs";
+import { WASI } from "node:wasi";
+
+const [program, ...args] = process.argv.slice(2);
+const preopens = { ".": process.cwd() };
+for (const arg of args) {
+  if (existsSync(arg) && statSync(arg).isDirectory()) preopens[arg] = realpathSync(arg);
+}
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => name.startsWith("PROPTEST_") || name.startsWith("RUST_")),
+);
+const wasi = new WASI({ version: "preview1", args: [program, ...args], env, preopens, returnOnExit: true });
+const module = await WebAssembly.compile(await readFile(program));
+const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
+process.exit(wasi.start(instance));

@@ -1,0 +1,2 @@
+//! Parity and kernel benchmarks under WASI.
+fn main() {}
