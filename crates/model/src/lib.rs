@@ -1,1 +1,10 @@
-//! The networks of Distill-and-Select.
+//! The networks of Distill-and-Select (DnS), the bundle that holds their weights, and frame preprocessing.
+//!
+//! Weights come from a [`bundle::Bundle`] or an official checkpoint as a [`weights::StateDict`]; a network is built from
+//! one and a part of [`config::Config`]. The same code serves native programs, pages and Workers.
+
+pub mod bundle;
+pub mod config;
+pub mod tensors;
+pub mod weights;
+
