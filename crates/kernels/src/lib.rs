@@ -12,6 +12,7 @@ extern crate alloc;
 extern crate std;
 
 mod arch;
+pub mod comparator;
 mod isa;
 mod simd;
 
