@@ -1,0 +1,251 @@
+//! What all instruction sets share: which code lies in which lane, the loops over tiles, and the sums over regions.
+//!
+//! Packed codes are groups of vectors. A group covers `span` target frames, a power of two up to the lane count; its
+//! vectors hold `lanes / span` regions each:
+//!
+//! ```text
+//! vector v, lane c  =  region v * (lanes / span) + c / span  of frame  start + c % span
+//! ```
+//!
+//! Full groups have `span == lanes`: lane = frame, vector = region. The last frames of a target get narrower groups, so
+//! that a lane is not wasted on a frame that is not there. Lanes beyond the last frame or region repeat it: a repeated
+//! region does not change a minimum, a repeated frame is not read.
+
+use super::{MAX_REGIONS, Shape};
+
+/// Largest lane count of an engine.
+pub(super) const MAX_LANES: usize = 32;
+
+/// The inner kernels of one instruction set.
+///
+/// # Safety
+/// `pack` fills `dst` entirely, and `tile` touches only the memory that its contract names.
+pub(super) unsafe trait Engine {
+    /// Codes in a vector; a power of two up to [`MAX_LANES`].
+    const LANES: usize;
+    /// Query codes in the largest tile.
+    const TILE_CODES: usize;
+    /// Target vectors in the largest tile.
+    const TILE_VECTORS: usize;
+
+    /// Bytes of a packed vector of codes of `code_bytes` bytes.
+    fn vector_bytes(code_bytes: usize) -> usize;
+
+    /// Packs `LANES` codes of equal length into `dst`, which has `vector_bytes` bytes.
+    ///
+    /// # Safety
+    /// The instruction set is present.
+    unsafe fn pack(codes: &[&[u8]; MAX_LANES], dst: &mut [u8]);
+
+    /// For each of `count` query codes and each lane: the least distance to the codes of that lane in `vectors` target
+    /// vectors, and, unless `first`, the value already in `least`, goes to `least`.
+    ///
+    /// # Safety
+    /// The instruction set is present; `count` is in 1..=`TILE_CODES` and `vectors` in 1..=`TILE_VECTORS`; `query`
+    /// points to `count` codes of `code_bytes` bytes, `target` to `vectors` packed vectors, `least` to `count` rows of
+    /// `LANES` values.
+    unsafe fn tile(
+        count: usize,
+        vectors: usize,
+        query: *const u8,
+        target: *const u8,
+        code_bytes: usize,
+        least: *mut u16,
+        first: bool,
+    );
+}
+
+/// Calls `tile_of::<Q, P>(args)` with the constants that equal `count` and `vectors`.
+macro_rules! tiles {
+    ($count:expr, $vectors:expr, $tile:ident $args:tt, [$(($q:literal, $p:literal)),* $(,)?]) => {
+        match ($count, $vectors) {
+            $(($q, $p) => $tile::<$q, $p> $args,)*
+            _ => unreachable!("a tile of {} codes and {} vectors", $count, $vectors),
+        }
+    };
+}
+pub(super) use tiles;
+
+/// Some target frames whose codes share vectors.
+struct Group {
+    /// First target frame.
+    start: usize,
+    /// Frames; at most `span`.
+    frames: usize,
+    /// Frames that the lanes of a vector are laid out for.
+    span: usize,
+    /// Vectors.
+    vectors: usize,
+    /// Bytes of packed codes before the group.
+    offset: usize,
+}
+
+/// The groups of a target.
+struct Groups {
+    lanes: usize,
+    regions: usize,
+    vector_bytes: usize,
+    next: usize,
+    frames: usize,
+    offset: usize,
+}
+
+impl Groups {
+    fn new<E: Engine>(shape: Shape, frames: usize) -> Self {
+        Self {
+            lanes: E::LANES,
+            regions: shape.regions(),
+            vector_bytes: E::vector_bytes(shape.code_bytes()),
+            next: 0,
+            frames,
+            offset: 0,
+        }
+    }
+
+    fn vectors(&self, span: usize) -> usize {
+        self.regions.div_ceil(self.lanes / span)
+    }
+
+    /// The span of the next group, and the vectors of it and all after it, when `left` frames (fewer than the lanes) are
+    /// left: either one group, or a group without unused lanes and the best groups for the rest.
+    fn best(&self, left: usize) -> (usize, usize) {
+        let wide = left.next_power_of_two();
+        let one = (wide, self.vectors(wide));
+        if wide == left {
+            return one;
+        }
+        let split = self.vectors(wide / 2) + self.best(left - wide / 2).1;
+        if split < one.1 { (wide / 2, split) } else { one }
+    }
+}
+
+impl Iterator for Groups {
+    type Item = Group;
+
+    fn next(&mut self) -> Option<Group> {
+        let left = self.frames - self.next;
+        if left == 0 {
+            return None;
+        }
+        let span = if left >= self.lanes { self.lanes } else { self.best(left).0 };
+        let vectors = self.vectors(span);
+        let group = Group { start: self.next, frames: span.min(left), span, vectors, offset: self.offset };
+        self.next += group.frames;
+        self.offset += vectors * self.vector_bytes;
+        Some(group)
+    }
+}
+
+/// Bytes that the packed codes of `frames` frames take.
+///
+/// # Safety
+/// None is needed: unsafe for the sake of one dispatch macro.
+pub(super) unsafe fn packed_bytes<E: Engine>(shape: Shape, frames: usize) -> usize {
+    Groups::new::<E>(shape, frames)
+        .last()
+        .map_or(0, |group| group.offset + group.vectors * E::vector_bytes(shape.code_bytes()))
+}
+
+/// Packs `codes`, whole frames, into `packed`, at least `packed_bytes` bytes.
+///
+/// # Safety
+/// The instruction set of `E` is present.
+#[inline(always)]
+pub(super) unsafe fn pack<E: Engine>(shape: Shape, codes: &[u8], packed: &mut [u8]) {
+    let (regions, code_bytes) = (shape.regions(), shape.code_bytes());
+    let vector_bytes = E::vector_bytes(code_bytes);
+    let frames = codes.len() / shape.frame_bytes();
+    for group in Groups::new::<E>(shape, frames) {
+        for v in 0..group.vectors {
+            let mut lanes = [&codes[..0]; MAX_LANES];
+            for (c, lane) in lanes[..E::LANES].iter_mut().enumerate() {
+                let region = (v * (E::LANES / group.span) + c / group.span).min(regions - 1);
+                let frame = group.start + (c % group.span).min(group.frames - 1);
+                *lane = &codes[(frame * regions + region) * code_bytes..][..code_bytes];
+            }
+            let dst = &mut packed[group.offset + v * vector_bytes..][..vector_bytes];
+            // SAFETY: the caller vouches for the instruction set.
+            unsafe { E::pack(&lanes, dst) };
+        }
+    }
+}
+
+/// Writes the sums of `query`, whole frames, against `frames` packed target frames, row-major.
+///
+/// # Safety
+/// The instruction set of `E` is present.
+#[inline(always)]
+pub(super) unsafe fn compare<E: Engine>(shape: Shape, query: &[u8], packed: &[u8], frames: usize, sums: &mut [u16]) {
+    let (regions, code_bytes) = (shape.regions(), shape.code_bytes());
+    let vector_bytes = E::vector_bytes(code_bytes);
+    let query_frames = query.len() / shape.frame_bytes();
+    assert_eq!(sums.len(), query_frames * frames);
+    // The least distances of as many query frames as fit: a tile of target vectors stays in the first-level cache for
+    // all of them.
+    let mut least = [0u16; MAX_REGIONS * MAX_LANES];
+    let batch = MAX_REGIONS / regions;
+    for group in Groups::new::<E>(shape, frames) {
+        let target = &packed[group.offset..][..group.vectors * vector_bytes];
+        for (codes, rows) in query.chunks(batch * shape.frame_bytes()).zip(sums.chunks_mut(batch * frames)) {
+            let count = codes.len() / code_bytes;
+            let mut v = 0;
+            while v < group.vectors {
+                let left = group.vectors - v;
+                let vectors = left.div_ceil(left.div_ceil(E::TILE_VECTORS));
+                let mut o = 0;
+                while o < count {
+                    let tile = E::TILE_CODES.min(count - o);
+                    // SAFETY: the caller vouches for the instruction set; `codes` holds `count >= o + tile` codes,
+                    // `target` holds `group.vectors >= v + vectors` vectors, and `least` holds
+                    // `batch * regions >= count` rows, as MAX_LANES >= LANES.
+                    unsafe {
+                        E::tile(
+                            tile,
+                            vectors,
+                            codes.as_ptr().add(o * code_bytes),
+                            target.as_ptr().add(v * vector_bytes),
+                            code_bytes,
+                            least.as_mut_ptr().add(o * E::LANES),
+                            v == 0,
+                        );
+                    }
+                    o += tile;
+                }
+                v += vectors;
+            }
+            for (least, row) in least.chunks_exact(regions * E::LANES).zip(rows.chunks_exact_mut(frames)) {
+                sum_regions::<E>(least, &group, row);
+            }
+        }
+    }
+}
+
+/// Sums the least distances `[regions][LANES]` of one query frame over its regions into the group's part of `row`.
+#[inline(always)]
+fn sum_regions<E: Engine>(least: &[u16], group: &Group, row: &mut [u16]) {
+    let mut total = [0u16; MAX_LANES];
+    let total = &mut total[..E::LANES];
+    for least in least.chunks_exact(E::LANES) {
+        if group.span == E::LANES {
+            for (total, &least) in total.iter_mut().zip(least) {
+                *total += least;
+            }
+        } else {
+            // The regions of a frame are `span` lanes apart: halve until one lane per frame is left.
+            let mut lanes = [0u16; MAX_LANES];
+            lanes[..E::LANES].copy_from_slice(least);
+            let mut n = E::LANES;
+            while n > group.span {
+                n /= 2;
+                let (low, high) = lanes.split_at_mut(n);
+                for (low, &high) in low.iter_mut().zip(&*high) {
+                    *low = (*low).min(high);
+                }
+            }
+            for (total, &least) in total.iter_mut().zip(&lanes[..group.span]) {
+                *total += least;
+            }
+        }
+    }
+    row[group.start..][..group.frames].copy_from_slice(&total[..group.frames]);
+}

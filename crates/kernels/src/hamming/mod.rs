@@ -1,0 +1,305 @@
+//! Binary region Chamfer similarity: the frame-to-frame matrix of the binary fine-grained student S^f_B.
+//!
+//! A frame is `regions` binary codes of `bits` bits. For a query frame i and a target frame j the kernels compute
+//!
+//! ```text
+//! S[i][j] = sum over query regions o of  min over target regions p of  hamming(q_io, t_jp)
+//! ```
+//!
+//! and `f2f[i][j] = 1 - 2 S[i][j] / (regions * bits)` is the Chamfer similarity of the +-1 vectors. S is an integer
+//! and the same on every instruction set; [`similarity`] is one correctly rounded division, so f2f is too.
+//!
+//! Targets are repacked so that one vector lane is one code ([`Target`]): the minimum over target regions is then
+//! lane-wise and nothing is ever summed across lanes. Queries are read as stored.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
+mod bytes;
+mod generic;
+pub mod naive;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
+#[cfg(test)]
+mod tests;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
+mod words;
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::Isa;
+use crate::isa::Kind;
+
+/// Most regions in a frame.
+pub const MAX_REGIONS: usize = 64;
+
+/// The layout of the codes of one frame: `regions` codes of `bits` bits each.
+///
+/// Codes lie region after region, frame after frame, without padding: `[frames][regions][bits / 8]` bytes, where bit k
+/// of byte j is dimension 8 j + k.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Shape {
+    regions: usize,
+    bits: usize,
+}
+
+impl Shape {
+    /// A layout of `regions` codes of `bits` bits.
+    ///
+    /// # Errors
+    /// `regions` is not in 1..=[`MAX_REGIONS`], `bits` is not a positive multiple of 8, or `regions * bits` exceeds
+    /// 65535, above which a sum of distances does not fit `u16`.
+    pub const fn new(regions: usize, bits: usize) -> Result<Self, ShapeError> {
+        if regions == 0 || regions > MAX_REGIONS {
+            return Err(ShapeError::Regions(regions));
+        }
+        if bits == 0 || !bits.is_multiple_of(8) {
+            return Err(ShapeError::Bits(bits));
+        }
+        if bits > u16::MAX as usize / regions {
+            return Err(ShapeError::TooManyBits { regions, bits });
+        }
+        Ok(Self { regions, bits })
+    }
+
+    /// Codes in a frame.
+    #[must_use]
+    pub const fn regions(self) -> usize {
+        self.regions
+    }
+
+    /// Bits in a code, a multiple of 8.
+    #[must_use]
+    pub const fn bits(self) -> usize {
+        self.bits
+    }
+
+    /// Bytes in a code.
+    #[must_use]
+    pub const fn code_bytes(self) -> usize {
+        self.bits / 8
+    }
+
+    /// Bytes in a frame.
+    #[must_use]
+    pub const fn frame_bytes(self) -> usize {
+        self.regions * self.code_bytes()
+    }
+
+    /// Bits in a frame: the largest sum of distances, at most 65535.
+    #[must_use]
+    pub const fn frame_bits(self) -> usize {
+        self.regions * self.bits
+    }
+
+    /// Frames in `codes`.
+    ///
+    /// # Errors
+    /// `codes` is not a whole number of frames.
+    pub const fn frames(self, codes: &[u8]) -> Result<usize, ShapeError> {
+        if codes.len().is_multiple_of(self.frame_bytes()) {
+            Ok(codes.len() / self.frame_bytes())
+        } else {
+            Err(ShapeError::Length { bytes: codes.len(), frame_bytes: self.frame_bytes() })
+        }
+    }
+}
+
+/// Why codes or a layout of codes are refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ShapeError {
+    /// The number of regions is not in 1..=[`MAX_REGIONS`].
+    Regions(usize),
+    /// The number of bits is not a positive multiple of 8.
+    Bits(usize),
+    /// A frame has more than 65535 bits.
+    TooManyBits {
+        /// Codes in a frame.
+        regions: usize,
+        /// Bits in a code.
+        bits: usize,
+    },
+    /// The codes are not a whole number of frames.
+    Length {
+        /// Bytes given.
+        bytes: usize,
+        /// Bytes in a frame.
+        frame_bytes: usize,
+    },
+}
+
+impl fmt::Display for ShapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Regions(regions) => {
+                write!(f, "{regions} regions in a frame: binary codes have 1 to {MAX_REGIONS}")
+            }
+            Self::Bits(bits) => write!(f, "codes of {bits} bits: the length must be a positive multiple of 8"),
+            Self::TooManyBits { regions, bits } => {
+                write!(f, "{regions} regions of {bits} bits: a frame has at most {} bits", u16::MAX)
+            }
+            Self::Length { bytes, frame_bytes } => {
+                write!(f, "{bytes} bytes of codes are not a whole number of frames of {frame_bytes} bytes")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ShapeError {}
+
+/// One cache line of packed codes.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+/// The codes of a target video, repacked for one instruction set.
+///
+/// Codes of different frames (and, where frames are few, of different regions) lie in the lanes of one vector.
+/// Repacking reads each byte once; it costs a small part of a comparison with a query of some tens of frames, so
+/// records stay in the canonical layout and are repacked when they are compared.
+#[derive(Clone)]
+pub struct Target {
+    isa: Isa,
+    shape: Shape,
+    frames: usize,
+    packed: Vec<Line>,
+}
+
+impl Target {
+    /// Packs `codes`, any number of frames of `shape`, for `isa`.
+    ///
+    /// # Errors
+    /// `codes` is not a whole number of frames.
+    pub fn new(isa: Isa, shape: Shape, codes: &[u8]) -> Result<Self, ShapeError> {
+        let mut target = Self { isa, shape, frames: 0, packed: Vec::new() };
+        target.repack(codes)?;
+        Ok(target)
+    }
+
+    /// Replaces the codes by `codes`, any number of frames of the same shape; the allocation is used again.
+    ///
+    /// # Errors
+    /// `codes` is not a whole number of frames; the target is unchanged.
+    pub fn repack(&mut self, codes: &[u8]) -> Result<(), ShapeError> {
+        self.frames = self.shape.frames(codes)?;
+        let lines = packed_bytes(self.isa, self.shape, self.frames).div_ceil(size_of::<Line>());
+        self.packed.resize(lines, Line([0; 64]));
+        // SAFETY: a `Line` is 64 bytes of any value, without padding.
+        let packed = unsafe { core::slice::from_raw_parts_mut(self.packed.as_mut_ptr().cast::<u8>(), lines * 64) };
+        pack(self.isa, self.shape, codes, packed);
+        Ok(())
+    }
+
+    /// Number of frames.
+    #[must_use]
+    pub const fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// The layout of a frame.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The instruction set that compares.
+    #[must_use]
+    pub const fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    fn packed(&self) -> &[u8] {
+        // SAFETY: a `Line` is 64 initialised bytes.
+        unsafe { core::slice::from_raw_parts(self.packed.as_ptr().cast(), self.packed.len() * 64) }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("isa", &self.isa)
+            .field("shape", &self.shape)
+            .field("frames", &self.frames)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The sums of smallest Hamming distances of every query frame to every target frame.
+///
+/// `query` is canonical codes of `target.shape()`; `sums` is `[query frames][target frames]`, row-major, and every value
+/// is written. Values are in 0..=`shape.frame_bits()`.
+///
+/// # Panics
+/// `query` is not a whole number of frames, or `sums` has the wrong length.
+pub fn region_chamfer(query: &[u8], target: &Target, sums: &mut [u16]) {
+    let frame_bytes = target.shape.frame_bytes();
+    assert!(query.len().is_multiple_of(frame_bytes), "query codes must be whole frames");
+    assert_eq!(sums.len(), query.len() / frame_bytes * target.frames, "sums must be query frames x target frames");
+    compare(target.isa, target.shape, query, target.packed(), target.frames, sums);
+}
+
+/// Frame-to-frame similarities `1 - 2 S / (regions * bits)` in [-1, 1] from the sums S of [`region_chamfer`].
+///
+/// The numerator is an exact integer and the division rounds once, so every platform gives the same bits.
+///
+/// # Panics
+/// `sums` and `f2f` differ in length.
+pub fn similarity(shape: Shape, sums: &[u16], f2f: &mut [f32]) {
+    assert_eq!(sums.len(), f2f.len(), "one similarity per sum");
+    let bits = shape.frame_bits() as i32;
+    for (value, &sum) in f2f.iter_mut().zip(sums) {
+        *value = (bits - 2 * i32::from(sum)) as f32 / bits as f32;
+    }
+}
+
+/// Defines a function that runs a generic body for the engine of an instruction set, compiled for it.
+macro_rules! dispatch {
+    (fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? = $body:path) => {
+        fn $name(isa: Isa, $($arg: $ty),*) $(-> $ret)? {
+            use $body as body;
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn on_avx2($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: compiled for the engine's instruction set.
+                unsafe { body::<avx2::Avx2>($($arg),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
+            fn on_avx512($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: compiled for the engine's instruction set.
+                unsafe { body::<avx512::Avx512>($($arg),*) }
+            }
+            match isa.kind() {
+                // SAFETY: plain Rust needs no instruction set.
+                Kind::Portable => unsafe { body::<portable::Portable>($($arg),*) },
+                // SAFETY: an `Isa` of this kind exists only where detection found the instruction set.
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx2 => unsafe { on_avx2($($arg),*) },
+                // SAFETY: an `Isa` of this kind exists only where detection found the instruction set.
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx512 => unsafe { on_avx512($($arg),*) },
+                // SAFETY: Advanced SIMD is part of the AArch64 baseline.
+                #[cfg(target_arch = "aarch64")]
+                Kind::Neon => unsafe { body::<neon::Neon>($($arg),*) },
+                // SAFETY: the whole module is compiled with simd128.
+                #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                Kind::Simd128 => unsafe { body::<wasm::Simd128>($($arg),*) },
+                // SAFETY: the whole module is compiled with relaxed-simd.
+                #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+                Kind::RelaxedSimd => unsafe { body::<wasm::Relaxed>($($arg),*) },
+            }
+        }
+    };
+}
+
+dispatch!(fn packed_bytes(shape: Shape, frames: usize) -> usize = generic::packed_bytes);
+dispatch!(fn pack(shape: Shape, codes: &[u8], packed: &mut [u8]) = generic::pack);
+dispatch!(
+    fn compare(shape: Shape, query: &[u8], packed: &[u8], frames: usize, sums: &mut [u16]) = generic::compare
+);

@@ -1,0 +1,190 @@
+use alloc::vec;
+use alloc::vec::Vec;
+use std::string::ToString;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Codes of `frames` frames from a seed; every bit is fair.
+fn random(shape: Shape, frames: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..frames * shape.frame_bytes()).map(|_| next()).collect()
+}
+
+/// Compares every instruction set, on a fresh and on a reused target, with the naive loops.
+fn check(shape: Shape, query: &[u8], codes: &[u8]) {
+    let (rows, columns) = (shape.frames(query).unwrap(), shape.frames(codes).unwrap());
+    let mut expected = vec![0; rows * columns];
+    naive::region_chamfer(shape, query, codes, &mut expected);
+    for isa in Isa::available() {
+        let mut target = Target::new(isa, shape, codes).unwrap();
+        assert_eq!((target.isa(), target.shape(), target.frames()), (isa, shape, columns));
+        let mut sums = vec![0xabcd; rows * columns];
+        region_chamfer(query, &target, &mut sums);
+        assert_eq!(sums, expected, "{isa}, {shape:?}, {rows} x {columns} frames");
+
+        // The other way round, in the same allocation.
+        target.repack(query).unwrap();
+        let mut sums = vec![0xabcd; rows * columns];
+        region_chamfer(codes, &target, &mut sums);
+        let mut swapped = vec![0; rows * columns];
+        naive::region_chamfer(shape, codes, query, &mut swapped);
+        assert_eq!(sums, swapped, "{isa}, {shape:?}, {columns} x {rows} frames, repacked");
+    }
+}
+
+#[test]
+fn worked_example() {
+    // Two regions of 8 bits; one query frame {00, ff} against {00, 0f} and {ff, ff}.
+    let shape = Shape::new(2, 8).unwrap();
+    let (query, codes) = ([0x00, 0xff], [0x00, 0x0f, 0xff, 0xff]);
+    let mut sums = [0; 2];
+    naive::region_chamfer(shape, &query, &codes, &mut sums);
+    assert_eq!(sums, [4, 8]);
+    check(shape, &query, &codes);
+    let mut f2f = [0.0; 2];
+    similarity(shape, &sums, &mut f2f);
+    assert_eq!(f2f, [0.5, 0.0]);
+}
+
+#[test]
+fn every_tail_of_a_target() {
+    for regions in [1, 2, 3, 9, 10] {
+        let shape = Shape::new(regions, 64).unwrap();
+        for frames in 0..=67 {
+            check(shape, &random(shape, 3, 1), &random(shape, frames, 2));
+        }
+    }
+}
+
+#[test]
+fn every_code_length() {
+    for bytes in (1..=70).chain([127, 128, 129, 250]) {
+        let shape = Shape::new(9, 8 * bytes).unwrap();
+        check(shape, &random(shape, 5, 3), &random(shape, 7, 4));
+    }
+}
+
+#[test]
+fn every_number_of_regions() {
+    for regions in 1..=MAX_REGIONS {
+        let shape = Shape::new(regions, 64).unwrap();
+        check(shape, &random(shape, 4, 5), &random(shape, 13, 6));
+    }
+}
+
+#[test]
+fn usual_shape() {
+    let shape = Shape::new(9, 512).unwrap();
+    check(shape, &random(shape, 60, 7), &random(shape, 60, 8));
+    check(shape, &random(shape, 31, 9), &random(shape, 300, 10));
+}
+
+#[test]
+fn extreme_codes_reach_the_bounds() {
+    for (regions, bits) in [(9, 512), (1, 65528), (64, 1016), (3, 248), (5, 1024)] {
+        let shape = Shape::new(regions, bits).unwrap();
+        let (zeros, ones) = (vec![0; 5 * shape.frame_bytes()], vec![0xff; 3 * shape.frame_bytes()]);
+        check(shape, &zeros, &ones);
+        check(shape, &zeros, &zeros);
+        check(shape, &ones, &random(shape, 2, 11));
+        for isa in Isa::available() {
+            let target = Target::new(isa, shape, &ones).unwrap();
+            let mut sums = [0; 15];
+            region_chamfer(&zeros, &target, &mut sums);
+            assert_eq!(sums, [shape.frame_bits() as u16; 15]);
+            let mut f2f = [0.0; 15];
+            similarity(shape, &sums, &mut f2f);
+            assert_eq!(f2f, [-1.0; 15]);
+            region_chamfer(&ones, &target, &mut sums[..9]);
+            assert_eq!(sums[..9], [0; 9]);
+            similarity(shape, &sums[..9], &mut f2f[..9]);
+            assert_eq!(f2f[..9], [1.0; 9]);
+        }
+    }
+}
+
+#[test]
+fn similarity_is_the_mean_of_products_of_signs() {
+    let shape = Shape::new(3, 64).unwrap();
+    let (query, codes) = (random(shape, 4, 12), random(shape, 5, 13));
+    let sign = |codes: &[u8], k: usize| if codes[k / 8] >> (k % 8) & 1 == 1 { 1.0f64 } else { -1.0 };
+    let mut sums = [0; 20];
+    let mut f2f = [0.0; 20];
+    region_chamfer(&query, &Target::new(Isa::best(), shape, &codes).unwrap(), &mut sums);
+    similarity(shape, &sums, &mut f2f);
+    for (i, q) in query.chunks_exact(shape.frame_bytes()).enumerate() {
+        for (j, t) in codes.chunks_exact(shape.frame_bytes()).enumerate() {
+            let product = |o: usize, p: usize| {
+                (0..64usize).map(|k| sign(q, 64 * o + k) * sign(t, 64 * p + k)).sum::<f64>() / 64.0
+            };
+            let best = |o: usize| (0..3).map(|p| product(o, p)).fold(-1.0, f64::max);
+            let expected = (0..3).map(best).sum::<f64>() / 3.0;
+            assert!((f64::from(f2f[i * 5 + j]) - expected).abs() < 1e-7);
+        }
+    }
+}
+
+#[test]
+fn popcnt_reference_agrees() {
+    for bits in [64, 200, 512] {
+        let shape = Shape::new(9, bits).unwrap();
+        let (query, codes) = (random(shape, 6, 14), random(shape, 4, 15));
+        let (mut sums, mut popcnt) = ([0; 24], [1; 24]);
+        naive::region_chamfer(shape, &query, &codes, &mut sums);
+        if naive::region_chamfer_popcnt(shape, &query, &codes, &mut popcnt) {
+            assert_eq!(sums, popcnt);
+        } else {
+            assert_eq!(popcnt, [1; 24]);
+        }
+    }
+}
+
+#[test]
+fn bad_layouts_are_refused() {
+    assert_eq!(Shape::new(0, 512), Err(ShapeError::Regions(0)));
+    assert_eq!(Shape::new(65, 512), Err(ShapeError::Regions(65)));
+    assert_eq!(Shape::new(9, 0), Err(ShapeError::Bits(0)));
+    assert_eq!(Shape::new(9, 12), Err(ShapeError::Bits(12)));
+    assert_eq!(Shape::new(64, 1024), Err(ShapeError::TooManyBits { regions: 64, bits: 1024 }));
+    assert_eq!(Shape::new(1, usize::MAX & !7), Err(ShapeError::TooManyBits { regions: 1, bits: usize::MAX & !7 }));
+    assert!(Shape::new(64, 1016).is_ok() && Shape::new(1, 65528).is_ok());
+    let shape = Shape::new(9, 512).unwrap();
+    let error = Target::new(Isa::best(), shape, &[0; 577]).unwrap_err();
+    assert_eq!(error, ShapeError::Length { bytes: 577, frame_bytes: 576 });
+    assert_eq!(error.to_string(), "577 bytes of codes are not a whole number of frames of 576 bytes");
+
+    let mut target = Target::new(Isa::best(), shape, &[7; 576 * 2]).unwrap();
+    assert!(target.repack(&[0; 1]).is_err());
+    let mut sums = [1; 2];
+    region_chamfer(&[7; 576], &target, &mut sums);
+    assert_eq!(sums, [0; 2], "a refused repack leaves the target as it was");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn every_path_equals_the_naive_loops(
+        regions in prop_oneof![Just(9), 1..=20usize],
+        bits in prop_oneof![Just(64), Just(512), (1..=128usize).prop_map(|bytes| 8 * bytes)],
+        rows in prop_oneof![Just(0), Just(1), 2..24usize],
+        columns in prop_oneof![Just(0), Just(1), 2..70usize],
+        seed: u64,
+        // Shared bits make small distances, and with them every outcome of the minimum, likely.
+        mask: u8,
+    ) {
+        let shape = Shape::new(regions, bits).unwrap();
+        let mut query = random(shape, rows, seed);
+        let codes: Vec<u8> = random(shape, columns, !seed).iter().map(|byte| byte & mask).collect();
+        query.iter_mut().for_each(|byte| *byte &= mask);
+        check(shape, &query, &codes);
+    }
+}
