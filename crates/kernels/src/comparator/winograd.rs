@@ -175,7 +175,8 @@ unsafe fn transform_body<V: F32s>(channels: usize, tiles: &[Tile], input: &[f32]
                     *column = input_transform(pixels);
                 }
                 for y in 0..6 {
-                    let row = input_transform(core::array::from_fn(|x| columns[x][y]));
+                    let [a, b, c, d, e, f] = columns;
+                    let row = input_transform([a[y], b[y], c[y], d[y], e[y], f[y]]);
                     for (x, value) in row.into_iter().enumerate() {
                         value.store(target.add((6 * y + x) * v_stride));
                     }
@@ -240,7 +241,8 @@ unsafe fn outputs<V: F32s>(m: *const f32, stride: usize) -> [[V; 4]; 4] {
         }
         let mut rows = [[V::splat(0.0); 4]; 4];
         for (y, row) in rows.iter_mut().enumerate() {
-            *row = output_transform(core::array::from_fn(|x| columns[x][y]));
+            let [a, b, c, d, e, f] = columns;
+            *row = output_transform([a[y], b[y], c[y], d[y], e[y], f[y]]);
         }
         rows
     }
@@ -282,8 +284,12 @@ unsafe fn frequencies<V: F32s, const K: usize>(
     shape: Shape,
 ) {
     let block = VECTORS * V::LANES;
-    // Rows of a panel in registers, beside the vectors of a panel of weights and a broadcast value.
-    let most = if V::REGISTERS >= 32 { 12 } else { 6 };
+    // Rows whose sums stay in registers, beside the weights, a broadcast value and, where products are not fused, them.
+    let most = match (V::REGISTERS, V::LANES) {
+        (32.., _) => 12,
+        (_, 4) => 4,
+        _ => 6,
+    };
     let groups = shape.tiles.div_ceil(most);
     for f in 0..FREQUENCIES {
         // SAFETY: the caller vouches for the panels of all frequencies; the groups cover `shape.tiles` rows.
@@ -332,7 +338,7 @@ unsafe fn product<V: F32s, const ROWS: usize, const K: usize>(
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
         for i in 0..k {
             let u = u.add(i * VECTORS * V::LANES);
-            let weights: [V; VECTORS] = core::array::from_fn(|j| V::load(u.add(j * V::LANES)));
+            let weights: [V; VECTORS] = [V::load(u), V::load(u.add(V::LANES))];
             for (row, sums) in sums.iter_mut().enumerate() {
                 let value = V::splat(*v.add(row * stride + i));
                 for (sum, weight) in sums.iter_mut().zip(weights) {
