@@ -119,24 +119,45 @@ pub enum Padding {
     Replicate,
 }
 
-/// What a 2x2 max-pool does with an odd last row or column.
+/// What the 2x2 max-pools do with an odd last row or column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pool {
-    /// Drops it: evaluation without masks.
+    /// Drop it: evaluation without masks.
     Floor,
-    /// Keeps a half-filled cell: evaluation with masks, on the valid part of the map (dns §2.4).
+    /// Keep a half-filled cell: evaluation with masks (dns §2.4), on the valid part of a map that was padded far enough,
+    /// for instance to a multiple of 4 rows and columns.
     Ceil,
+    /// Keep a half-filled cell where the padded map has room for it: evaluation with masks, on the valid part of a map
+    /// that was padded to this many rows and columns (or to its own size, if that is larger) and is itself floored.
+    Padded {
+        /// Rows of the padded map.
+        rows: usize,
+        /// Columns of the padded map.
+        columns: usize,
+    },
 }
 
 impl Pool {
-    /// Rows or columns after one pooling.
+    /// Rows and columns of a map of `h` x `w` after the first and after the second pooling.
     #[must_use]
-    pub const fn halve(self, n: usize) -> usize {
-        match self {
-            Self::Floor => n / 2,
-            Self::Ceil => n.div_ceil(2),
-        }
+    pub const fn shapes(self, h: usize, w: usize) -> [(usize, usize); 2] {
+        let (rows, columns) = match self {
+            Self::Floor => (h, w),
+            Self::Ceil => (h.saturating_add(3), w.saturating_add(3)),
+            Self::Padded { rows, columns } => (if rows > h { rows } else { h }, if columns > w { columns } else { w }),
+        };
+        let ([h1, h2], [w1, w2]) = (halves(h, rows), halves(w, columns));
+        [(h1, w1), (h2, w2)]
     }
+}
+
+/// `n` valid of `padded` values after one and after two poolings.
+const fn halves(n: usize, padded: usize) -> [usize; 2] {
+    const fn half(n: usize, padded: usize) -> usize {
+        if n.div_ceil(2) < padded / 2 { n.div_ceil(2) } else { padded / 2 }
+    }
+    let first = half(n, padded);
+    [first, half(first, padded / 2)]
 }
 
 /// A similarity map `[C0][h][w]`: rows are query frames, columns target frames.
@@ -207,11 +228,11 @@ impl Comparator {
         self.network.packed.first.inputs
     }
 
-    /// Rows and columns of the output for a map of `h` x `w`, each n -> n/2 -> n/4 with the rounding of `pool`. `None`
-    /// if nothing is left: below 4 ([`Pool::Floor`]) or at 0 ([`Pool::Ceil`]) rows or columns.
+    /// Rows and columns of the output for a map of `h` x `w`: a quarter each, with the rounding of `pool`. `None` if
+    /// nothing is left: below 4 ([`Pool::Floor`]) or at 0 ([`Pool::Ceil`]) rows or columns.
     #[must_use]
     pub const fn output_shape(h: usize, w: usize, pool: Pool) -> Option<(usize, usize)> {
-        match (pool.halve(pool.halve(h)), pool.halve(pool.halve(w))) {
+        match pool.shapes(h, w)[1] {
             (0, _) | (_, 0) => None,
             shape => Some(shape),
         }
@@ -241,7 +262,7 @@ impl Comparator {
             let (mut count, mut tiles, mut band, mut len) = (0, 0, 1, 0);
             while count < rest.len() && tiles < pipeline::GROUP_TILES {
                 let map = &rest[count];
-                let (rows, columns) = (pool.halve(pool.halve(map.h)), pool.halve(pool.halve(map.w)));
+                let (rows, columns) = pool.shapes(map.h, map.w)[1];
                 let more = pipeline::tiles_of(rows, columns);
                 if count > 0 && tiles + more > pipeline::GROUP_TILES {
                     break;
@@ -303,7 +324,8 @@ impl Comparator {
         let mut end = 0;
         for map in maps {
             starts.push(end);
-            end += pool.halve(pool.halve(map.h)) * pool.halve(pool.halve(map.w));
+            let (rows, columns) = pool.shapes(map.h, map.w)[1];
+            end += rows * columns;
         }
         self.network.run(
             maps.iter().map(|map| [map.h, map.w]),

@@ -38,10 +38,11 @@ pub fn forward(weights: &Weights<'_>, padding: Padding, map: &[f32], h: usize, w
 #[must_use]
 pub fn stages(weights: &Weights<'_>, padding: Padding, map: &[f32], h: usize, w: usize, pool: Pool) -> Stages {
     let [c0, c1, c2, c3] = weights.channels;
+    let [shape1, shape2] = pool.shapes(h, w);
     let relu1 = convolve(map, [c0, h, w], weights.conv1, weights.bias1, c1, padding);
-    let (pool1, h1, w1) = max_pool(&relu1, [c1, h, w], pool);
+    let (pool1, (h1, w1)) = (max_pool(&relu1, [c1, h, w], shape1), shape1);
     let relu2 = convolve(&pool1, [c1, h1, w1], weights.conv2, weights.bias2, c2, padding);
-    let (pool2, h2, w2) = max_pool(&relu2, [c2, h1, w1], pool);
+    let (pool2, (h2, w2)) = (max_pool(&relu2, [c2, h1, w1], shape2), shape2);
     let relu3 = convolve(&pool2, [c2, h2, w2], weights.conv3, weights.bias3, c3, padding);
     let mut vc_raw = vec![weights.fbias; h2 * w2];
     for (plane, &weight) in relu3.chunks_exact((h2 * w2).max(1)).zip(weights.fconv) {
@@ -53,7 +54,7 @@ pub fn stages(weights: &Weights<'_>, padding: Padding, map: &[f32], h: usize, w:
 }
 
 /// 3x3 convolution with a border of one, bias and ReLU.
-fn convolve(
+pub(super) fn convolve(
     input: &[f32],
     [cin, h, w]: [usize; 3],
     kernel: &[f32],
@@ -89,9 +90,8 @@ fn convolve(
     out
 }
 
-/// 2x2 maximum, stride 2: the map, its rows and its columns.
-fn max_pool(input: &[f32], [c, h, w]: [usize; 3], pool: Pool) -> (Vec<f32>, usize, usize) {
-    let (oh, ow) = (pool.halve(h), pool.halve(w));
+/// 2x2 maximum, stride 2, to a map of `oh` x `ow`.
+pub(super) fn max_pool(input: &[f32], [c, h, w]: [usize; 3], (oh, ow): (usize, usize)) -> Vec<f32> {
     let mut out = Vec::with_capacity(c * oh * ow);
     for c in 0..c {
         for y in 0..oh {
@@ -106,5 +106,5 @@ fn max_pool(input: &[f32], [c, h, w]: [usize; 3], pool: Pool) -> (Vec<f32>, usiz
             }
         }
     }
-    (out, oh, ow)
+    out
 }

@@ -67,8 +67,7 @@ struct Plane {
 
 impl Plane {
     fn new(packed: &Packed, pool: Pool, [h, w]: [usize; 2], band: usize) -> Self {
-        let (h1, w1) = (pool.halve(h), pool.halve(w));
-        let (h2, w2) = (pool.halve(h1), pool.halve(w1));
+        let [(h1, w1), (h2, w2)] = pool.shapes(h, w);
         let window = |capacity: usize, columns: usize, height: usize, width: usize, channels: usize| Window {
             stride: columns * channels,
             capacity,
@@ -166,7 +165,7 @@ impl Network {
                 let from2 = plane.done2;
                 plane.pool2.advance(pool2, 4 * start as isize - 1, (2 * from2).min(plane.h2));
                 if end2 > from2 {
-                    self.first_layer(index, plane, end2, pool, rows, input, pool1, &mut fill);
+                    self.first_layer(index, plane, end2, rows, input, pool1, &mut fill);
                     push_second(plane, from2..end2, second.outputs, tiles);
                 }
             }
@@ -200,7 +199,6 @@ impl Network {
         index: usize,
         plane: &mut Plane,
         end2: usize,
-        pool: Pool,
         rows: &mut Aligned,
         input: &mut [f32],
         pool1: &mut [f32],
@@ -239,8 +237,8 @@ impl Network {
                 output_stride: plane.pool1.stride,
                 rows: to - from,
                 columns: plane.w1,
-                half_row: pool == Pool::Ceil && to == plane.h1 && plane.h % 2 == 1,
-                half_column: pool == Pool::Ceil && plane.w % 2 == 1,
+                half_row: to == plane.h1 && 2 * plane.h1 > plane.h,
+                half_column: 2 * plane.w1 > plane.w,
             };
             first::convolve(self.isa, first, input, pool1, at);
         }

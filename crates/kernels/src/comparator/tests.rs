@@ -82,7 +82,8 @@ fn check(channels: [usize; 4], h: usize, w: usize, seed: u64) {
     let owned = Owned::new(channels, seed);
     let map = Random(seed ^ 1).map(channels[0], h, w);
     for padding in [Padding::Zero, Padding::Replicate] {
-        for pool in [Pool::Floor, Pool::Ceil] {
+        let padded = Pool::Padded { rows: h + seed as usize % 4, columns: w + seed as usize / 4 % 4 };
+        for pool in [Pool::Floor, Pool::Ceil, padded] {
             if Comparator::output_shape(h, w, pool).is_none() {
                 continue;
             }
@@ -104,7 +105,7 @@ const SMALL: [usize; 4] = [1, 5, 7, 3];
 fn all_small_shapes() {
     for h in 1..=17 {
         for w in 1..=17 {
-            check(SMALL, h, w, (h * 100 + w) as u64);
+            check(SMALL, h, w, (h * 7 + w) as u64);
         }
     }
 }
@@ -154,6 +155,57 @@ fn naive_by_hand() {
     // After both pools: [3.5, 3.5] (value 3 reaches columns 3 and 4), so 2 * 3.5 - 1 and 2 * 7 - 1.
     assert_eq!(naive::forward(&weights, Padding::Zero, &map, 4, 8, Pool::Floor), [6.0, 13.0]);
     assert_eq!(naive::forward(&weights, Padding::Replicate, &map, 4, 8, Pool::Floor), [13.0, 13.0]);
+}
+
+/// Evaluation with masks as upstream does it: the map is padded with zeros, and what lies outside the valid part is set to
+/// zero before each ReLU.
+fn masked(weights: &Weights<'_>, map: &[f32], [h, w]: [usize; 2], [rows, columns]: [usize; 2]) -> Vec<f32> {
+    let [c0, c1, c2, c3] = weights.channels;
+    let mut padded = vec![0.0; c0 * rows * columns];
+    for (i, row) in map.chunks_exact(w).enumerate() {
+        let (c, y) = (i / h, i % h);
+        padded[(c * rows + y) * columns..][..w].copy_from_slice(row);
+    }
+    let convolve =
+        |input: &[f32], cin, cout, kernel: &[f32], bias: &[f32], [h, w]: [usize; 2], [vh, vw]: [usize; 2]| {
+            let mut out = naive::convolve(input, [cin, h, w], kernel, bias, cout, Padding::Zero);
+            for (i, x) in out.iter_mut().enumerate() {
+                if i / w % h >= vh || i % w >= vw {
+                    *x = 0.0;
+                }
+            }
+            out
+        };
+    let pool = Pool::Padded { rows, columns };
+    let ([v1, v2], [p1, p2]) = (pool.shapes(h, w), Pool::Floor.shapes(rows, columns));
+    let x = convolve(&padded, c0, c1, weights.conv1, weights.bias1, [rows, columns], [h, w]);
+    let x = naive::max_pool(&x, [c1, rows, columns], p1);
+    let x = convolve(&x, c1, c2, weights.conv2, weights.bias2, p1.into(), v1.into());
+    let x = naive::max_pool(&x, [c2, p1.0, p1.1], p2);
+    let x = convolve(&x, c2, c3, weights.conv3, weights.bias3, p2.into(), v2.into());
+    let mut out = Vec::new();
+    for y in 0..v2.0 {
+        for col in 0..v2.1 {
+            let pixel = (0..c3).map(|c| weights.fconv[c] * x[(c * p2.0 + y) * p2.1 + col]);
+            out.push(weights.fbias + pixel.sum::<f32>());
+        }
+    }
+    out
+}
+
+#[test]
+fn padded_pooling_is_the_evaluation_with_masks() {
+    let owned = Owned::new([2, 3, 5, 4], 21);
+    for (h, w, rows, columns) in [(7, 12, 30, 30), (29, 30, 30, 30), (13, 6, 13, 16), (1, 5, 8, 6), (5, 4, 6, 7)] {
+        let map = Random(h as u64).map(2, h, w);
+        let expected = masked(&owned.weights(), &map, [h, w], [rows, columns]);
+        for isa in Isa::available() {
+            let comparator = Comparator::new(isa, &owned.weights(), Padding::Zero).expect("valid weights");
+            let pool = Pool::Padded { rows, columns };
+            let found = forward(&comparator, &map, h, w, pool, &mut Scratch::default());
+            assert_close(&found, &expected, &std::format!("{isa} {h}x{w} in {rows}x{columns}"));
+        }
+    }
 }
 
 /// A scratch space that has seen other maps must not leak into the next one.
@@ -283,6 +335,14 @@ fn output_shapes() {
     assert_eq!(Comparator::output_shape(3, 12, Pool::Floor), None);
     assert_eq!(Comparator::output_shape(1, 1, Pool::Ceil), Some((1, 1)));
     assert_eq!(Comparator::output_shape(5, 0, Pool::Ceil), None);
+    // A batch padded to 30 frames: 30 -> 15 -> 7 cells, of which 29 frames fill seven and 7 frames two.
+    let pool = Pool::Padded { rows: 30, columns: 30 };
+    assert_eq!(pool.shapes(29, 7), [(15, 4), (7, 2)]);
+    assert_eq!(pool.shapes(31, 1), [(15, 1), (7, 1)]);
+    for n in 0..40 {
+        assert_eq!(Pool::Floor.shapes(n, n), Pool::Padded { rows: 0, columns: n }.shapes(n, n));
+        assert_eq!(Pool::Ceil.shapes(n, n), Pool::Padded { rows: n + 3, columns: 64 }.shapes(n, n));
+    }
 }
 
 #[test]
