@@ -13,6 +13,7 @@ extern crate std;
 
 mod arch;
 pub mod comparator;
+pub mod gemm;
 pub mod hamming;
 mod isa;
 mod simd;
