@@ -12,6 +12,7 @@ extern crate alloc;
 extern crate std;
 
 mod arch;
+pub mod chamfer;
 pub mod comparator;
 pub mod gemm;
 pub mod hamming;
