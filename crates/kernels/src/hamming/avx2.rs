@@ -6,8 +6,6 @@ use super::bytes::{Bytes16, MAX_RUN, NIBBLES, even_odd, transpose};
 use super::generic::{Engine, MAX_LANES, tiles};
 
 const LANES: usize = 32;
-/// Bytes of one step: the low and the high half bytes of a code byte of all lanes.
-const STEP: usize = 2 * LANES;
 
 pub(super) struct Avx2;
 
@@ -19,13 +17,13 @@ unsafe impl Engine for Avx2 {
 
     #[inline(always)]
     fn vector_bytes(code_bytes: usize) -> usize {
-        code_bytes * STEP
+        2 * code_bytes * LANES
     }
 
     #[inline(always)]
-    unsafe fn pack(codes: &[&[u8]; MAX_LANES], dst: &mut [u8]) {
+    unsafe fn pack(codes: &[&[u8]; MAX_LANES], index: usize, vectors: usize, dst: &mut [u8]) {
         // SAFETY: the caller vouches for AVX2.
-        unsafe { pack(codes, dst) };
+        unsafe { pack(codes, index, vectors, dst) };
     }
 
     #[inline(always)]
@@ -43,8 +41,8 @@ unsafe impl Engine for Avx2 {
             tiles!(
                 count,
                 vectors,
-                tile_of(query, target, code_bytes, least, first),
-                [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (3, 1), (3, 2), (3, 3)]
+                [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (3, 1), (3, 2), (3, 3)],
+                tile_of::<Q, P>(query, target, code_bytes, least, first)
             );
         }
     }
@@ -69,10 +67,10 @@ unsafe impl Bytes16 for __m128i {
     }
 }
 
-/// Packs 32 codes: for each code byte, the low half bytes of the lanes, then the high ones.
+/// Packs 32 codes: `dst[step][half][index of vectors][lane]` is a half byte, the low one first.
 #[target_feature(enable = "avx2")]
-fn pack(codes: &[&[u8]; MAX_LANES], dst: &mut [u8]) {
-    assert_eq!(dst.len(), codes[0].len() * STEP);
+fn pack(codes: &[&[u8]; MAX_LANES], index: usize, vectors: usize, dst: &mut [u8]) {
+    assert!(index < vectors && dst.len() == 2 * codes[0].len() * vectors * LANES);
     let low = _mm_set1_epi8(15);
     // SAFETY: `transpose` calls with a step below the code length and a half below 2: writes stay in `dst`.
     unsafe {
@@ -80,10 +78,10 @@ fn pack(codes: &[&[u8]; MAX_LANES], dst: &mut [u8]) {
             codes,
             LANES,
             |lane| even_odd(lane, LANES),
-            |step, half, column| {
-                let p = dst.as_mut_ptr().add(step * STEP + half * 16);
+            |step, part, column| {
+                let p = dst.as_mut_ptr().add((2 * step * vectors + index) * LANES + part * 16);
                 _mm_and_si128(column, low).store(p);
-                _mm_and_si128(_mm_srli_epi16::<4>(column), low).store(p.add(LANES));
+                _mm_and_si128(_mm_srli_epi16::<4>(column), low).store(p.add(vectors * LANES));
             },
         );
     }
@@ -104,22 +102,26 @@ unsafe fn tile_of<const Q: usize, const P: usize>(
     let zero = _mm256_setzero_si256();
     let even = _mm256_set1_epi16(0xff);
     let runs = code_bytes.div_ceil(MAX_RUN);
-    let mut wide = [[[zero; 2]; P]; Q];
+    let mut wide = [[[zero; 2]; Q]; P];
     for run in 0..runs {
-        let mut counts = [[zero; P]; Q];
+        let mut counts = [[zero; Q]; P];
         for k in run * code_bytes / runs..(run + 1) * code_bytes / runs {
-            // SAFETY: each code has `code_bytes > k` bytes, each vector as many steps of STEP bytes.
-            let tables = core::array::from_fn::<_, Q, _>(|q| NIBBLES.of(unsafe { *query.add(q * code_bytes + k) }));
+            let mut pairs = [core::ptr::null::<u8>(); Q];
+            for (q, pair) in pairs.iter_mut().enumerate() {
+                // SAFETY: each code has `code_bytes > k` bytes.
+                *pair = NIBBLES.of(unsafe { *query.add(q * code_bytes + k) });
+            }
             for half in 0..2 {
-                // SAFETY: a table is two halves of 16 bytes.
-                let tables = tables
-                    .map(|table| unsafe { _mm256_broadcastsi128_si256(_mm_load_si128(table.add(half * 16).cast())) });
-                for v in 0..P {
-                    // SAFETY: as for the tables.
-                    let index =
-                        unsafe { _mm256_loadu_si256(target.add((v * code_bytes + k) * STEP + half * LANES).cast()) };
-                    for q in 0..Q {
-                        counts[q][v] = _mm256_add_epi8(counts[q][v], _mm256_shuffle_epi8(tables[q], index));
+                let mut tables = [zero; Q];
+                for (table, pair) in tables.iter_mut().zip(pairs) {
+                    // SAFETY: a pair is two tables of 16 bytes.
+                    *table = unsafe { _mm256_broadcastsi128_si256(_mm_load_si128(pair.add(half * 16).cast())) };
+                }
+                for (v, counts) in counts.iter_mut().enumerate() {
+                    // SAFETY: there are `code_bytes > k` steps of two halves of `P` vectors.
+                    let index = unsafe { _mm256_loadu_si256(target.add(((2 * k + half) * P + v) * LANES).cast()) };
+                    for (count, table) in counts.iter_mut().zip(tables) {
+                        *count = _mm256_add_epi8(*count, _mm256_shuffle_epi8(table, index));
                     }
                 }
             }
@@ -129,9 +131,9 @@ unsafe fn tile_of<const Q: usize, const P: usize>(
             wide[1] = _mm256_add_epi16(wide[1], _mm256_srli_epi16::<8>(count));
         }
     }
-    for (q, wide) in wide.iter().enumerate() {
+    for q in 0..Q {
         for part in 0..2 {
-            let mut min = wide[1..].iter().fold(wide[0][part], |min, w| _mm256_min_epu16(min, w[part]));
+            let mut min = wide[1..].iter().fold(wide[0][q][part], |min, w| _mm256_min_epu16(min, w[q][part]));
             // SAFETY: `least` has `Q` rows of LANES values, two vectors each.
             unsafe {
                 let least = least.add(q * LANES + part * 16).cast::<__m256i>();

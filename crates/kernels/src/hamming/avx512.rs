@@ -21,8 +21,8 @@ unsafe impl Engine for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn pack(codes: &[&[u8]; MAX_LANES], dst: &mut [u8]) {
-        words::pack::<LANES>(codes, dst);
+    unsafe fn pack(codes: &[&[u8]; MAX_LANES], index: usize, vectors: usize, dst: &mut [u8]) {
+        words::pack::<LANES>(codes, index, vectors, dst);
     }
 
     #[inline(always)]
@@ -40,8 +40,8 @@ unsafe impl Engine for Avx512 {
             tiles!(
                 count,
                 vectors,
-                tile_of(query, target, code_bytes, least, first),
-                [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (1, 6), (1, 7), (1, 8), (1, 9)]
+                [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (1, 6), (1, 7), (1, 8), (1, 9)],
+                tile_of::<Q, P>(query, target, code_bytes, least, first)
             );
         }
     }
@@ -60,12 +60,11 @@ unsafe fn tile_of<const Q: usize, const P: usize>(
     first: bool,
 ) {
     let (full, rest) = (code_bytes / 8, code_bytes % 8);
-    let stride = words::steps(code_bytes) * LANES * 8;
     let mut counts = [[_mm512_setzero_si512(); P]; Q];
     // SAFETY: every vector has a step for each of the `full` words and one for the rest.
     let mut step = |words: [u64; Q], step: usize| unsafe {
         for v in 0..P {
-            let vector = _mm512_loadu_si512(target.add(v * stride + step * LANES * 8).cast());
+            let vector = _mm512_loadu_si512(target.add((step * P + v) * LANES * 8).cast());
             for (counts, word) in counts.iter_mut().zip(words) {
                 let differing = _mm512_xor_si512(vector, _mm512_set1_epi64(word as i64));
                 counts[v] = _mm512_add_epi64(counts[v], _mm512_popcnt_epi64(differing));

@@ -31,18 +31,19 @@ pub(super) unsafe trait Engine {
     /// Bytes of a packed vector of codes of `code_bytes` bytes.
     fn vector_bytes(code_bytes: usize) -> usize;
 
-    /// Packs `LANES` codes of equal length into `dst`, which has `vector_bytes` bytes.
+    /// Packs `LANES` codes of equal length as the vector `index` of the `vectors` vectors in `dst`, which are compared
+    /// in one tile and may be interleaved.
     ///
     /// # Safety
     /// The instruction set is present.
-    unsafe fn pack(codes: &[&[u8]; MAX_LANES], dst: &mut [u8]);
+    unsafe fn pack(codes: &[&[u8]; MAX_LANES], index: usize, vectors: usize, dst: &mut [u8]);
 
     /// For each of `count` query codes and each lane: the least distance to the codes of that lane in `vectors` target
     /// vectors, and, unless `first`, the value already in `least`, goes to `least`.
     ///
     /// # Safety
     /// The instruction set is present; `count` is in 1..=`TILE_CODES` and `vectors` in 1..=`TILE_VECTORS`; `query`
-    /// points to `count` codes of `code_bytes` bytes, `target` to `vectors` packed vectors, `least` to `count` rows of
+    /// points to `count` codes of `code_bytes` bytes, `target` to `vectors` vectors packed together, `least` to `count` rows of
     /// `LANES` values.
     unsafe fn tile(
         count: usize,
@@ -55,11 +56,15 @@ pub(super) unsafe trait Engine {
     );
 }
 
-/// Calls `tile_of::<Q, P>(args)` with the constants that equal `count` and `vectors`.
+/// The value of an expression for the constants `Q` and `P` that equal a count of codes and of vectors.
 macro_rules! tiles {
-    ($count:expr, $vectors:expr, $tile:ident $args:tt, [$(($q:literal, $p:literal)),* $(,)?]) => {
+    ($count:expr, $vectors:expr, [$(($q:literal, $p:literal)),* $(,)?], $tile:expr) => {
         match ($count, $vectors) {
-            $(($q, $p) => $tile::<$q, $p> $args,)*
+            $(($q, $p) => {
+                const Q: usize = $q;
+                const P: usize = $p;
+                $tile
+            })*
             _ => unreachable!("a tile of {} codes and {} vectors", $count, $vectors),
         }
     };
@@ -136,6 +141,18 @@ impl Iterator for Groups {
     }
 }
 
+/// Cuts `vectors` vectors into tiles, as equal as can be: first vector and number of vectors of each.
+#[inline(always)]
+fn tiles_of<E: Engine>(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut next = 0;
+    core::iter::from_fn(move || {
+        let (first, left) = (next, vectors - next);
+        let count = left.div_ceil(left.div_ceil(E::TILE_VECTORS).max(1));
+        next += count;
+        (left > 0).then_some((first, count))
+    })
+}
+
 /// Bytes that the packed codes of `frames` frames take.
 ///
 /// # Safety
@@ -156,16 +173,19 @@ pub(super) unsafe fn pack<E: Engine>(shape: Shape, codes: &[u8], packed: &mut [u
     let vector_bytes = E::vector_bytes(code_bytes);
     let frames = codes.len() / shape.frame_bytes();
     for group in Groups::new::<E>(shape, frames) {
-        for v in 0..group.vectors {
-            let mut lanes = [&codes[..0]; MAX_LANES];
-            for (c, lane) in lanes[..E::LANES].iter_mut().enumerate() {
-                let region = (v * (E::LANES / group.span) + c / group.span).min(regions - 1);
-                let frame = group.start + (c % group.span).min(group.frames - 1);
-                *lane = &codes[(frame * regions + region) * code_bytes..][..code_bytes];
+        let packed = &mut packed[group.offset..][..group.vectors * vector_bytes];
+        for (first, vectors) in tiles_of::<E>(group.vectors) {
+            let tile = &mut packed[first * vector_bytes..][..vectors * vector_bytes];
+            for index in 0..vectors {
+                let mut lanes = [&codes[..0]; MAX_LANES];
+                for (c, lane) in lanes[..E::LANES].iter_mut().enumerate() {
+                    let region = ((first + index) * (E::LANES / group.span) + c / group.span).min(regions - 1);
+                    let frame = group.start + (c % group.span).min(group.frames - 1);
+                    *lane = &codes[(frame * regions + region) * code_bytes..][..code_bytes];
+                }
+                // SAFETY: the caller vouches for the instruction set.
+                unsafe { E::pack(&lanes, index, vectors, tile) };
             }
-            let dst = &mut packed[group.offset + v * vector_bytes..][..vector_bytes];
-            // SAFETY: the caller vouches for the instruction set.
-            unsafe { E::pack(&lanes, dst) };
         }
     }
 }
@@ -188,30 +208,23 @@ pub(super) unsafe fn compare<E: Engine>(shape: Shape, query: &[u8], packed: &[u8
         let target = &packed[group.offset..][..group.vectors * vector_bytes];
         for (codes, rows) in query.chunks(batch * shape.frame_bytes()).zip(sums.chunks_mut(batch * frames)) {
             let count = codes.len() / code_bytes;
-            let mut v = 0;
-            while v < group.vectors {
-                let left = group.vectors - v;
-                let vectors = left.div_ceil(left.div_ceil(E::TILE_VECTORS));
-                let mut o = 0;
-                while o < count {
-                    let tile = E::TILE_CODES.min(count - o);
-                    // SAFETY: the caller vouches for the instruction set; `codes` holds `count >= o + tile` codes,
-                    // `target` holds `group.vectors >= v + vectors` vectors, and `least` holds
+            for (first, vectors) in tiles_of::<E>(group.vectors) {
+                for o in (0..count).step_by(E::TILE_CODES) {
+                    // SAFETY: the caller vouches for the instruction set; `codes` holds `count` codes, `target` holds
+                    // `group.vectors >= first + vectors` vectors, these in one tile, and `least` holds
                     // `batch * regions >= count` rows, as MAX_LANES >= LANES.
                     unsafe {
                         E::tile(
-                            tile,
+                            E::TILE_CODES.min(count - o),
                             vectors,
                             codes.as_ptr().add(o * code_bytes),
-                            target.as_ptr().add(v * vector_bytes),
+                            target.as_ptr().add(first * vector_bytes),
                             code_bytes,
                             least.as_mut_ptr().add(o * E::LANES),
-                            v == 0,
+                            first == 0,
                         );
                     }
-                    o += tile;
                 }
-                v += vectors;
             }
             for (least, row) in least.chunks_exact(regions * E::LANES).zip(rows.chunks_exact_mut(frames)) {
                 sum_regions::<E>(least, &group, row);

@@ -9,7 +9,7 @@ const LANES: usize = 16;
 
 pub(super) struct Neon;
 
-// SAFETY: `pack` writes LANES bytes for each step; `tile_of` keeps to the contract of `tile`.
+// SAFETY: `pack` writes LANES bytes for each step of a vector; `tile_of` keeps to the contract of `tile`.
 unsafe impl Engine for Neon {
     const LANES: usize = LANES;
     const TILE_CODES: usize = 3;
@@ -20,8 +20,8 @@ unsafe impl Engine for Neon {
         code_bytes * LANES
     }
 
-    unsafe fn pack(codes: &[&[u8]; MAX_LANES], dst: &mut [u8]) {
-        assert_eq!(dst.len(), codes[0].len() * LANES);
+    unsafe fn pack(codes: &[&[u8]; MAX_LANES], index: usize, vectors: usize, dst: &mut [u8]) {
+        assert!(index < vectors && dst.len() == codes[0].len() * vectors * LANES);
         // SAFETY: `transpose` calls with a step below the code length: writes stay in `dst`.
         unsafe {
             transpose::<uint8x16_t>(
@@ -29,7 +29,7 @@ unsafe impl Engine for Neon {
                 LANES,
                 |lane| lane,
                 |step, _, column| {
-                    column.store(dst.as_mut_ptr().add(step * LANES));
+                    column.store(dst.as_mut_ptr().add((step * vectors + index) * LANES));
                 },
             );
         }
@@ -50,8 +50,8 @@ unsafe impl Engine for Neon {
             tiles!(
                 count,
                 vectors,
-                tile_of(query, target, code_bytes, least, first),
-                [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (3, 1), (3, 2), (3, 3)]
+                [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (3, 1), (3, 2), (3, 3)],
+                tile_of::<Q, P>(query, target, code_bytes, least, first)
             );
         }
     }
@@ -89,17 +89,17 @@ unsafe fn tile_of<const Q: usize, const P: usize>(
     first: bool,
 ) {
     let runs = code_bytes.div_ceil(MAX_RUN);
-    let mut wide = [[[vdupq_n_u16(0); 2]; P]; Q];
+    let mut wide = [[[vdupq_n_u16(0); 2]; Q]; P];
     for run in 0..runs {
-        let mut counts = [[vdupq_n_u8(0); P]; Q];
+        let mut counts = [[vdupq_n_u8(0); Q]; P];
         for k in run * code_bytes / runs..(run + 1) * code_bytes / runs {
             // SAFETY: each code has `code_bytes > k` bytes.
             let bytes = core::array::from_fn::<_, Q, _>(|q| unsafe { vld1q_dup_u8(query.add(q * code_bytes + k)) });
-            for v in 0..P {
+            for (v, counts) in counts.iter_mut().enumerate() {
                 // SAFETY: each vector has `code_bytes` steps of LANES bytes.
-                let vector = unsafe { vld1q_u8(target.add((v * code_bytes + k) * LANES)) };
-                for q in 0..Q {
-                    counts[q][v] = vaddq_u8(counts[q][v], vcntq_u8(veorq_u8(vector, bytes[q])));
+                let vector = unsafe { vld1q_u8(target.add((k * P + v) * LANES)) };
+                for (count, byte) in counts.iter_mut().zip(bytes) {
+                    *count = vaddq_u8(*count, vcntq_u8(veorq_u8(vector, byte)));
                 }
             }
         }
@@ -108,9 +108,9 @@ unsafe fn tile_of<const Q: usize, const P: usize>(
             wide[1] = vaddw_high_u8(wide[1], count);
         }
     }
-    for (q, wide) in wide.iter().enumerate() {
+    for q in 0..Q {
         for part in 0..2 {
-            let mut min = wide[1..].iter().fold(wide[0][part], |min, w| vminq_u16(min, w[part]));
+            let mut min = wide[1..].iter().fold(wide[0][q][part], |min, w| vminq_u16(min, w[q][part]));
             // SAFETY: `least` has `Q` rows of LANES values, two vectors each.
             unsafe {
                 let least = least.add(q * LANES + part * 8);

@@ -1,9 +1,12 @@
-//! Plain Rust: four 64-bit lanes, counted inside the words.
+//! Plain Rust: eight 64-bit lanes.
+//!
+//! Where popcount is one instruction of the baseline (wasm) it is used; elsewhere ones are counted in the bytes of a
+//! word, and these are summed once a run: code that compilers turn into vectors of any baseline.
 
-use super::generic::{Engine, MAX_LANES, tiles};
+use super::generic::{Engine, MAX_LANES};
 use super::words;
 
-const LANES: usize = 4;
+const LANES: usize = 8;
 
 pub(super) struct Portable;
 
@@ -11,19 +14,19 @@ pub(super) struct Portable;
 unsafe impl Engine for Portable {
     const LANES: usize = LANES;
     const TILE_CODES: usize = 1;
-    const TILE_VECTORS: usize = 3;
+    const TILE_VECTORS: usize = 2;
 
     fn vector_bytes(code_bytes: usize) -> usize {
         words::steps(code_bytes) * LANES * 8
     }
 
-    unsafe fn pack(codes: &[&[u8]; MAX_LANES], dst: &mut [u8]) {
-        words::pack::<LANES>(codes, dst);
+    unsafe fn pack(codes: &[&[u8]; MAX_LANES], index: usize, vectors: usize, dst: &mut [u8]) {
+        words::pack::<LANES>(codes, index, vectors, dst);
     }
 
     #[inline(always)]
     unsafe fn tile(
-        count: usize,
+        _count: usize,
         vectors: usize,
         query: *const u8,
         target: *const u8,
@@ -33,48 +36,47 @@ unsafe impl Engine for Portable {
     ) {
         // SAFETY: the contract of `tile` is that of `tile_of`.
         unsafe {
-            tiles!(count, vectors, tile_of(query, target, code_bytes, least, first), [(1, 1), (1, 2), (1, 3)]);
+            match vectors {
+                1 => tile_of::<1>(query, target, code_bytes, least, first),
+                _ => tile_of::<2>(query, target, code_bytes, least, first),
+            }
         }
     }
 }
 
-/// Distances of words: in wasm popcount is one instruction; elsewhere bytes of counts are summed, and the bytes of a
-/// word only at the end of a run, for baselines without that instruction.
-#[derive(Clone, Copy)]
-struct Counter {
-    bytes: u64,
-    total: u64,
+/// Words whose bits are counted in the bytes of a word before a byte overflows.
+const MAX_RUN: usize = 31;
+
+/// Whether the baseline counts the ones of a word in one instruction.
+const POPCOUNT: bool = cfg!(target_arch = "wasm32");
+
+/// The ones of `x`, in all or of each byte.
+#[inline(always)]
+fn ones(x: u64) -> u64 {
+    if POPCOUNT {
+        return u64::from(x.count_ones());
+    }
+    let x = x - (x >> 1 & 0x5555_5555_5555_5555);
+    let x = (x & 0x3333_3333_3333_3333) + (x >> 2 & 0x3333_3333_3333_3333);
+    (x + (x >> 4)) & 0x0f0f_0f0f_0f0f_0f0f
 }
 
-impl Counter {
-    /// Words that can be counted before a byte overflows.
-    const RUN: usize = 31;
-
-    #[inline(always)]
-    fn add(&mut self, x: u64) {
-        if cfg!(target_arch = "wasm32") {
-            self.total += u64::from(x.count_ones());
-        } else {
-            let x = x - (x >> 1 & 0x5555_5555_5555_5555);
-            let x = (x & 0x3333_3333_3333_3333) + (x >> 2 & 0x3333_3333_3333_3333);
-            self.bytes += (x + (x >> 4)) & 0x0f0f_0f0f_0f0f_0f0f;
-        }
+/// The total of a sum of `ones`.
+#[inline(always)]
+fn total_of(x: u64) -> u64 {
+    if POPCOUNT {
+        return x;
     }
-
-    #[inline(always)]
-    fn flush(&mut self) {
-        let pairs = (self.bytes & 0x00ff_00ff_00ff_00ff) + (self.bytes >> 8 & 0x00ff_00ff_00ff_00ff);
-        let quads = (pairs & 0x0000_ffff_0000_ffff) + (pairs >> 16 & 0x0000_ffff_0000_ffff);
-        self.total += (quads & 0xffff_ffff) + (quads >> 32);
-        self.bytes = 0;
-    }
+    let pairs = (x & 0x00ff_00ff_00ff_00ff) + (x >> 8 & 0x00ff_00ff_00ff_00ff);
+    let quads = (pairs & 0x0000_ffff_0000_ffff) + (pairs >> 16 & 0x0000_ffff_0000_ffff);
+    (quads & 0xffff_ffff) + (quads >> 32)
 }
 
-/// `tile` for `Q` codes and `P` vectors.
+/// `tile` for `P` vectors.
 ///
 /// # Safety
 /// As for `tile`.
-unsafe fn tile_of<const Q: usize, const P: usize>(
+unsafe fn tile_of<const P: usize>(
     query: *const u8,
     target: *const u8,
     code_bytes: usize,
@@ -83,40 +85,35 @@ unsafe fn tile_of<const Q: usize, const P: usize>(
 ) {
     let (full, rest) = (code_bytes / 8, code_bytes % 8);
     let steps = words::steps(code_bytes);
-    for q in 0..Q {
-        let mut counters = [[Counter { bytes: 0, total: 0 }; LANES]; P];
-        let mut start = 0;
-        while start < steps {
-            let end = steps.min(start + Counter::RUN);
-            for step in start..end {
-                // SAFETY: the code has `full` whole words and `rest` bytes; each vector has `steps` steps.
-                unsafe {
-                    let p = query.add(q * code_bytes + step * 8);
-                    let word =
-                        if step < full { p.cast::<u64>().read_unaligned() } else { words::last_word(p, rest).to_le() };
-                    for (v, counters) in counters.iter_mut().enumerate() {
-                        let vector = target.add((v * steps + step) * LANES * 8).cast::<[u64; LANES]>().read_unaligned();
-                        for (counter, x) in counters.iter_mut().zip(vector) {
-                            counter.add(x ^ word);
-                        }
-                    }
+    let mut totals = [[0; LANES]; P];
+    for start in (0..steps).step_by(MAX_RUN) {
+        let mut counts = [[0; LANES]; P];
+        for step in start..steps.min(start + MAX_RUN) {
+            // SAFETY: the code has `full` whole words and `rest` bytes; there are `steps` steps of `P` vectors,
+            // whose words are aligned because packed codes are, to 64 bytes.
+            let (word, vectors) = unsafe {
+                let p = query.add(step * 8);
+                (
+                    if step < full { p.cast::<u64>().read_unaligned() } else { words::last_word(p, rest) },
+                    &*target.cast::<[[u64; LANES]; P]>().add(step),
+                )
+            };
+            for (counts, vector) in counts.iter_mut().zip(vectors) {
+                for (count, x) in counts.iter_mut().zip(vector) {
+                    *count += ones(x ^ word);
                 }
             }
-            for counter in counters.as_flattened_mut() {
-                counter.flush();
-            }
-            start = end;
         }
-        for lane in 0..LANES {
-            // SAFETY: `least` has `Q` rows of LANES values.
-            unsafe {
-                let least = least.add(q * LANES + lane);
-                let mut value = if first { u16::MAX } else { *least };
-                for counters in &counters {
-                    value = value.min(counters[lane].total as u16);
-                }
-                *least = value;
-            }
+        for (total, counts) in totals.as_flattened_mut().iter_mut().zip(counts.as_flattened()) {
+            *total += total_of(*counts);
+        }
+    }
+    for lane in 0..LANES {
+        // SAFETY: `least` has LANES values.
+        unsafe {
+            let least = least.add(lane);
+            let value = if first { u16::MAX } else { *least };
+            *least = totals.iter().fold(value, |value, total| value.min(total[lane] as u16));
         }
     }
 }

@@ -5,11 +5,9 @@
 use core::arch::wasm32::*;
 
 use super::bytes::{Bytes16, MAX_RUN, NIBBLES, even_odd, transpose};
-use super::generic::{Engine, MAX_LANES};
+use super::generic::{Engine, MAX_LANES, tiles};
 
 const LANES: usize = 16;
-/// Bytes of one step: the low and the high half bytes of a code byte of all lanes.
-const STEP: usize = 2 * LANES;
 
 /// A table of 16 bytes, indexed by 16 lanes below 16.
 trait Lookup {
@@ -46,11 +44,12 @@ unsafe impl<L: Lookup> Engine for L {
 
     #[inline(always)]
     fn vector_bytes(code_bytes: usize) -> usize {
-        code_bytes * STEP
+        2 * code_bytes * LANES
     }
 
-    unsafe fn pack(codes: &[&[u8]; MAX_LANES], dst: &mut [u8]) {
-        assert_eq!(dst.len(), codes[0].len() * STEP);
+    unsafe fn pack(codes: &[&[u8]; MAX_LANES], index: usize, vectors: usize, dst: &mut [u8]) {
+        let half = dst.len() / 2;
+        assert!(index < vectors && half == codes[0].len() * vectors * LANES);
         let low = u8x16_splat(15);
         // SAFETY: `transpose` calls with a step below the code length: writes stay in `dst`.
         unsafe {
@@ -59,9 +58,9 @@ unsafe impl<L: Lookup> Engine for L {
                 LANES,
                 |lane| even_odd(lane, LANES),
                 |step, _, column| {
-                    let p = dst.as_mut_ptr().add(step * STEP);
+                    let p = dst.as_mut_ptr().add((step * vectors + index) * LANES);
                     v128_and(column, low).store(p);
-                    u8x16_shr(column, 4).store(p.add(LANES));
+                    u8x16_shr(column, 4).store(p.add(half));
                 },
             );
         }
@@ -79,17 +78,12 @@ unsafe impl<L: Lookup> Engine for L {
     ) {
         // SAFETY: the contract of `tile` is that of `tile_of`.
         unsafe {
-            match (count, vectors) {
-                (1, 1) => tile_of::<L, 1, 1>(query, target, code_bytes, least, first),
-                (1, 2) => tile_of::<L, 1, 2>(query, target, code_bytes, least, first),
-                (1, _) => tile_of::<L, 1, 3>(query, target, code_bytes, least, first),
-                (2, 1) => tile_of::<L, 2, 1>(query, target, code_bytes, least, first),
-                (2, 2) => tile_of::<L, 2, 2>(query, target, code_bytes, least, first),
-                (2, _) => tile_of::<L, 2, 3>(query, target, code_bytes, least, first),
-                (_, 1) => tile_of::<L, 3, 1>(query, target, code_bytes, least, first),
-                (_, 2) => tile_of::<L, 3, 2>(query, target, code_bytes, least, first),
-                (_, _) => tile_of::<L, 3, 3>(query, target, code_bytes, least, first),
-            }
+            tiles!(
+                count,
+                vectors,
+                [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (3, 1), (3, 2), (3, 3)],
+                tile_of::<L, Q, P>(query, target, code_bytes, least, first)
+            );
         }
     }
 }
@@ -130,20 +124,24 @@ unsafe fn tile_of<L: Lookup, const Q: usize, const P: usize>(
     let zero = u8x16_splat(0);
     let even = u16x8_splat(0xff);
     let runs = code_bytes.div_ceil(MAX_RUN);
-    let mut wide = [[[zero; 2]; P]; Q];
+    let mut wide = [[[zero; 2]; Q]; P];
     for run in 0..runs {
-        let mut counts = [[zero; P]; Q];
-        for k in run * code_bytes / runs..(run + 1) * code_bytes / runs {
-            // SAFETY: each code has `code_bytes > k` bytes, each vector as many steps of STEP bytes.
-            let tables = core::array::from_fn::<_, Q, _>(|q| NIBBLES.of(unsafe { *query.add(q * code_bytes + k) }));
-            for half in 0..2 {
-                // SAFETY: a table is two halves of 16 bytes.
-                let tables = tables.map(|table| unsafe { v128_load(table.add(half * 16).cast()) });
-                for v in 0..P {
-                    // SAFETY: as for the tables.
-                    let index = unsafe { v128_load(target.add((v * code_bytes + k) * STEP + half * LANES).cast()) };
-                    for q in 0..Q {
-                        counts[q][v] = u8x16_add(counts[q][v], L::lookup(tables[q], index));
+        let mut counts = [[zero; Q]; P];
+        for half in 0..2 {
+            for k in run * code_bytes / runs..(run + 1) * code_bytes / runs {
+                let mut tables = [zero; Q];
+                for (q, table) in tables.iter_mut().enumerate() {
+                    // SAFETY: each code has `code_bytes > k` bytes; a table is two halves of 16 bytes.
+                    *table = unsafe { v128_load(NIBBLES.of(*query.add(q * code_bytes + k)).add(half * 16).cast()) };
+                }
+                for (v, counts) in counts.iter_mut().enumerate() {
+                    // SAFETY: each half has `code_bytes > k` steps of `P` vectors.
+                    let index = unsafe {
+                        let target = target.add((half * code_bytes + k) * P * LANES);
+                        v128_load(target.add(v * LANES).cast())
+                    };
+                    for (count, table) in counts.iter_mut().zip(tables) {
+                        *count = u8x16_add(*count, L::lookup(table, index));
                     }
                 }
             }
@@ -153,9 +151,9 @@ unsafe fn tile_of<L: Lookup, const Q: usize, const P: usize>(
             wide[1] = u16x8_add(wide[1], u16x8_shr(count, 8));
         }
     }
-    for (q, wide) in wide.iter().enumerate() {
+    for q in 0..Q {
         for part in 0..2 {
-            let mut min = wide[1..].iter().fold(wide[0][part], |min, w| u16x8_min(min, w[part]));
+            let mut min = wide[1..].iter().fold(wide[0][q][part], |min, w| u16x8_min(min, w[q][part]));
             // SAFETY: `least` has `Q` rows of LANES values, two vectors each.
             unsafe {
                 let least = least.add(q * LANES + part * 8).cast::<v128>();
