@@ -149,7 +149,7 @@ unsafe fn product_body<V: F32s>(a: &[f32], m: usize, b: &Packed, c: &mut [f32]) 
 /// `a` is readable for `ROWS` rows of `k`, `panel` for `k` rows of two vectors, `c` writable for `columns` values (at most
 /// two vectors) of `ROWS` rows that are `n` apart. Callers are compiled for the instruction set of `V`.
 #[inline(always)]
-unsafe fn tile<V: F32s, const ROWS: usize>(
+pub(crate) unsafe fn tile<V: F32s, const ROWS: usize>(
     a: *const f32,
     k: usize,
     panel: *const f32,

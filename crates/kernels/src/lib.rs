@@ -17,6 +17,8 @@ pub mod comparator;
 pub mod gemm;
 pub mod hamming;
 mod isa;
+pub mod math;
+pub mod selector;
 mod simd;
 
 pub use isa::Isa;
