@@ -4,7 +4,15 @@
 //! one and a part of [`config::Config`]. The same code serves native programs, pages and Workers.
 
 pub mod bundle;
+#[cfg(feature = "checkpoint")]
+pub mod checkpoint;
 pub mod config;
+pub mod selector;
+pub mod merge;
+pub mod math;
+pub mod fine;
+pub mod coarse;
+mod attention;
 pub mod tensors;
 pub mod weights;
 
