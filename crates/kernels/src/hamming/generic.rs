@@ -236,29 +236,32 @@ pub(super) unsafe fn compare<E: Engine>(shape: Shape, query: &[u8], packed: &[u8
 /// Sums the least distances `[regions][LANES]` of one query frame over its regions into the group's part of `row`.
 #[inline(always)]
 fn sum_regions<E: Engine>(least: &[u16], group: &Group, row: &mut [u16]) {
-    let mut total = [0u16; MAX_LANES];
-    let total = &mut total[..E::LANES];
+    let row = &mut row[group.start..][..group.frames];
+    match group.span {
+        1 => sum_lanes::<E, 1>(least, row),
+        2 => sum_lanes::<E, 2>(least, row),
+        4 => sum_lanes::<E, 4>(least, row),
+        8 => sum_lanes::<E, 8>(least, row),
+        16 => sum_lanes::<E, 16>(least, row),
+        _ => sum_lanes::<E, 32>(least, row),
+    }
+}
+
+/// `sum_regions` for groups laid out for `SPAN` frames.
+#[inline(always)]
+fn sum_lanes<E: Engine, const SPAN: usize>(least: &[u16], row: &mut [u16]) {
+    let mut total = [0u16; SPAN];
     for least in least.chunks_exact(E::LANES) {
-        if group.span == E::LANES {
-            for (total, &least) in total.iter_mut().zip(least) {
-                *total += least;
-            }
-        } else {
-            // The regions of a frame are `span` lanes apart: halve until one lane per frame is left.
-            let mut lanes = [0u16; MAX_LANES];
-            lanes[..E::LANES].copy_from_slice(least);
-            let mut n = E::LANES;
-            while n > group.span {
-                n /= 2;
-                let (low, high) = lanes.split_at_mut(n);
-                for (low, &high) in low.iter_mut().zip(&*high) {
-                    *low = (*low).min(high);
-                }
-            }
-            for (total, &least) in total.iter_mut().zip(&lanes[..group.span]) {
-                *total += least;
+        // The regions of a frame are `SPAN` lanes apart.
+        let mut min = [u16::MAX; SPAN];
+        for least in least.chunks_exact(SPAN) {
+            for (min, &least) in min.iter_mut().zip(least) {
+                *min = (*min).min(least);
             }
         }
+        for (total, min) in total.iter_mut().zip(min) {
+            *total += min;
+        }
     }
-    row[group.start..][..group.frames].copy_from_slice(&total[..group.frames]);
+    row.copy_from_slice(&total[..row.len()]);
 }
