@@ -11,8 +11,13 @@ pub mod selector;
 pub mod merge;
 pub mod math;
 pub mod fine;
+pub mod frames;
 pub mod coarse;
 mod attention;
+pub mod regions;
 pub mod tensors;
 pub mod weights;
+pub mod whitening;
 
+#[cfg(test)]
+mod golden;
