@@ -57,6 +57,7 @@ pub(super) unsafe trait Engine {
 }
 
 /// The value of an expression for the constants `Q` and `P` that equal a count of codes and of vectors.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128")))]
 macro_rules! tiles {
     ($count:expr, $vectors:expr, [$(($q:literal, $p:literal)),* $(,)?], $tile:expr) => {
         match ($count, $vectors) {
@@ -69,6 +70,7 @@ macro_rules! tiles {
         }
     };
 }
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128")))]
 pub(super) use tiles;
 
 /// Some target frames whose codes share vectors.
