@@ -70,7 +70,11 @@ macro_rules! tiles {
         }
     };
 }
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128")))]
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
 pub(super) use tiles;
 
 /// Some target frames whose codes share vectors.
