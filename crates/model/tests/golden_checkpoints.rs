@@ -1,6 +1,7 @@
 //! Checkpoints written by PyTorch itself, against the same weights as plain safetensors. The folder lies beside the
 //! workspace; without it the test says so and passes.
 #![cfg(feature = "checkpoint")]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

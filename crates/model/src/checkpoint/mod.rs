@@ -73,7 +73,7 @@ pub enum Value {
 const MAX_DEPTH: usize = 64;
 /// Bytes that all values of one tree may take, roughly.
 const MAX_TREE: usize = 64 << 20;
-/// Bytes of a tensor's name.
+/// Bytes of the name of a tensor or a setting.
 const MAX_NAME: usize = 1024;
 /// How often one [`Checkpoint::state_dict`] may read the size of the file: tied weights are read once for each name.
 const MAX_REPEAT: usize = 4;
@@ -201,6 +201,24 @@ impl Checkpoint<'_> {
         pairs.find(|(k, _)| matches!(self.node(*k), Node::Str(k) if *k == key)).map(|&(_, value)| value)
     }
 
+    /// Entries whose key is a string: for equal keys the value of the last at the place of the first, as in Python.
+    fn named(&self, pairs: &[(Id, Id)]) -> Result<Vec<(&str, Id)>, CheckpointError> {
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut entries: Vec<(&str, Id)> = Vec::new();
+        for &(key, value) in pairs {
+            let &Node::Str(name) = self.node(key) else { continue };
+            if name.len() > MAX_NAME {
+                return Err(self.place.limit(format!("a name has {} bytes", name.len())));
+            }
+            let place = *places.entry(name).or_insert(entries.len());
+            match entries.get_mut(place) {
+                Some(entry) => entry.1 = value,
+                None => entries.push((name, value)),
+            }
+        }
+        Ok(entries)
+    }
+
     /// The weights: the tensors of the dictionary under `model`, else under `state_dict`, else of the file's own
     /// dictionary, in the order of the file. Names are as they are, nothing is stripped; entries that are no tensors
     /// (counters, settings) are left out.
@@ -210,18 +228,10 @@ impl Checkpoint<'_> {
     /// [`CheckpointError::Archive`] for damaged ones; [`CheckpointError::Limit`] when together they are far larger
     /// than the file.
     pub fn state_dict(&self) -> Result<Vec<(String, Tensor)>, CheckpointError> {
-        let mut names: HashMap<&str, usize> = HashMap::new();
         let mut views: Vec<(&str, &TensorRef)> = Vec::new();
-        for &(key, value) in self.weights()? {
-            let Node::Tensor(tensor) = self.node(value) else { continue };
-            let &Node::Str(name) = self.node(key) else { continue };
-            if name.len() > MAX_NAME {
-                return Err(self.place.limit(format!("a tensor's name has {} bytes", name.len())));
-            }
-            let slot = *names.entry(name).or_insert(views.len());
-            match views.get_mut(slot) {
-                Some(view) => view.1 = tensor,
-                None => views.push((name, tensor)),
+        for (name, value) in self.named(self.weights()?)? {
+            if let Node::Tensor(tensor) = self.node(value) {
+                views.push((name, tensor));
             }
         }
         let bytes = views
@@ -268,21 +278,8 @@ impl Checkpoint<'_> {
         let Some(args) = self.lookup(root, "args") else { return Vec::new() };
         let (Node::Namespace(pairs) | Node::Dict(pairs)) = self.node(args) else { return Vec::new() };
         let mut budget = MAX_TREE;
-        let mut names: HashMap<&str, usize> = HashMap::new();
-        let mut entries: Vec<(String, Value)> = Vec::new();
-        for &(key, value) in pairs {
-            let &Node::Str(name) = self.node(key) else { continue };
-            if name.len() > MAX_NAME {
-                continue;
-            }
-            let Some(value) = self.tree(value, 0, &mut budget) else { continue };
-            let slot = *names.entry(name).or_insert(entries.len());
-            match entries.get_mut(slot) {
-                Some(entry) => entry.1 = value,
-                None => entries.push((name.to_owned(), value)),
-            }
-        }
-        entries
+        let entries = self.named(pairs).unwrap_or_default().into_iter();
+        entries.filter_map(|(name, value)| Some((name.to_owned(), self.tree(value, 0, &mut budget)?))).collect()
     }
 
     /// Everything the file holds, as a tree.

@@ -106,6 +106,13 @@ fn an_equal_key_replaces_the_first() {
     let tensors = exercise(&zip(&entries(&object, &[("0", f32s(&[1.0])), ("1", f32s(&[2.0]))]))).unwrap();
     assert_eq!(tensors.len(), 1);
     assert_eq!(tensors[0].1.clone().into_f32(), [2.0]);
+    // Also when the last is no tensor, or no plain value.
+    let p = Pickle::new().op(b"}").str("w").floats("0", &[1]).op(b"s").str("v").floats("0", &[1]).op(b"s");
+    let p = p.str("w").op(b"Ns").str("args").op(b"}").str("a").op(b"Ns").str("a").global("torch", "Size").op(b"ss");
+    let bytes = zip(&entries(&p.end(), &[("0", f32s(&[1.0]))]));
+    let checkpoint = read("w.pth", &bytes).unwrap();
+    assert_eq!(checkpoint.state_dict().unwrap().iter().map(|(n, _)| n).collect::<Vec<_>>(), ["v"]);
+    assert_eq!(checkpoint.args(), []);
 }
 
 #[test]
