@@ -1,1 +1,5 @@
-//! Metrics, golden parity and benchmarks.
+//! Evaluation of Vidsieve: the data sets' metrics, parity with the golden numbers, and benchmarks.
+
+pub mod metrics;
+pub mod parity;
+pub mod rule;

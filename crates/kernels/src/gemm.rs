@@ -2,8 +2,8 @@
 //!
 //! The right operand is cut into panels of two vectors of columns, k-major, so that the inner loop reads it in order. A
 //! tile keeps as many rows as registers allow in accumulators while it walks once along k. Every element of the
-//! product is therefore one chain of multiply-adds in order of k, whatever the number of rows: a product that is
-//! computed in parts has the same bits as one computed at once.
+//! product is a sum of chains of [`CHAIN`] multiply-adds in order of k, whatever the number of rows: a product that is
+//! computed in parts has the same bits as one computed at once, and long sums lose little to rounding.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,6 +13,9 @@ use crate::simd::{F32s, dispatch_f32};
 
 /// Bytes of the left operand that are worked on while all panels pass by: half of a small L2 cache.
 const LEFT_BYTES: usize = 128 << 10;
+
+/// Multiply-adds in one chain: rounding errors grow with the length of a chain and with the number of chains, not with k.
+const CHAIN: usize = 256;
 
 /// A right operand B [k][n], laid out for one instruction set.
 #[derive(Clone, Debug)]
@@ -160,26 +163,39 @@ pub(crate) unsafe fn tile<V: F32s, const ROWS: usize>(
     let lanes = V::LANES;
     // SAFETY: as the function's contract says.
     unsafe {
-        let mut sums = [[V::splat(0.0); 2]; ROWS];
-        for i in 0..k {
-            let b0 = V::load(panel.add(i * 2 * lanes));
-            let b1 = V::load(panel.add(i * 2 * lanes + lanes));
-            for (row, sum) in sums.iter_mut().enumerate() {
-                let x = V::splat(*a.add(row * k + i));
-                sum[0] = x.mul_add(b0, sum[0]);
-                sum[1] = x.mul_add(b1, sum[1]);
-            }
-        }
-        for (row, sum) in sums.iter().enumerate() {
-            let out = c.add(row * n);
-            if columns == 2 * lanes {
-                sum[0].store(out);
-                sum[1].store(out.add(lanes));
-            } else {
-                sum[0].store_partial(out, columns.min(lanes));
-                if columns > lanes {
-                    sum[1].store_partial(out.add(lanes), columns - lanes);
+        let mut start = 0;
+        loop {
+            let end = k.min(start + CHAIN);
+            let mut sums = [[V::splat(0.0); 2]; ROWS];
+            for i in start..end {
+                let b0 = V::load(panel.add(i * 2 * lanes));
+                let b1 = V::load(panel.add(i * 2 * lanes + lanes));
+                for (row, sum) in sums.iter_mut().enumerate() {
+                    let x = V::splat(*a.add(row * k + i));
+                    sum[0] = x.mul_add(b0, sum[0]);
+                    sum[1] = x.mul_add(b1, sum[1]);
                 }
+            }
+            for (row, sum) in sums.into_iter().enumerate() {
+                for (half, mut value) in sum.into_iter().enumerate() {
+                    let out = c.add(row * n + half * lanes);
+                    if columns >= (half + 1) * lanes {
+                        if start > 0 {
+                            value = V::load(out).add(value);
+                        }
+                        value.store(out);
+                    } else if columns > half * lanes {
+                        let part = columns - half * lanes;
+                        if start > 0 {
+                            value = V::load_partial(out, part).add(value);
+                        }
+                        value.store_partial(out, part);
+                    }
+                }
+            }
+            start = end;
+            if start >= k {
+                break;
             }
         }
     }
@@ -240,7 +256,7 @@ mod tests {
     #[test]
     fn chosen_shapes() {
         for (m, k, n) in
-            [(0, 3, 3), (1, 1, 1), (3, 0, 5), (2, 7, 0), (1, 512, 33), (13, 5, 31), (25, 64, 64), (540, 40, 65)]
+            [(0, 3, 3), (1, 1, 1), (3, 0, 5), (2, 7, 0), (1, 512, 33), (7, 1025, 9), (13, 5, 31), (25, 64, 64), (540, 40, 65)]
         {
             check(m, k, n, 7);
         }

@@ -1,7 +1,7 @@
 //! The bundle: one safetensors file with all networks, their configuration, provenance and licence.
 //!
 //! Tensors carry upstream's names under a prefix per network (`backbone.`, `pca.`, `teacher.`, `fine_attention.`,
-//! `fine_binary.`, `fine_plain.`, `coarse.`, `selector.`). A tensor is stored as F32, F16, or as I8 with one scale a
+//! `fine_binary.`, `fine_plain.`, `itq.`, `coarse.`, `selector.`). A tensor is stored as F32, F16, or as I8 with one scale a
 //! row in a companion `<name>.row_scale` (F32): `value = code * scale[row]`. The metadata key `vidsieve` holds a
 //! [`Manifest`] as JSON. A bundle's identity is the SHA-256 of the file.
 
@@ -75,6 +75,8 @@ pub enum Network {
     FineBinary,
     /// S^f without attention and binarisation.
     FinePlain,
+    /// Iterative quantisation: a start of the binary layer, for training.
+    Itq,
     /// S^c.
     Coarse,
     /// SN.
@@ -83,13 +85,14 @@ pub enum Network {
 
 impl Network {
     /// All networks.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Backbone,
         Self::Pca,
         Self::Teacher,
         Self::FineAttention,
         Self::FineBinary,
         Self::FinePlain,
+        Self::Itq,
         Self::Coarse,
         Self::Selector,
     ];
@@ -104,6 +107,7 @@ impl Network {
             Self::FineAttention => "fine_attention",
             Self::FineBinary => "fine_binary",
             Self::FinePlain => "fine_plain",
+            Self::Itq => "itq",
             Self::Coarse => "coarse",
             Self::Selector => "selector",
         }
@@ -119,6 +123,7 @@ impl Network {
             Self::FineAttention => config.fine_attention.is_some(),
             Self::FineBinary => config.fine_binary.is_some(),
             Self::FinePlain => config.fine_plain.is_some(),
+            Self::Itq => config.itq.is_some(),
             Self::Coarse => config.coarse.is_some(),
             Self::Selector => config.selector.is_some(),
         }

@@ -2,12 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::frames::Preprocess;
+use crate::regions::RegionPooling;
 use crate::weights::{StateDict, WeightsError};
 
 /// The networks of a bundle. A network that is `None` is not in the bundle.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Frames to backbone input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocess: Option<Preprocess>,
+    /// Taps to region vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regions: Option<RegionPooling>,
     /// PCA-whitening of region vectors; tensors `pca.mean`, `pca.DVt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whitening: Option<WhiteningConfig>,
@@ -23,6 +31,9 @@ pub struct Config {
     /// Fine student with neither attention nor binarisation; tensors under `fine_plain.`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fine_plain: Option<FineConfig>,
+    /// Iterative quantisation; tensor `itq.proj`. A start for training S^f_B, not a network of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub itq: Option<ItqConfig>,
     /// Coarse student S^c; tensors under `coarse.`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coarse: Option<CoarseConfig>,
@@ -39,6 +50,16 @@ pub struct WhiteningConfig {
     pub input: usize,
     /// Values after it: D of all networks.
     pub dims: usize,
+}
+
+/// Sizes of an ITQ projection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItqConfig {
+    /// D: values of a region vector.
+    pub dims: usize,
+    /// L: bits of its code.
+    pub bits: usize,
 }
 
 /// How region vectors are weighted before they are compared.

@@ -3,18 +3,20 @@
 //! Weights come from a [`bundle::Bundle`] or an official checkpoint as a [`weights::StateDict`]; a network is built from
 //! one and a part of [`config::Config`]. The same code serves native programs, pages and Workers.
 
+mod attention;
 pub mod bundle;
 #[cfg(feature = "checkpoint")]
 pub mod checkpoint;
+pub mod coarse;
 pub mod config;
-pub mod selector;
-pub mod merge;
-pub mod math;
+#[cfg(feature = "checkpoint")]
+pub mod convert;
 pub mod fine;
 pub mod frames;
-pub mod coarse;
-mod attention;
+pub mod math;
+pub mod merge;
 pub mod regions;
+pub mod selector;
 pub mod tensors;
 pub mod weights;
 pub mod whitening;

@@ -1,2 +1,62 @@
-//! `cargo xtask`.
-fn main() {}
+//! `cargo xtask`: everything a contributor or CI does to the workspace, step by step. Each step prints what it runs.
+
+mod run;
+mod steps;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of the Vidsieve workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Every test: format, lints, native, WebAssembly under Node, NEON under emulation, parity, benchmarks as tests.
+    Test {
+        /// Only steps whose name contains this; repeat for several.
+        #[arg(long)]
+        only: Vec<String>,
+        /// Print the steps and stop.
+        #[arg(long)]
+        list: bool,
+    },
+    /// The kernel benchmarks in WebAssembly under Node: simd128 and relaxed-simd.
+    BenchWasm {
+        /// Arguments of the benchmark, e.g. --json --rounds 20.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Golden parity in WebAssembly under Node.
+    ParityWasm {
+        /// Folder of golden numbers (default: tests/golden).
+        dir: Option<std::path::PathBuf>,
+    },
+    /// Fuzz targets, one after the other (needs a nightly toolchain and cargo-fuzz).
+    Fuzz {
+        /// Seconds for each target.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Test { only, list } => steps::test(&only, list),
+        Task::BenchWasm { args } => steps::bench_wasm(&args),
+        Task::ParityWasm { dir } => steps::parity_wasm(dir.as_deref()),
+        Task::Fuzz { seconds } => steps::fuzz(seconds),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("cargo xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

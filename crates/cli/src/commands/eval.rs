@@ -1,0 +1,50 @@
+//! `vidsieve eval`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use vidsieve_eval::parity;
+use vidsieve_kernels::Isa;
+
+use crate::output::{Failure, json, line};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Compare with a folder of golden numbers; exit status 1 if one is over its tolerance.
+    Parity {
+        /// Folder laid out as the golden folder: *.out.safetensors, checkpoints, map_cases.json. Files may be missing.
+        dir: PathBuf,
+        /// Print the report as JSON.
+        #[arg(long)]
+        json: bool,
+        /// Instruction set of the kernels (default: the best of this machine).
+        #[arg(long, value_parser = isa)]
+        isa: Option<Isa>,
+    },
+}
+
+/// An instruction set of this machine by its name.
+pub(crate) fn isa(name: &str) -> Result<Isa, String> {
+    Isa::by_name(name).ok_or_else(|| {
+        let present = Isa::available().map(Isa::name).collect::<Vec<_>>().join(", ");
+        format!("not on this machine; it has: {present}")
+    })
+}
+
+pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
+    let Command::Parity { dir, json: as_json, isa } = command;
+    let bar = indicatif::ProgressBar::new_spinner();
+    let options = parity::Options { isa: isa.unwrap_or_else(Isa::best) };
+    let report = parity::run(&dir, options, |file| {
+        bar.set_message(file.to_owned());
+        bar.tick();
+    })?;
+    bar.finish_and_clear();
+    if as_json {
+        json(&report)?;
+    } else {
+        report.lines().for_each(line);
+    }
+    Ok(ExitCode::from(u8::from(!report.ok)))
+}

@@ -1,0 +1,177 @@
+//! The selector SN (§5 of the project's mathematics): one self-similarity scalar a video, and for a pair the probability
+//! that the coarse answer is wrong.
+
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView3};
+use vidsieve_kernels::{
+    Isa,
+    comparator::{Comparator, Pool, Scratch},
+    gemm::{self, Packed},
+    selector::{Mlp, fold_batch_norm},
+};
+
+use crate::attention::RegionAttention;
+use crate::config::{Attention, SelectorConfig};
+use crate::fine::{InputError, MIN_FRAMES, build_comparator};
+use crate::weights::{StateDict, WeightsError};
+
+/// The selector with its weights.
+#[derive(Debug)]
+pub struct Selector {
+    config: SelectorConfig,
+    isa: Isa,
+    attention: RegionAttention,
+    comparator: Comparator,
+    mlp: Mlp,
+}
+
+impl Selector {
+    /// Builds the network from its weights.
+    ///
+    /// # Errors
+    /// Missing, misshapen or damaged tensors.
+    pub fn new(isa: Isa, config: SelectorConfig, state: &StateDict) -> Result<Self, WeightsError> {
+        let refuse = |reason: String| WeightsError::Config { network: state.label.clone(), reason };
+        let attention = RegionAttention::new(isa, Attention::H, config.dims, state)?
+            .ok_or_else(|| refuse("the selector needs its attention".into()))?;
+        if config.comparator.channels[0] != 1 {
+            return Err(refuse("the selector's comparator has one input channel".into()));
+        }
+        let comparator = build_comparator(isa, &config.comparator, state)?;
+        let hidden = config.hidden;
+        if hidden == 0 {
+            return Err(refuse("hidden must be at least 1".into()));
+        }
+        let mut layers = Vec::with_capacity(config.layers + 2);
+        for layer in 0..=config.layers {
+            let (linear, norm) = (4 * layer, 4 * layer + 1);
+            let inputs = if layer == 0 { 3 } else { hidden };
+            let vector = |name: &str| state.get(&format!("mlp.model.{norm}.{name}"), &[hidden]);
+            let variance = vector("running_var")?;
+            if let Some(v) = variance.iter().find(|v| **v < 0.0) {
+                return Err(refuse(format!("mlp.model.{norm}.running_var holds {v}: a variance is not negative")));
+            }
+            layers.push(fold_batch_norm(
+                state.get(&format!("mlp.model.{linear}.weight"), &[hidden, inputs])?,
+                vector("weight")?,
+                vector("bias")?,
+                vector("running_mean")?,
+                variance,
+                1e-5,
+            ));
+        }
+        let last = 4 * (config.layers + 1);
+        layers.push(vidsieve_kernels::selector::Layer {
+            weight: state.get(&format!("mlp.model.{last}.weight"), &[1, hidden])?.to_vec(),
+            bias: state.get(&format!("mlp.model.{last}.bias"), &[1])?.to_vec(),
+        });
+        let mlp = Mlp::new(isa, &layers).map_err(|e| refuse(e.to_string()))?;
+        Ok(Self { config, isa, attention, comparator, mlp })
+    }
+
+    /// Sizes of the network.
+    #[must_use]
+    pub const fn config(&self) -> &SelectorConfig {
+        &self.config
+    }
+
+    /// The MLP over (self-similarity of the query, of the target, coarse similarity).
+    #[must_use]
+    pub const fn mlp(&self) -> &Mlp {
+        &self.mlp
+    }
+
+    /// `sum_o a_o x_o` of each frame, [T][D].
+    fn frame_sums(&self, video: &ArrayView3<'_, f32>) -> Result<Vec<f32>, InputError> {
+        let (frames, regions, dims) = video.dim();
+        if frames == 0 || regions == 0 {
+            return Err(InputError::Empty { frames, regions });
+        }
+        if dims != self.config.dims {
+            return Err(InputError::Dims { expected: self.config.dims, found: dims });
+        }
+        let mut sums = vec![0f32; frames * dims];
+        for (frame, sum) in video.outer_iter().zip(sums.chunks_exact_mut(dims)) {
+            let frame = frame.as_standard_layout();
+            let x = frame.as_slice().unwrap_or_default();
+            for (region, w) in x.chunks_exact(dims).zip(self.attention.weights(x)) {
+                sum.iter_mut().zip(region).for_each(|(s, v)| *s += w * v);
+            }
+        }
+        Ok(sums)
+    }
+
+    /// The self-similarity of a video tensor [T, R, D]: the mean of the comparator's raw output over the frame-to-frame
+    /// matrix. Videos of fewer than 4 frames are repeated first.
+    ///
+    /// # Errors
+    /// [`InputError`] for a tensor of another shape.
+    pub fn self_similarity(&self, video: ArrayView3<'_, f32>) -> Result<f32, InputError> {
+        let mut sums = self.frame_sums(&video)?;
+        while sums.len() < MIN_FRAMES * self.config.dims {
+            sums.extend_from_within(..);
+        }
+        let gram = self.gram(&sums, video.dim().1);
+        let frames = sums.len() / self.config.dims;
+        let (mut total, mut count) = (0f64, 0usize);
+        self.comparator.forward_banded(
+            frames,
+            frames,
+            Pool::Floor,
+            |rows, out| gram.rows(rows, out),
+            |_, row| {
+                total += row.iter().map(|&v| f64::from(v)).sum::<f64>();
+                count += row.len();
+            },
+            &mut Scratch::default(),
+        );
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+        Ok((total / count as f64) as f32)
+    }
+
+    fn gram<'a>(&self, sums: &'a [f32], regions: usize) -> Gram<'a> {
+        let dims = self.config.dims;
+        #[allow(clippy::cast_precision_loss)]
+        let scale = 1.0 / (regions * regions) as f32;
+        Gram { packed: Packed::from_rows(self.isa, sums, sums.len() / dims, dims), sums, dims, scale }
+    }
+
+    /// The frame-to-frame matrix of a video with itself: the average over all region pairs. Frames are taken as they
+    /// are.
+    ///
+    /// # Errors
+    /// [`InputError`] for a tensor of another shape.
+    pub fn self_matrix(&self, video: ArrayView3<'_, f32>) -> Result<Array2<f32>, InputError> {
+        let sums = self.frame_sums(&video)?;
+        let frames = video.dim().0;
+        let mut f2f = Array2::zeros((frames, frames));
+        if let Some(out) = f2f.as_slice_mut() {
+            self.gram(&sums, video.dim().1).rows(0..frames, out);
+        }
+        Ok(f2f)
+    }
+
+    /// The comparator's raw output for a self-similarity matrix.
+    ///
+    /// # Errors
+    /// [`InputError::Empty`] for a matrix of fewer than 4 (with [`Pool::Ceil`]: 1) rows or columns.
+    pub fn compare(&self, f2f: &Array2<f32>, pool: Pool) -> Result<Array2<f32>, InputError> {
+        crate::fine::compare_map(&self.comparator, f2f.view(), pool)
+    }
+}
+
+/// Rows of `(sum_o x_io) · (sum_p x_jp) / R²`.
+struct Gram<'a> {
+    packed: Packed,
+    sums: &'a [f32],
+    dims: usize,
+    scale: f32,
+}
+
+impl Gram<'_> {
+    fn rows(&self, rows: Range<usize>, out: &mut [f32]) {
+        gemm::matmul(&self.sums[rows.start * self.dims..rows.end * self.dims], rows.len(), &self.packed, out);
+        out.iter_mut().for_each(|v| *v *= self.scale);
+    }
+}

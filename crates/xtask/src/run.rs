@@ -1,0 +1,70 @@
+//! Running commands from the workspace root.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The workspace root.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// A command line, run in the workspace root, its output passed on.
+pub(crate) struct Line {
+    command: Command,
+    text: String,
+}
+
+impl Line {
+    pub(crate) fn new(program: &str) -> Self {
+        let mut command = Command::new(program);
+        command.current_dir(root()).stdin(Stdio::null());
+        // The toolchain of the workspace decides, not the one that built this program.
+        command.env_remove("RUSTUP_TOOLCHAIN");
+        Self { command, text: program.to_owned() }
+    }
+
+    pub(crate) fn cargo() -> Self {
+        Self::new("cargo")
+    }
+
+    /// Adds arguments, separated by white space.
+    pub(crate) fn args(self, args: &str) -> Self {
+        args.split_whitespace().fold(self, Self::arg)
+    }
+
+    pub(crate) fn arg(mut self, arg: &str) -> Self {
+        self.text.push(' ');
+        self.text.push_str(arg);
+        self.command.arg(arg);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.text = format!("{name}='{value}' {}", self.text);
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn run(mut self) -> Result<(), String> {
+        eprintln!("$ {}", self.text);
+        match self.command.status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("`{}` ended with {status}", self.text)),
+            Err(e) => Err(format!("`{}` could not be started: {e}", self.text)),
+        }
+    }
+
+    /// Whether the command succeeds; prints nothing.
+    pub(crate) fn succeeds(mut self) -> bool {
+        self.command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+    }
+
+    /// Standard output, trimmed.
+    pub(crate) fn output(mut self) -> Result<String, String> {
+        let output = self.command.stderr(Stdio::inherit()).output().map_err(|e| format!("`{}`: {e}", self.text))?;
+        if !output.status.success() {
+            return Err(format!("`{}` ended with {}", self.text, output.status));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}

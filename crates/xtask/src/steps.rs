@@ -1,0 +1,169 @@
+//! The steps of `cargo xtask test`, fast ones first, and the tasks that share them.
+
+use std::path::Path;
+use std::time::Instant;
+
+use crate::run::{Line, root};
+
+const WASI: &str = "wasm32-wasip1";
+const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
+const NEON: &str = "aarch64-unknown-linux-gnu";
+
+struct Step {
+    name: &'static str,
+    run: fn() -> Result<(), String>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "format", run: || Line::cargo().args("fmt --all -- --check").run() },
+    Step {
+        name: "lints",
+        run: || Line::cargo().args("clippy --workspace --all-targets -- -D warnings").run(),
+    },
+    Step { name: "test-native", run: || Line::cargo().args("test --workspace").run() },
+    Step { name: "parity-native", run: parity_native },
+    Step { name: "bench-native", run: bench_native },
+    Step {
+        name: "build-browser",
+        run: || {
+            Line::cargo()
+                .args("build -p vidsieve-model --no-default-features --target wasm32-unknown-unknown")
+                .run()
+        },
+    },
+    Step {
+        name: "test-wasm",
+        run: || node_is_there().and_then(|()| Line::cargo().args("test -p vidsieve-kernels --target").arg(WASI).run()),
+    },
+    Step {
+        name: "test-wasm-relaxed",
+        run: || {
+            node_is_there()?;
+            relaxed(Line::cargo().args("test -p vidsieve-kernels --target").arg(WASI))?.run()
+        },
+    },
+    Step { name: "parity-wasm", run: || parity_wasm(None) },
+    Step { name: "test-neon", run: neon },
+];
+
+pub(crate) fn test(only: &[String], list: bool) -> Result<(), String> {
+    let steps: Vec<&Step> =
+        STEPS.iter().filter(|s| only.is_empty() || only.iter().any(|o| s.name.contains(o.as_str()))).collect();
+    if list {
+        steps.iter().for_each(|s| println!("{}", s.name));
+        return Ok(());
+    }
+    if steps.is_empty() {
+        return Err("no step of that name; see `cargo xtask test --list`".into());
+    }
+    let start = Instant::now();
+    let mut times = Vec::new();
+    for step in &steps {
+        eprintln!("\n== {} ==", step.name);
+        let begin = Instant::now();
+        (step.run)().map_err(|e| format!("step `{}`: {e}", step.name))?;
+        times.push((step.name, begin.elapsed().as_secs()));
+    }
+    eprintln!("\nall {} steps passed in {} s:", steps.len(), start.elapsed().as_secs());
+    times.iter().for_each(|(name, seconds)| eprintln!("  {name:<20} {seconds:>5} s"));
+    Ok(())
+}
+
+fn node_is_there() -> Result<(), String> {
+    let missing = "Node.js 20 or newer is needed for the WebAssembly tests: install `nodejs`";
+    let version = Line::new("node").arg("--version").output().map_err(|_| missing.to_owned())?;
+    let major = version.trim_start_matches('v').split('.').next().and_then(|m| m.parse::<u32>().ok());
+    if major.is_some_and(|m| m >= 20) { Ok(()) } else { Err(format!("{missing} (found {version})")) }
+}
+
+/// A build for relaxed-simd, run by a Node that may still need the flag, in a target folder of its own.
+fn relaxed(line: Line) -> Result<Line, String> {
+    let flag = "--experimental-wasm-relaxed-simd";
+    // Newer versions dropped the flag together with the need for it.
+    let node = if Line::new("node").args(flag).args("-e 0").succeeds() { format!("node {flag}") } else { "node".into() };
+    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| root().join("target").display().to_string());
+    Ok(line
+        .env("CARGO_TARGET_DIR", &format!("{target}/relaxed"))
+        .env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", RELAXED)
+        .env("CARGO_TARGET_WASM32_WASIP1_RUNNER", &format!("{node} --no-warnings {}", runner())))
+}
+
+fn runner() -> String {
+    root().join("tests/wasi/run.mjs").display().to_string()
+}
+
+/// The golden folders: the repository's own selection, and the full one where a checkout has it beside it.
+fn golden_folders() -> Vec<String> {
+    let mut folders = vec!["tests/golden".to_owned()];
+    if root().join("../shared/golden").is_dir() {
+        folders.push("../shared/golden".into());
+    } else {
+        eprintln!("note: ../shared/golden is not here; parity is checked with tests/golden alone");
+    }
+    folders
+}
+
+fn parity_native() -> Result<(), String> {
+    for folder in golden_folders() {
+        for isa in Line::cargo().args("run -q -p vidsieve-cli -- bench isas").output()?.split_whitespace() {
+            Line::cargo().args("run -q -p vidsieve-cli -- eval parity").arg(&folder).args("--isa").arg(isa).run()?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn parity_wasm(dir: Option<&Path>) -> Result<(), String> {
+    node_is_there()?;
+    let folders = dir.map_or_else(golden_folders, |d| vec![d.display().to_string()]);
+    for folder in folders {
+        Line::cargo().args("run -q -p vidsieve-wasi-tests --target").arg(WASI).args("-- parity").arg(&folder).run()?;
+    }
+    Ok(())
+}
+
+/// Every benchmark once, as a test: the results are checked and the ratios must not have collapsed.
+fn bench_native() -> Result<(), String> {
+    Line::cargo().args("run -q -p vidsieve-cli -- bench kernels --quick --check").run()
+}
+
+pub(crate) fn bench_wasm(args: &[String]) -> Result<(), String> {
+    node_is_there()?;
+    let line = |line: Line| {
+        let line = line.args("run -q --release -p vidsieve-wasi-tests --target").arg(WASI).args("-- bench");
+        args.iter().fold(line, |l, a| l.arg(a))
+    };
+    line(Line::cargo()).run()?;
+    line(relaxed(Line::cargo())?).run()
+}
+
+fn neon() -> Result<(), String> {
+    if cfg!(target_arch = "aarch64") {
+        eprintln!("native already: tested by test-native");
+        return Ok(());
+    }
+    if !Line::new("qemu-aarch64").arg("--version").succeeds() || !Line::new("aarch64-linux-gnu-gcc").arg("--version").succeeds() {
+        let debian_root = Path::new("/etc/debian_version").exists()
+            && Line::new("id").arg("-u").output().is_ok_and(|id| id == "0");
+        if !debian_root {
+            eprintln!("skipped: qemu-aarch64 and aarch64-linux-gnu-gcc are not here; on Debian: apt-get install qemu-user gcc-aarch64-linux-gnu");
+            return Ok(());
+        }
+        Line::new("apt-get").args("-q update").run()?;
+        Line::new("apt-get").args("-q install -y --no-install-recommends qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross").run()?;
+    }
+    Line::new("rustup").args("target add").arg(NEON).run()?;
+    // Emulation is slow: fewer cases of each property.
+    Line::cargo().args("test -p vidsieve-kernels --lib --target").arg(NEON).env("PROPTEST_CASES", "16").run()
+}
+
+pub(crate) fn fuzz(seconds: u32) -> Result<(), String> {
+    if !Line::cargo().args("+nightly fuzz --version").succeeds() {
+        return Err("cargo-fuzz is needed: `rustup toolchain install nightly && cargo install cargo-fuzz`".into());
+    }
+    let targets = Line::cargo().args("+nightly fuzz list").output()?;
+    for target in targets.split_whitespace() {
+        let limit = format!("-max_total_time={seconds}");
+        Line::cargo().args("+nightly fuzz run").arg(target).args("-- -rss_limit_mb=2048").arg(&limit).run()?;
+    }
+    Ok(())
+}
