@@ -4,6 +4,7 @@
 //! one and a part of [`config::Config`]. The same code serves native programs, pages and Workers.
 
 mod attention;
+pub mod backbone;
 pub mod bundle;
 #[cfg(feature = "checkpoint")]
 pub mod checkpoint;
