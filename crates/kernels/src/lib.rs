@@ -18,6 +18,7 @@ pub mod gemm;
 pub mod hamming;
 mod isa;
 pub mod math;
+pub mod scan;
 pub mod selector;
 mod simd;
 
