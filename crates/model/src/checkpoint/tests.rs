@@ -688,7 +688,7 @@ const OPS: &[&[u8]] = &[
     b"K\x04",
     b"J\xff\xff\xff\xff",
     b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f",
-    b"X\x01\0\0\00",
+    b"X\x01\0\0\x000",
     b"X\x03\0\0\0cpu",
     b"X\x07\0\0\0storage",
     b"X\x05\0\0\0model",
@@ -739,7 +739,7 @@ const OPS: &[&[u8]] = &[
     b"cnumpy.core.multiarray\nscalar\n",
     b"c_codecs\nencode\n",
     b"cbuiltins\nset\n",
-    b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\00X\x03\0\0\0cpuK\x04tQ",
+    b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQ",
 ];
 
 /// Writes the samples as seeds of the fuzz target: `cargo test -p vidsieve-model fuzz_seeds -- --ignored`.
