@@ -23,6 +23,9 @@ enum Command {
     /// Compare this implementation with known numbers.
     #[command(subcommand)]
     Eval(commands::eval::Command),
+    /// Measure this machine; figures are machine-readable with --json.
+    #[command(subcommand)]
+    Bench(commands::bench::Command),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Model(command) => commands::model::run(command),
         Command::Eval(command) => commands::eval::run(command),
+        Command::Bench(command) => commands::bench::run(command),
     };
     match outcome {
         Ok(code) => code,

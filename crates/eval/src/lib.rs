@@ -1,5 +1,6 @@
 //! Evaluation of Vidsieve: the data sets' metrics, parity with the golden numbers, and benchmarks.
 
+pub mod bench;
 pub mod metrics;
 pub mod parity;
 pub mod rule;

@@ -11,7 +11,7 @@ use super::{Checker, ParityError, layout, scored, tolerance, weights};
 const HEADS: usize = 8;
 
 /// Keys and shapes of a coarse student with one transformer layer.
-fn shapes(d: usize, feedforward: usize, clusters: usize, output: usize) -> Vec<(&'static str, Vec<usize>)> {
+pub(crate) fn shapes(d: usize, feedforward: usize, clusters: usize, output: usize) -> Vec<(&'static str, Vec<usize>)> {
     vec![
         ("attention.transform.weight", vec![d, d]),
         ("attention.transform.bias", vec![d]),

@@ -10,6 +10,8 @@ mod fine;
 mod rankings;
 mod selector;
 
+pub(crate) use coarse::shapes as coarse_shapes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

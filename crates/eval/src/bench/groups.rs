@@ -1,0 +1,376 @@
+//! The groups of contestants. Names contain `chamfer`, `comparator`, `pair`, `scan`, `selector` or `coarse`.
+
+use std::cell::RefCell;
+use std::hint::black_box;
+
+use ndarray::Array3;
+use vidsieve_kernels::comparator::{self, Comparator, Padding, Pool, Scratch};
+use vidsieve_kernels::{Isa, chamfer, hamming, selector};
+use vidsieve_model::coarse::Coarse;
+use vidsieve_model::config::{CoarseConfig, NetVladConfig, TransformerConfig};
+
+use super::{BenchError, Contestant, Options, Row, race, tract};
+use crate::rule;
+
+type Group = fn(&Options, &mut Vec<Row>) -> Result<(), BenchError>;
+
+pub(super) const ALL: [(&str, Group); 6] = [
+    ("chamfer_binary", chamfer_binary),
+    ("chamfer_float", chamfer_float),
+    ("comparator", comparator_maps),
+    ("pair_fine_binary", pair_fine_binary),
+    ("selector", selector_pairs),
+    ("coarse_index", coarse_index),
+];
+
+const REGIONS: usize = 9;
+const DIMS: usize = 512;
+
+fn contestant<'a>(label: impl Into<String>, work: f64, call: impl FnMut() + 'a) -> Contestant<'a> {
+    Contestant { label: label.into(), call: Box::new(call), work }
+}
+
+/// Times everything and adds a row for each instruction set and reference: the first `references` contestants.
+fn rows(name: &str, mut contestants: Vec<Contestant<'_>>, references: usize, options: &Options, out: &mut Vec<Row>) {
+    let times = race(&mut contestants, options);
+    let (referees, paths) = contestants.split_at(references);
+    for (path, &ns) in paths.iter().zip(&times[references..]) {
+        for (referee, &reference_ns) in referees.iter().zip(&times) {
+            out.push(Row {
+                name: name.to_owned(),
+                path: path.label.clone(),
+                ns,
+                reference: referee.label.clone(),
+                reference_ns,
+                ratio: reference_ns / ns,
+            });
+        }
+    }
+}
+
+fn same(
+    name: &str,
+    path: &str,
+    reference: &str,
+    tolerance: f64,
+    expected: &[f32],
+    got: &[f32],
+) -> Result<(), BenchError> {
+    let error = if expected.len() == got.len() {
+        expected.iter().zip(got).fold(0f64, |m, (e, g)| m.max((f64::from(*e) - f64::from(*g)).abs()))
+    } else {
+        f64::INFINITY
+    };
+    if error <= tolerance {
+        return Ok(());
+    }
+    Err(BenchError::Differs { name: name.into(), path: path.into(), reference: reference.into(), error, tolerance })
+}
+
+/// Pseudo-random codes.
+fn codes(name: &str, bytes: usize) -> Vec<u8> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    rule::values(name, bytes, 127.9, 128.0).into_iter().map(|v| v as u8).collect()
+}
+
+/// Unit region vectors [frames][9][dims].
+fn vectors(name: &str, frames: usize, dims: usize) -> Vec<f32> {
+    let mut x = rule::values(name, frames * REGIONS * dims, 1.0, 0.0);
+    vidsieve_model::math::normalise_rows(&mut x, dims);
+    x
+}
+
+fn sizes(options: &Options) -> &'static [usize] {
+    if options.quick { &[12] } else { &[60, 30, 120] }
+}
+
+fn chamfer_binary(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+    let shape = hamming::Shape::new(REGIONS, DIMS).map_err(|e| BenchError::Tract(e.to_string()))?;
+    for &frames in sizes(options) {
+        let name = format!("chamfer_binary_{frames}x{frames}x{REGIONS}x{DIMS}");
+        let (q, t) = (codes("q", frames * shape.frame_bytes()), codes("t", frames * shape.frame_bytes()));
+        let sums = || RefCell::new(vec![0u16; frames * frames]);
+        let (plain, popcnt) = (sums(), sums());
+        hamming::naive::region_chamfer(shape, &q, &t, &mut plain.borrow_mut());
+        let targets: Vec<RefCell<hamming::Target>> = Isa::available()
+            .map(|isa| hamming::Target::new(isa, shape, &t).map(RefCell::new))
+            .collect::<Result<_, _>>()
+            .map_err(|e| BenchError::Tract(e.to_string()))?;
+        let buffers: Vec<_> = targets.iter().map(|_| sums()).collect();
+        let mut contestants = vec![contestant("count_ones loop", 1.0, || {
+            hamming::naive::region_chamfer(black_box(shape), black_box(&q), black_box(&t), &mut plain.borrow_mut());
+        })];
+        if hamming::naive::region_chamfer_popcnt(shape, &q, &t, &mut popcnt.borrow_mut()) {
+            contestants.push(contestant("count_ones loop, popcnt", 1.0, || {
+                hamming::naive::region_chamfer_popcnt(shape, black_box(&q), black_box(&t), &mut popcnt.borrow_mut());
+            }));
+        }
+        let references = contestants.len();
+        for (target, buffer) in targets.iter().zip(&buffers) {
+            let label = target.borrow().isa().name();
+            hamming::region_chamfer(&q, &target.borrow(), &mut buffer.borrow_mut());
+            let floats = |s: &RefCell<Vec<u16>>| s.borrow().iter().map(|&v| f32::from(v)).collect::<Vec<_>>();
+            same(&name, label, "count_ones loop", 0.0, &floats(&plain), &floats(buffer))?;
+            contestants.push(contestant(label, 1.0, || {
+                hamming::region_chamfer(black_box(&q), &target.borrow(), &mut buffer.borrow_mut());
+            }));
+            contestants.push(contestant(format!("{label}+repack"), 1.0, || {
+                // The codes have this target's length: packing them again cannot fail.
+                let _ = target.borrow_mut().repack(black_box(&t));
+                hamming::region_chamfer(black_box(&q), &target.borrow(), &mut buffer.borrow_mut());
+            }));
+        }
+        rows(&name, contestants, references, options, out);
+    }
+    Ok(())
+}
+
+fn chamfer_float(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+    let frames = sizes(options)[0];
+    let name = format!("chamfer_float_{frames}x{frames}x{REGIONS}x{DIMS}");
+    let (q, t) = (vectors("q", frames, DIMS), vectors("t", frames, DIMS));
+    let buffer = || RefCell::new(vec![0f32; frames * frames]);
+    let expected = buffer();
+    chamfer::naive::region_chamfer(&q, &t, REGIONS, DIMS, &mut expected.borrow_mut());
+    let targets: Vec<_> =
+        Isa::available().map(|isa| (isa, chamfer::Target::new(isa, &t, frames, REGIONS, DIMS))).collect();
+    let buffers: Vec<_> = targets.iter().map(|_| buffer()).collect();
+    let mut contestants = vec![contestant("einsum-style loops", 1.0, || {
+        chamfer::naive::region_chamfer(black_box(&q), &t, REGIONS, DIMS, &mut expected.borrow_mut());
+    })];
+    for ((isa, target), buffer) in targets.iter().zip(&buffers) {
+        chamfer::region_chamfer(&q, target, &mut buffer.borrow_mut());
+        same(&name, isa.name(), "einsum-style loops", 1e-5, &expected.borrow(), &buffer.borrow())?;
+        contestants.push(contestant(isa.name(), 1.0, || {
+            chamfer::region_chamfer(black_box(&q), target, &mut buffer.borrow_mut());
+        }));
+    }
+    rows(&name, contestants, 1, options, out);
+    Ok(())
+}
+
+/// Upstream's comparator with weights by the rule.
+struct Network {
+    weights: tract::Weights,
+}
+
+impl Network {
+    fn new() -> Self {
+        let conv = |key: &str, o: usize, i: usize| {
+            (
+                rule::weight("bench", &format!("visil_head.{key}.weight"), &[o, i, 3, 3]),
+                rule::weight("bench", &format!("visil_head.{key}.bias"), &[o]),
+            )
+        };
+        let weights = tract::Weights {
+            conv: [conv("conv1", 32, 1), conv("conv2", 64, 32), conv("conv3", 128, 64)],
+            fconv: rule::weight("bench", "visil_head.fconv.weight", &[1, 128, 1, 1]),
+            fbias: 0.05,
+        };
+        Self { weights }
+    }
+
+    fn view(&self) -> comparator::Weights<'_> {
+        let w = &self.weights;
+        comparator::Weights {
+            channels: [1, 32, 64, 128],
+            conv1: &w.conv[0].0,
+            bias1: &w.conv[0].1,
+            conv2: &w.conv[1].0,
+            bias2: &w.conv[1].1,
+            conv3: &w.conv[2].0,
+            bias3: &w.conv[2].1,
+            fconv: &w.fconv,
+            fbias: w.fbias,
+        }
+    }
+
+    fn kernels(&self) -> Result<Vec<Comparator>, BenchError> {
+        let build = |isa| Comparator::new(isa, &self.view(), Padding::Zero);
+        Isa::available().map(build).collect::<Result<_, _>>().map_err(|e| BenchError::Tract(e.to_string()))
+    }
+}
+
+fn comparator_maps(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+    let network = Network::new();
+    let kernels = network.kernels()?;
+    let wrong = |e: tract_core::prelude::TractError| BenchError::Tract(format!("{e:#}"));
+    for &side in sizes(options) {
+        let name = format!("comparator_{side}x{side}");
+        let map = rule::values("map", side * side, 1.0, 0.0);
+        let expected = comparator::naive::forward(&network.view(), Padding::Zero, &map, side, side, Pool::Floor);
+        let graph = tract::comparator(&network.weights, side, side).map_err(wrong)?;
+        let shape = [1, 1, side, side];
+        same(&name, "tract", "direct loops", 1e-4, &expected, &tract::run(&graph, &shape, &map).map_err(wrong)?)?;
+        let buffers: Vec<_> =
+            kernels.iter().map(|_| RefCell::new((vec![0f32; expected.len()], Scratch::default()))).collect();
+        let mut contestants = vec![contestant("tract graph", 1.0, || {
+            let _ = black_box(tract::run(&graph, &shape, black_box(&map)));
+        })];
+        // The plain loops take a hundred times longer: once is enough to know it.
+        if side == sizes(options)[0] {
+            let (view, map) = (network.view(), &map);
+            contestants.push(contestant("direct loops", 1.0, move || {
+                let _ = black_box(comparator::naive::forward(&view, Padding::Zero, map, side, side, Pool::Floor));
+            }));
+        }
+        let references = contestants.len();
+        for (kernel, buffer) in kernels.iter().zip(&buffers) {
+            let label = kernel.isa().name();
+            let call = || {
+                let (values, scratch) = &mut *buffer.borrow_mut();
+                kernel.forward(black_box(&map), side, side, Pool::Floor, values, scratch);
+            };
+            call();
+            same(&name, label, "direct loops", 1e-4, &expected, &buffer.borrow().0)?;
+            let map = &map;
+            contestants.push(contestant(label, 1.0, move || {
+                let (values, scratch) = &mut *buffer.borrow_mut();
+                kernel.forward(black_box(map), side, side, Pool::Floor, values, scratch);
+            }));
+        }
+        rows(&name, contestants, references, options, out);
+    }
+    Ok(())
+}
+
+/// A whole S^f_B pair, codes to similarity, against the same in float32 as upstream computes it: signs as floats, einsum,
+/// maximum, mean, comparator on tract.
+fn pair_fine_binary(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+    let shape = hamming::Shape::new(REGIONS, DIMS).map_err(|e| BenchError::Tract(e.to_string()))?;
+    let network = Network::new();
+    let kernels = network.kernels()?;
+    let wrong = |e: tract_core::prelude::TractError| BenchError::Tract(format!("{e:#}"));
+    for &frames in sizes(options) {
+        let name = format!("pair_fine_binary_{frames}x{frames}");
+        let (q, t) = (codes("q", frames * shape.frame_bytes()), codes("t", frames * shape.frame_bytes()));
+        let signs = |codes: &[u8]| -> Vec<f32> {
+            (0..codes.len() * 8).map(|i| if codes[i / 8] >> (i % 8) & 1 == 1 { 1.0 } else { -1.0 }).collect()
+        };
+        let (qf, tf) = (signs(&q), signs(&t));
+        let graph = tract::comparator(&network.weights, frames, frames).map_err(wrong)?;
+        let (rows_out, columns_out) = (frames / 2 / 2, frames / 2 / 2);
+        let float_pair = || -> Result<f32, BenchError> {
+            let mut f2f = vec![0f32; frames * frames];
+            chamfer::naive::region_chamfer(black_box(&qf), &tf, REGIONS, DIMS, &mut f2f);
+            #[allow(clippy::cast_precision_loss)]
+            f2f.iter_mut().for_each(|v| *v /= DIMS as f32);
+            let raw = tract::run(&graph, &[1, 1, frames, frames], &f2f).map_err(wrong)?;
+            Ok(comparator::chamfer_of_output(&raw, rows_out, columns_out))
+        };
+        let expected = float_pair()?;
+        type State = (hamming::Target, Vec<u16>, Vec<f32>, Vec<f32>, Scratch);
+        let states: Vec<RefCell<State>> = kernels
+            .iter()
+            .map(|kernel| {
+                let target = hamming::Target::new(kernel.isa(), shape, &t)?;
+                let n = frames * frames;
+                Ok(RefCell::new((
+                    target,
+                    vec![0; n],
+                    vec![0.0; n],
+                    vec![0.0; rows_out * columns_out],
+                    Scratch::default(),
+                )))
+            })
+            .collect::<Result<_, hamming::ShapeError>>()
+            .map_err(|e| BenchError::Tract(e.to_string()))?;
+        let pair = |kernel: &Comparator, state: &RefCell<State>| {
+            let (target, sums, f2f, raw, scratch) = &mut *state.borrow_mut();
+            let _ = target.repack(black_box(&t));
+            hamming::region_chamfer(black_box(&q), target, sums);
+            hamming::similarity(shape, sums, f2f);
+            kernel.forward(f2f, frames, frames, Pool::Floor, raw, scratch);
+            comparator::chamfer_of_output(raw, rows_out, columns_out)
+        };
+        let pair = &pair;
+        let mut contestants = vec![contestant("float32 einsum + tract", 1.0, || {
+            let _ = black_box(float_pair());
+        })];
+        for (kernel, state) in kernels.iter().zip(&states) {
+            let label = kernel.isa().name();
+            same(&name, label, "float32 einsum + tract", 1e-4, &[expected], &[pair(kernel, state)])?;
+            contestants.push(contestant(label, 1.0, move || {
+                black_box(pair(kernel, state));
+            }));
+        }
+        rows(&name, contestants, 1, options, out);
+    }
+    Ok(())
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn selector_pairs(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+    const HIDDEN: usize = 100;
+    let pairs = if options.quick { 1_000 } else { 200_000 };
+    let name = format!("selector_{pairs}_pairs");
+    let layer = |key: &str, n: usize, k: usize| selector::Layer {
+        weight: rule::weight("bench", &format!("mlp.{key}.weight"), &[n, k]),
+        bias: rule::weight("bench", &format!("mlp.{key}.bias"), &[n]),
+    };
+    let layers = [layer("0", HIDDEN, 3), layer("4", HIDDEN, HIDDEN), layer("8", 1, HIDDEN)];
+    let (own, coarse) = (rule::values("own", pairs, 1.0, 0.0), rule::values("coarse", pairs, 1.0, 0.0));
+    let query = 0.3f32;
+    let expected: Vec<f32> =
+        own.iter().zip(&coarse).map(|(&t, &c)| selector::naive::predict(&layers, [query, t, c])).collect();
+    let work = pairs as f64;
+    let networks: Vec<(Isa, selector::Mlp)> = Isa::available()
+        .map(|isa| selector::Mlp::new(isa, &layers).map(|m| (isa, m)))
+        .collect::<Result<_, _>>()
+        .map_err(|e| BenchError::Tract(e.to_string()))?;
+    let buffers: Vec<_> = networks.iter().map(|_| RefCell::new(vec![0f32; pairs])).collect();
+    let mut contestants = vec![contestant("loop over pairs", work, || {
+        for (&t, &c) in own.iter().zip(&coarse) {
+            black_box(selector::naive::predict(black_box(&layers), [query, t, c]));
+        }
+    })];
+    for ((isa, mlp), buffer) in networks.iter().zip(&buffers) {
+        mlp.predict(query, &own, &coarse, &mut buffer.borrow_mut());
+        same(&name, isa.name(), "loop over pairs", 1e-5, &expected, &buffer.borrow())?;
+        contestants.push(contestant(isa.name(), work, || {
+            mlp.predict(black_box(query), &own, &coarse, &mut buffer.borrow_mut());
+        }));
+    }
+    rows(&name, contestants, 1, options, out);
+    Ok(())
+}
+
+/// S^c of 60 frames: the kernels against the same network as a tract graph.
+fn coarse_index(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+    let frames = sizes(options)[0];
+    let (dims, feedforward, clusters, output) = if options.quick { (64, 128, 4, 32) } else { (512, 2048, 64, 1024) };
+    let name = format!("coarse_index_{frames}_frames");
+    let config = CoarseConfig {
+        dims,
+        attention: true,
+        transformer: Some(TransformerConfig { heads: 8, feedforward, layers: 1 }),
+        netvlad: Some(NetVladConfig { clusters, output }),
+    };
+    let shapes = crate::parity::coarse_shapes(dims, feedforward, clusters, output);
+    let wrong = |e: vidsieve_model::weights::WeightsError| BenchError::Tract(e.to_string());
+    let state = rule::state_dict("bench", shapes).map_err(wrong)?;
+    let x = vectors("q", frames, dims);
+    let video =
+        Array3::from_shape_vec((frames, REGIONS, dims), x.clone()).map_err(|e| BenchError::Tract(e.to_string()))?;
+    let tract_wrong = |e: tract_core::prelude::TractError| BenchError::Tract(format!("{e:#}"));
+    let graph = tract::coarse(&state, &config, frames, REGIONS).map_err(tract_wrong)?;
+    let shape = [frames * REGIONS, dims];
+    let expected = tract::run(&graph, &shape, &x).map_err(tract_wrong)?;
+    let networks: Vec<(Isa, Coarse)> = Isa::available()
+        .map(|isa| Coarse::new(isa, config, &state).map(|n| (isa, n)))
+        .collect::<Result<_, _>>()
+        .map_err(wrong)?;
+    let mut contestants = vec![contestant("tract graph", 1.0, || {
+        let _ = black_box(tract::run(&graph, &shape, black_box(&x)));
+    })];
+    for (isa, network) in &networks {
+        let got = network.index(video.view()).map_err(|e| BenchError::Tract(e.to_string()))?;
+        same(&name, isa.name(), "tract graph", 1e-5, &expected, &got)?;
+        let video = &video;
+        contestants.push(contestant(isa.name(), 1.0, move || {
+            let _ = black_box(network.index(video.view()));
+        }));
+    }
+    rows(&name, contestants, 1, options, out);
+    Ok(())
+}
