@@ -117,7 +117,7 @@ impl Network {
     #[must_use]
     pub const fn is_in(self, config: &Config) -> bool {
         match self {
-            Self::Backbone => false,
+            Self::Backbone => config.backbone.is_some(),
             Self::Pca => config.whitening.is_some(),
             Self::Teacher => config.teacher.is_some(),
             Self::FineAttention => config.fine_attention.is_some(),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backbone::BackboneConfig;
 use crate::frames::Preprocess;
 use crate::regions::RegionPooling;
 use crate::weights::{StateDict, WeightsError};
@@ -13,6 +14,9 @@ pub struct Config {
     /// Frames to backbone input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocess: Option<Preprocess>,
+    /// Convolutional backbone with its taps; tensors under `backbone.`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<BackboneConfig>,
     /// Taps to region vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regions: Option<RegionPooling>,

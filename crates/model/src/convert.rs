@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::backbone::{BackboneConfig, ResnetConfig};
 use crate::bundle::{Bundle, BundleError, BundleId, BundleWriter, Network, Storage};
 use crate::checkpoint::{self, CheckpointError, Value};
 use crate::config::{CoarseConfig, Config, FineConfig, ItqConfig, SelectorConfig, WhiteningConfig};
+use crate::frames::Preprocess;
+use crate::regions::RegionPooling;
 use crate::weights::{StateDict, WeightsError};
 use crate::whitening;
 
 /// Heads of the published coarse student, for files without training arguments.
 const DEFAULT_HEADS: usize = 8;
+
+/// Windows of L3-iMAC over the taps of an official ResNet at 224 pixels.
+const L3_IMAC_KERNELS: [usize; 4] = [28, 14, 6, 3];
 
 /// Why files could not be converted.
 #[derive(Debug, thiserror::Error)]
@@ -310,6 +316,55 @@ fn part(
             gathered.config.whitening = Some(WhiteningConfig { input, dims });
             gathered.add(Network::Pca, projected, file)
         }
-        Kind::Network(Network::Backbone) | Kind::Extractor => Err(ConvertError::Nothing),
+        Kind::Network(Network::Backbone) | Kind::Extractor => extractor(gathered, file, &state),
     }
+}
+
+/// torchvision's ResNet, bare or inside upstream's FeatureExtractor (`cnn.*`, `pca.*`): the official preprocessing and
+/// L3-iMAC come with it.
+fn extractor(gathered: &mut Gathered, file: &str, state: &StateDict) -> Result<(), ConvertError> {
+    let wrong = |source| ConvertError::Weights { file: file.to_owned(), source };
+    let mut backbone = StateDict::new("backbone.");
+    let mut pca = StateDict::new("pca.");
+    let bare = state.contains("layer1.0.conv1.weight");
+    for (name, tensor) in state.iter() {
+        if let Some(key) = name.strip_prefix("pca.") {
+            pca.insert(key, tensor.shape.clone(), tensor.data.clone()).map_err(wrong)?;
+        } else if let Some(key) = if bare { Some(name) } else { name.strip_prefix("cnn.") } {
+            // The classifier is not part of the backbone.
+            if !key.starts_with("fc.") {
+                backbone.insert(key, tensor.shape.clone(), tensor.data.clone()).map_err(wrong)?;
+            }
+        }
+    }
+    let config = resnet(&backbone).map_err(wrong)?;
+    gathered.config.preprocess = Some(Preprocess::imagenet(256, 224));
+    gathered.config.regions = Some(RegionPooling::L3Imac { kernels: L3_IMAC_KERNELS.to_vec() });
+    gathered.config.backbone = Some(config);
+    gathered.add(Network::Backbone, backbone, file)?;
+    if !pca.is_empty() {
+        let [input, dims] = pca.shape_of_rank::<2>("DVt").map_err(wrong)?;
+        gathered.agree(Network::Pca, dims, file)?;
+        gathered.config.whitening = Some(WhiteningConfig { input, dims });
+        gathered.add(Network::Pca, pca, file)?;
+    }
+    Ok(())
+}
+
+/// The sizes of a bottleneck ResNet, read off its weights.
+fn resnet(state: &StateDict) -> Result<BackboneConfig, WeightsError> {
+    let [stem, _, _, _] = state.shape_of_rank::<4>("conv1.weight")?;
+    let [width, _, _, _] = state.shape_of_rank::<4>("layer1.0.conv1.weight")?;
+    let [wide, _, _, _] = state.shape_of_rank::<4>("layer1.0.conv3.weight")?;
+    let blocks: Vec<usize> = (1..)
+        .map(|stage| (0..).take_while(|b| state.contains(&format!("layer{stage}.{b}.conv1.weight"))).count())
+        .take_while(|&n| n > 0)
+        .collect();
+    let expansion = wide / width.max(1);
+    let config = BackboneConfig::Resnet(ResnetConfig { blocks, stem, width, expansion });
+    let refuse = |reason: String| WeightsError::Config { network: "backbone".into(), reason };
+    for (name, shape) in config.tensors().map_err(|e| refuse(e.to_string()))? {
+        state.get(&name, &shape)?;
+    }
+    Ok(config)
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use ndarray::Array4;
-use vidsieve_model::frames::{Preprocess, RgbFrame};
+use vidsieve_model::backbone::{Backbone, BackboneConfig};
+use vidsieve_model::frames::{Preprocess, Resize, RgbFrame};
 use vidsieve_model::regions::RegionPooling;
 use vidsieve_model::tensors::TensorFile;
 use vidsieve_model::whitening::{Whitening, projection};
@@ -113,5 +114,67 @@ pub(super) fn preprocess(checker: &mut Checker) -> Result<(), ParityError> {
             checker.equal(FILE, "crop224", tensors.bytes(&key)?, &image.data);
         }
     }
+    Ok(())
+}
+
+/// Backbone, L3-iMAC and whitening of whole frames. Raw maps grow large and are compared by way of what is pooled.
+pub(super) fn extractor(checker: &mut Checker) -> Result<(), ParityError> {
+    const FILE: &str = "feature_extractor.safetensors";
+    let Some(bytes) = checker.read(FILE)? else { return Ok(()) };
+    let tensors = TensorFile::parse(FILE, &bytes)?;
+    let fail = |e: &dyn std::fmt::Display| layout(FILE, e);
+    let config = BackboneConfig::resnet50();
+    let names = config.tensors().map_err(|e| fail(&e))?;
+    let shapes: Vec<(&str, Vec<usize>)> = names.iter().map(|(n, s)| (n.as_str(), s.clone())).collect();
+    if tensors.contains("frames") {
+        let Some(found) = checker.weights("resnet", FILE, &shapes)? else { return Ok(()) };
+        let [n, h, w, _] =
+            <[usize; 4]>::try_from(tensors.shape("frames")?).map_err(|s| fail(&format!("frames {s:?}")))?;
+        let side = |n: usize| u32::try_from(n).map_err(|e| fail(&e));
+        let (width, height) = (side(w)?, side(h)?);
+        let pixels = tensors.bytes("frames")?;
+        let frames = pixels
+            .chunks_exact(pixels.len() / n.max(1))
+            .map(|f| RgbFrame::new(width, height, f))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| fail(&e))?;
+        let rule = Preprocess { resize: Resize::Keep, crop: None, ..Preprocess::imagenet(256, 224) };
+        let batch = rule.batch(&frames).map_err(|e| fail(&e))?;
+        if tensors.contains("normalized_0_0_8x8") {
+            let corner = batch.slice(ndarray::s![0, .., ..8, ..8]);
+            let expected = tensors.f32("normalized_0_0_8x8")?.1;
+            checker.close(FILE, "normalized", tolerance::LAYER, expected, corner.iter().copied());
+        }
+        let backbone = Backbone::new(&config, &found.state).map_err(|e| fail(&e))?;
+        let taps = backbone.run(batch.view()).map_err(|e| fail(&e))?;
+        let views: Vec<_> = taps.iter().map(|t| t.view()).collect();
+        let got = l3_imac().pool(&views).map_err(|e| fail(&e))?;
+        if tensors.contains("regions3840") {
+            let expected = tensors.f32("regions3840")?.1;
+            checker.close(FILE, "regions3840", tolerance::SIMILARITY, expected, got);
+        }
+    }
+    if !(tensors.contains("regions3840") && tensors.contains("pca.mean") && tensors.contains("pca.d_sorted_desc")) {
+        return Ok(());
+    }
+    let (mean, d) = (tensors.f32("pca.mean")?.1, tensors.f32("pca.d_sorted_desc")?.1);
+    let (input, dims) = (mean.len(), d.len());
+    let v = if tensors.contains("pca.V") {
+        tensors.f32("pca.V")?.1
+    } else if checker.rule_holds()? {
+        #[allow(clippy::cast_precision_loss)]
+        rule::values("pca.V", input * dims, (3.0 / input as f64).sqrt(), 0.0)
+    } else {
+        checker.skip(FILE, "no PCA: pca.V is not here");
+        return Ok(());
+    };
+    // The eigenvectors of the largest values alone: scaled as the rule of whitening says.
+    let scales: Vec<f64> = d.iter().map(|&d| 1.0 / (f64::from(d) + 1e-7).sqrt()).collect();
+    #[allow(clippy::cast_possible_truncation)]
+    let w: Vec<f32> =
+        v.chunks(dims).flat_map(|r| r.iter().zip(&scales).map(|(&v, s)| (f64::from(v) * s) as f32)).collect();
+    let whitening = Whitening::new(checker.isa, mean, &w, dims).map_err(|e| fail(&e))?;
+    let got = whitening.apply(&tensors.f32("regions3840")?.1).map_err(|e| fail(&e))?;
+    checker.close(FILE, "features512", tolerance::SIMILARITY, tensors.f32("features512")?.1, got);
     Ok(())
 }

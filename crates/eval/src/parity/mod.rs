@@ -383,6 +383,7 @@ pub fn run(dir: &Path, options: Options, mut progress: impl FnMut(&str)) -> Resu
             "map_cases.json" => rankings::map_cases(&mut checker)?,
             "region_pooling.safetensors" => features::region_pooling(&mut checker)?,
             "pca_small.safetensors" => features::whitening(&mut checker)?,
+            "feature_extractor.safetensors" => features::extractor(&mut checker)?,
             "preprocess.safetensors" => features::preprocess(&mut checker)?,
             "model_fg_none_legacy.pth" => {
                 if let (Some(bytes), Some(reference)) = (checker.read(file)?, checker.stored("fg_none")?) {
