@@ -11,6 +11,13 @@ pub fn dot_f32(query: &[f32], rows: &[f32], scores: &mut [f32]) {
     }
 }
 
+/// [`dot_f32`] with sums in f32, in order: what a plain loop costs.
+pub fn dot_f32_plain(query: &[f32], rows: &[f32], scores: &mut [f32]) {
+    for (row, score) in rows.chunks_exact(query.len()).zip(scores) {
+        *score = query.iter().zip(row).map(|(a, b)| a * b).sum();
+    }
+}
+
 /// `sums[i] = <query, row i>` of int8 rows.
 pub fn dot_i8(query: &[i8], rows: &[i8], sums: &mut [i32]) {
     for (row, sum) in rows.chunks_exact(query.len()).zip(sums) {

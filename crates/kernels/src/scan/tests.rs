@@ -176,8 +176,12 @@ proptest! {
     /// Few distinct values, so that ties are common, and some that are no numbers.
     #[test]
     fn best_of_any(values in prop::collection::vec(0u8..40, 0..2000), k in 0usize..400, cut in 0usize..2000) {
-        let scores: Vec<f32> =
-            values.iter().map(|&v| if v == 39 { f32::NAN } else { f32::from(v) / 8.0 - 2.0 }).collect();
+        let score = |&v: &u8| match v {
+            39 => f32::NAN,
+            15 => -0.0,
+            v => f32::from(v) / 8.0 - 2.0,
+        };
+        let scores: Vec<f32> = values.iter().map(score).collect();
         let expected = naive::top_k(&scores, k);
         prop_assert_eq!(&top_k(&scores, k), &expected);
         // In two blocks, the later one first.

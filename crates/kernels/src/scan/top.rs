@@ -14,11 +14,17 @@ pub struct Hit {
 impl Hit {
     /// Smaller is better: higher scores first, then lower indices. 0 and -0 are equal.
     fn key(self) -> u64 {
-        let bits = (self.score + 0.0).to_bits();
-        // Rises with the score: negative numbers have all bits flipped, the others the sign.
-        let rising = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
-        u64::from(!rising) << 32 | u64::from(self.index)
+        let falling = !(rising(self.score + 0.0) as u32 ^ 1 << 31);
+        u64::from(falling) << 32 | u64::from(self.index)
     }
+}
+
+/// An integer that rises with the number: negative numbers have their magnitude flipped. -0 is just below 0, NaN outside
+/// the infinities.
+#[inline(always)]
+fn rising(x: f32) -> i32 {
+    let bits = x.to_bits() as i32;
+    bits ^ ((bits >> 31) as u32 >> 1) as i32
 }
 
 /// Collects the `k` best of scores that arrive in blocks, in any order.
@@ -54,8 +60,10 @@ impl Best {
         }
         let room = self.k.saturating_mul(2).max(256);
         for (block, values) in scores.chunks(16).enumerate() {
-            // False for NaN, and without a branch for each score.
-            if !values.iter().fold(false, |any, &score| any | (score >= self.threshold)) {
+            // No branch for each score. Integers, because compilers for relaxed-simd join comparisons of floats to a maximum
+            // in which a number beside NaN is lost. -0 is what equals a threshold of 0 and is lowest.
+            let least = rising(if self.threshold == 0.0 { -0.0 } else { self.threshold });
+            if !values.iter().fold(false, |any, &score| any | (rising(score) >= least)) {
                 continue;
             }
             for (i, &score) in values.iter().enumerate() {
