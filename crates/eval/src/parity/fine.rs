@@ -7,9 +7,12 @@ use vidsieve_model::fine::{Fine, InputError, VideoTensor, video_chamfer};
 use vidsieve_model::tensors::TensorFile;
 use vidsieve_model::weights::StateDict;
 
+use crate::rule;
+
 use super::{Checker, ParityError, layout, scored, tolerance, weights};
 
-const COMPARATOR: [(&str, &[usize]); 8] = [
+/// Keys and shapes of upstream's comparator.
+pub(super) const COMPARATOR: [(&str, &[usize]); 8] = [
     ("conv1.weight", &[32, 1, 3, 3]),
     ("conv1.bias", &[32]),
     ("conv2.weight", &[64, 32, 3, 3]),
@@ -286,6 +289,14 @@ pub(super) fn teacher(checker: &mut Checker, model: &str, symmetric: bool) -> Re
         } else {
             found = Some((file.clone(), inline));
         }
+    }
+    if found.is_none() && checker.rule_holds()? {
+        let keys: Vec<(String, Vec<usize>)> =
+            COMPARATOR.iter().map(|(n, s)| (format!("video_comperator.{n}"), s.to_vec())).collect();
+        let shapes = keys.iter().map(|(n, s)| (n.as_str(), s.clone()));
+        let attention = ("attention.context_vector.weight", vec![1, dims]);
+        let state = rule::state_dict(model, shapes.chain([attention])).map_err(|e| weights(&file, e))?;
+        found = Some(("rule".into(), state));
     }
     let Some((source, state)) = found else {
         checker.skip(&file, format!("no weights: {model}.pth is not here"));

@@ -5,14 +5,41 @@ use vidsieve_model::config::SelectorConfig;
 use vidsieve_model::selector::Selector;
 use vidsieve_model::tensors::TensorFile;
 
+use super::fine::COMPARATOR;
 use super::{Checker, ParityError, layout, scored, tolerance, weights};
+
+/// Keys and shapes of a selector with one hidden-to-hidden layer.
+fn shapes(dims: usize, hidden: usize) -> Vec<(String, Vec<usize>)> {
+    let mut all: Vec<(String, Vec<usize>)> =
+        COMPARATOR.iter().map(|(n, s)| (format!("visil_head.{n}"), s.to_vec())).collect();
+    let mut add = |name: &str, shape: &[usize]| all.push((name.to_owned(), shape.to_vec()));
+    add("attention.transform.weight", &[dims, dims]);
+    add("attention.transform.bias", &[dims]);
+    add("attention.context_vector.weight", &[1, dims]);
+    for (linear, norm, inputs) in [(0, 1, 3), (4, 5, hidden)] {
+        add(&format!("mlp.model.{linear}.weight"), &[hidden, inputs]);
+        for name in ["weight", "bias", "running_mean", "running_var"] {
+            add(&format!("mlp.model.{norm}.{name}"), &[hidden]);
+        }
+    }
+    add("mlp.model.8.weight", &[1, hidden]);
+    add("mlp.model.8.bias", &[1]);
+    all
+}
 
 pub(super) fn network(checker: &mut Checker) -> Result<(), ParityError> {
     const FILE: &str = "selector.out.safetensors";
     let Some(bytes) = checker.read(FILE)? else { return Ok(()) };
     let out = TensorFile::parse(FILE, &bytes)?;
     let inputs = checker.inputs()?;
-    let Some(found) = checker.weights("selector", FILE, &[])? else { return Ok(()) };
+    let Some(dims) = inputs.first().map(|(_, v)| v.dim().2) else {
+        checker.skip(FILE, "inputs.safetensors is not here");
+        return Ok(());
+    };
+    let hidden = out.shape("mlp_layer0").ok().and_then(|s| s.last().copied()).unwrap_or(100);
+    let names = shapes(dims, hidden);
+    let by_rule: Vec<(&str, Vec<usize>)> = names.iter().map(|(n, s)| (n.as_str(), s.clone())).collect();
+    let Some(found) = checker.weights("selector", FILE, &by_rule)? else { return Ok(()) };
     let config = SelectorConfig::infer(&found.state).map_err(|e| weights(&found.file, e))?;
     let net = Selector::new(checker.isa, config, &found.state).map_err(|e| weights(&found.file, e))?;
     let fail = |e| layout(FILE, e);
