@@ -1,7 +1,9 @@
-// Runs a wasm32-wasip1 program under Node's WASI: `node run.mjs PROGRAM.wasm [ARG…]`.
+#!/usr/bin/env -S node --no-warnings
+// Runs a wasm32-wasip1 program under Node's WASI: `run.mjs PROGRAM.wasm [ARG…]`.
 // The working directory and every argument that names an existing folder are visible to it, nothing else.
 import { readFile } from "node:fs/promises";
 import { existsSync, statSync, realpathSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
 import { WASI } from "node:wasi";
 
 const [program, ...args] = process.argv.slice(2);
@@ -13,6 +15,9 @@ const env = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => name.startsWith("PROPTEST_") || name.startsWith("RUST_")),
 );
 const wasi = new WASI({ version: "preview1", args: [program, ...args], env, preopens, returnOnExit: true });
-const module = await WebAssembly.compile(await readFile(program));
+const bytes = await readFile(program);
+// Older engines have relaxed-simd behind a flag.
+if (!WebAssembly.validate(bytes)) setFlagsFromString("--experimental-wasm-relaxed-simd");
+const module = await WebAssembly.compile(bytes);
 const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
 process.exit(wasi.start(instance));

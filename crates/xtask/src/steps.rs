@@ -16,19 +16,14 @@ struct Step {
 
 const STEPS: &[Step] = &[
     Step { name: "format", run: || Line::cargo().args("fmt --all -- --check").run() },
-    Step {
-        name: "lints",
-        run: || Line::cargo().args("clippy --workspace --all-targets -- -D warnings").run(),
-    },
+    Step { name: "lints", run: || Line::cargo().args("clippy --workspace --all-targets -- -D warnings").run() },
     Step { name: "test-native", run: || Line::cargo().args("test --workspace").run() },
     Step { name: "parity-native", run: parity_native },
     Step { name: "bench-native", run: bench_native },
     Step {
         name: "build-browser",
         run: || {
-            Line::cargo()
-                .args("build -p vidsieve-model --no-default-features --target wasm32-unknown-unknown")
-                .run()
+            Line::cargo().args("build -p vidsieve-model --no-default-features --target wasm32-unknown-unknown").run()
         },
     },
     Step {
@@ -39,7 +34,7 @@ const STEPS: &[Step] = &[
         name: "test-wasm-relaxed",
         run: || {
             node_is_there()?;
-            relaxed(Line::cargo().args("test -p vidsieve-kernels --target").arg(WASI))?.run()
+            relaxed(Line::cargo().args("test -p vidsieve-kernels --target").arg(WASI)).run()
         },
     },
     Step { name: "parity-wasm", run: || parity_wasm(None) },
@@ -76,20 +71,10 @@ fn node_is_there() -> Result<(), String> {
     if major.is_some_and(|m| m >= 20) { Ok(()) } else { Err(format!("{missing} (found {version})")) }
 }
 
-/// A build for relaxed-simd, run by a Node that may still need the flag, in a target folder of its own.
-fn relaxed(line: Line) -> Result<Line, String> {
-    let flag = "--experimental-wasm-relaxed-simd";
-    // Newer versions dropped the flag together with the need for it.
-    let node = if Line::new("node").args(flag).args("-e 0").succeeds() { format!("node {flag}") } else { "node".into() };
+/// A build for relaxed-simd, in a target folder of its own.
+fn relaxed(line: Line) -> Line {
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| root().join("target").display().to_string());
-    Ok(line
-        .env("CARGO_TARGET_DIR", &format!("{target}/relaxed"))
-        .env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", RELAXED)
-        .env("CARGO_TARGET_WASM32_WASIP1_RUNNER", &format!("{node} --no-warnings {}", runner())))
-}
-
-fn runner() -> String {
-    root().join("tests/wasi/run.mjs").display().to_string()
+    line.env("CARGO_TARGET_DIR", &format!("{target}/relaxed")).env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", RELAXED)
 }
 
 /// The golden folders: the repository's own selection, and the full one where a checkout has it beside it.
@@ -133,7 +118,7 @@ pub(crate) fn bench_wasm(args: &[String]) -> Result<(), String> {
         args.iter().fold(line, |l, a| l.arg(a))
     };
     line(Line::cargo()).run()?;
-    line(relaxed(Line::cargo())?).run()
+    line(relaxed(Line::cargo())).run()
 }
 
 fn neon() -> Result<(), String> {
@@ -141,15 +126,21 @@ fn neon() -> Result<(), String> {
         eprintln!("native already: tested by test-native");
         return Ok(());
     }
-    if !Line::new("qemu-aarch64").arg("--version").succeeds() || !Line::new("aarch64-linux-gnu-gcc").arg("--version").succeeds() {
-        let debian_root = Path::new("/etc/debian_version").exists()
-            && Line::new("id").arg("-u").output().is_ok_and(|id| id == "0");
+    if !Line::new("qemu-aarch64").arg("--version").succeeds()
+        || !Line::new("aarch64-linux-gnu-gcc").arg("--version").succeeds()
+    {
+        let debian_root =
+            Path::new("/etc/debian_version").exists() && Line::new("id").arg("-u").output().is_ok_and(|id| id == "0");
         if !debian_root {
-            eprintln!("skipped: qemu-aarch64 and aarch64-linux-gnu-gcc are not here; on Debian: apt-get install qemu-user gcc-aarch64-linux-gnu");
+            eprintln!(
+                "skipped: qemu-aarch64 and aarch64-linux-gnu-gcc are not here; on Debian: apt-get install qemu-user gcc-aarch64-linux-gnu"
+            );
             return Ok(());
         }
         Line::new("apt-get").args("-q update").run()?;
-        Line::new("apt-get").args("-q install -y --no-install-recommends qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross").run()?;
+        Line::new("apt-get")
+            .args("-q install -y --no-install-recommends qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross")
+            .run()?;
     }
     Line::new("rustup").args("target add").arg(NEON).run()?;
     // Emulation is slow: fewer cases of each property.
