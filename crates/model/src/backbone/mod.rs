@@ -1,13 +1,15 @@
 //! The convolutional backbone: normalised frames to feature maps, one tap a stage.
 //!
-//! A [`BackboneConfig`] becomes a plan of steps; weights are folded (batch normalisation into convolutions) and the
-//! plan is run by tract.
+//! A [`BackboneConfig`] becomes a plan of steps, weights are folded (batch normalisation into convolutions), and an
+//! [`Engine`] runs the plan.
 
-mod engine;
 mod plan;
+mod products;
+mod tract;
 
 use ndarray::{Array4, ArrayView4};
 use serde::{Deserialize, Serialize};
+use vidsieve_kernels::Isa;
 
 use crate::weights::{StateDict, WeightsError};
 
@@ -135,9 +137,30 @@ impl BackboneConfig {
     }
 }
 
+/// What computes the convolutions. Both give the same maps up to the order of float additions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// Matrix products of this crate's kernels. Takes frames of any size at no extra cost.
+    Products(Isa),
+    /// tract. Compiles a model the first time that it meets a size of frames.
+    Tract,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::Products(Isa::best())
+    }
+}
+
+enum Runner {
+    Products(products::Products),
+    Tract(tract::Tract),
+}
+
 /// A backbone with its weights.
 pub struct Backbone {
-    engine: engine::Engine,
+    runner: Runner,
 }
 
 impl Backbone {
@@ -145,16 +168,27 @@ impl Backbone {
     ///
     /// # Errors
     /// As [`BackboneConfig::fold`]; [`BackboneError::Engine`].
-    pub fn new(config: &BackboneConfig, weights: &StateDict) -> Result<Self, BackboneError> {
+    pub fn new(config: &BackboneConfig, weights: &StateDict, engine: Engine) -> Result<Self, BackboneError> {
         let plan = plan::Plan::new(config)?;
         let folded = plan.fold(weights)?;
-        Ok(Self { engine: engine::Engine::new(plan, &folded)? })
+        let runner = match engine {
+            Engine::Products(isa) => Runner::Products(products::Products::new(isa, plan, &folded)?),
+            Engine::Tract => Runner::Tract(tract::Tract::new(plan, &folded)?),
+        };
+        Ok(Self { runner })
+    }
+
+    fn plan(&self) -> &plan::Plan {
+        match &self.runner {
+            Runner::Products(products) => products.plan(),
+            Runner::Tract(tract) => tract.plan(),
+        }
     }
 
     /// Channels of every tap.
     #[must_use]
     pub fn tap_channels(&self) -> Vec<usize> {
-        self.engine.plan().tap_channels()
+        self.plan().tap_channels()
     }
 
     /// Feature maps `[frames, channels, height, width]`, one a tap, of normalised frames `[frames, 3, height, width]`.
@@ -170,7 +204,10 @@ impl Backbone {
         if channels != 3 || height == 0 || width == 0 {
             return Err(BackboneError::Input([n, channels, height, width]));
         }
-        self.engine.run(frames)
+        match &self.runner {
+            Runner::Products(products) => Ok(products.run(frames)),
+            Runner::Tract(tract) => tract.run(frames),
+        }
     }
 }
 

@@ -153,7 +153,7 @@ impl Plan {
     }
 
     /// Height and width of the frame and of every step's output.
-    fn sizes(&self, height: usize, width: usize) -> Vec<(usize, usize)> {
+    pub(super) fn sizes(&self, height: usize, width: usize) -> Vec<(usize, usize)> {
         let mut sizes = vec![(height, width)];
         for step in &self.steps {
             let (input, kernel, stride) = step.window();

@@ -24,6 +24,11 @@ fn weights(config: &BackboneConfig, label: &str) -> StateDict {
     state
 }
 
+/// tract and every instruction set.
+fn engines() -> impl Iterator<Item = Engine> {
+    Isa::available().map(Engine::Products).chain([Engine::Tract])
+}
+
 fn frames(shape: [usize; 4]) -> Array4<f32> {
     Array4::from_shape_vec(shape, golden::numbers("frames", shape.iter().product(), 2.0, 0.0)).unwrap()
 }
@@ -157,24 +162,27 @@ fn bad_configurations_and_weights_are_refused() {
     let config = BackboneConfig::Plain(plain(4, &[5], true));
     let mut state = weights(&config, "light.");
     state.insert("stage1.bn2.running_var", vec![5], vec![1.0, 1.0, -0.5, 1.0, 1.0]).unwrap();
-    let message = Backbone::new(&config, &state).unwrap_err().to_string();
+    let message = Backbone::new(&config, &state, Engine::Tract).unwrap_err().to_string();
     assert!(
         message.contains("light.") && message.contains("stage1.bn2.running_var") && message.contains("-0.5"),
         "{message}"
     );
     let wider = BackboneConfig::Plain(plain(4, &[6], true));
-    assert!(matches!(Backbone::new(&wider, &state), Err(BackboneError::Weights(WeightsError::Shape { .. }))));
-    let missing = Backbone::new(&config, &StateDict::new("light.")).unwrap_err();
+    let shape = Backbone::new(&wider, &state, Engine::default()).unwrap_err();
+    assert!(matches!(shape, BackboneError::Weights(WeightsError::Shape { .. })));
+    let missing = Backbone::new(&config, &StateDict::new("light."), Engine::default()).unwrap_err();
     assert!(matches!(missing, BackboneError::Weights(WeightsError::Missing { .. })));
 }
 
 #[test]
 fn frames_of_a_wrong_shape_are_refused() {
     let config = BackboneConfig::Plain(plain(4, &[5], false));
-    let backbone = Backbone::new(&config, &weights(&config, "light.")).unwrap();
-    assert_eq!(backbone.run(frames([1, 4, 8, 8]).view()).unwrap_err(), BackboneError::Input([1, 4, 8, 8]));
-    assert_eq!(backbone.run(frames([1, 3, 0, 8]).view()).unwrap_err(), BackboneError::Input([1, 3, 0, 8]));
-    assert_eq!(backbone.run(frames([0, 3, 8, 8]).view()).unwrap()[0].dim().0, 0);
+    for engine in engines() {
+        let backbone = Backbone::new(&config, &weights(&config, "light."), engine).unwrap();
+        assert_eq!(backbone.run(frames([1, 4, 8, 8]).view()).unwrap_err(), BackboneError::Input([1, 4, 8, 8]));
+        assert_eq!(backbone.run(frames([1, 3, 0, 8]).view()).unwrap_err(), BackboneError::Input([1, 3, 0, 8]));
+        assert_eq!(backbone.run(frames([0, 3, 8, 8]).view()).unwrap()[0].dim().0, 0);
+    }
 }
 
 #[test]
@@ -192,21 +200,25 @@ fn folded_weights_make_the_same_network() {
     let folded = config.fold(&state).unwrap();
     assert!(folded.contains("stage2.shortcut.bias") && !folded.contains("stage2.bn1.weight"));
     let x = frames([2, 3, 9, 12]);
-    let (a, b) = (Backbone::new(&config, &state).unwrap(), Backbone::new(&config, &folded).unwrap());
-    assert_eq!(a.run(x.view()), b.run(x.view()));
+    for engine in engines() {
+        let run = |state: &StateDict| Backbone::new(&config, state, engine).unwrap().run(x.view()).unwrap();
+        assert_eq!(run(&state), run(&folded));
+    }
 }
 
 #[test]
 fn frames_of_a_batch_do_not_mix_and_sizes_may_change() {
     let config = BackboneConfig::tiny();
-    let backbone = Backbone::new(&config, &weights(&config, "light.")).unwrap();
-    for side in [16, 24, 32, 40, 48, 16] {
-        let x = frames([3, 3, side, side]);
-        let all = backbone.run(x.view()).unwrap();
-        for frame in 0..3 {
-            let one = backbone.run(x.slice(s![frame..=frame, .., .., ..])).unwrap();
-            for (all, one) in all.iter().zip(&one) {
-                assert_eq!(all.slice(s![frame..=frame, .., .., ..]), one);
+    for engine in engines() {
+        let backbone = Backbone::new(&config, &weights(&config, "light."), engine).unwrap();
+        for side in [16, 24, 32, 40, 48, 16] {
+            let x = frames([3, 3, side, side]);
+            let all = backbone.run(x.view()).unwrap();
+            for frame in 0..3 {
+                let one = backbone.run(x.slice(s![frame..=frame, .., .., ..])).unwrap();
+                for (all, one) in all.iter().zip(&one) {
+                    assert_eq!(all.slice(s![frame..=frame, .., .., ..]), one);
+                }
             }
         }
     }
@@ -223,9 +235,12 @@ proptest! {
         let config = BackboneConfig::Plain(plain.clone());
         let state = weights(&config, "light.");
         let x = frames([n, 3, h, w]);
-        let got = Backbone::new(&config, &state).unwrap().run(x.view()).unwrap();
-        let error = error(&got, &naive_plain(&plain, &state, &x));
-        prop_assert!(error < 1e-5, "{error}");
+        let expected = naive_plain(&plain, &state, &x);
+        for engine in engines() {
+            let got = Backbone::new(&config, &state, engine).unwrap().run(x.view()).unwrap();
+            let error = error(&got, &expected);
+            prop_assert!(error < 1e-5, "{engine:?}: {error}");
+        }
     }
 
     #[test]
@@ -237,9 +252,12 @@ proptest! {
         let config = BackboneConfig::Resnet(resnet.clone());
         let state = weights(&config, "resnet.");
         let x = frames([1, 3, h, w]);
-        let got = Backbone::new(&config, &state).unwrap().run(x.view()).unwrap();
-        let error = error(&got, &naive_resnet(&resnet, &state, &x));
-        prop_assert!(error < 1e-5, "{error}");
+        let expected = naive_resnet(&resnet, &state, &x);
+        for engine in engines() {
+            let got = Backbone::new(&config, &state, engine).unwrap().run(x.view()).unwrap();
+            let error = error(&got, &expected);
+            prop_assert!(error < 1e-5, "{engine:?}: {error}");
+        }
     }
 }
 
@@ -257,23 +275,28 @@ fn golden_feature_extractor() {
     let corner: Vec<f32> = x.slice(s![0, .., ..8, ..8]).iter().copied().collect();
     assert!(golden::error(&corner, &file.f32("normalized_0_0_8x8").1) <= 1e-6);
     let config = BackboneConfig::resnet50();
-    let backbone = Backbone::new(&config, &weights(&config, "resnet.")).unwrap();
-    let taps = backbone.run(x.view()).unwrap();
-    for (i, tap) in taps.iter().enumerate() {
-        let (_, expected) = file.f32(&format!("layer{}.mean_std_max", i + 1));
-        let values = || tap.iter().map(|&v| f64::from(v));
-        let mean = values().sum::<f64>() / tap.len() as f64;
-        let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / (tap.len() - 1) as f64;
-        let got = [mean, variance.sqrt(), values().fold(0.0, f64::max)];
-        for (got, expected) in got.iter().zip(&expected) {
-            assert!((got - f64::from(*expected)).abs() <= 1e-4 * f64::from(expected.abs()), "{i}: {got} {expected}");
+    let state = weights(&config, "resnet.");
+    for engine in [Engine::default(), Engine::Tract] {
+        let taps = Backbone::new(&config, &state, engine).unwrap().run(x.view()).unwrap();
+        for (i, tap) in taps.iter().enumerate() {
+            let (_, expected) = file.f32(&format!("layer{}.mean_std_max", i + 1));
+            let values = || tap.iter().map(|&v| f64::from(v));
+            let mean = values().sum::<f64>() / tap.len() as f64;
+            let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / (tap.len() - 1) as f64;
+            let got = [mean, variance.sqrt(), values().fold(0.0, f64::max)];
+            for (got, expected) in got.iter().zip(&expected) {
+                assert!(
+                    (got - f64::from(*expected)).abs() <= 1e-4 * f64::from(expected.abs()),
+                    "{i}: {got} {expected}"
+                );
+            }
+            let first: Vec<f32> = tap.slice(s![0, ..4, .., ..]).iter().copied().collect();
+            let (_, maps) = file.f32(&format!("layer{}.first4ch_frame0", i + 1));
+            assert!(golden::error(&first, &maps) <= 1e-5 * expected[2]);
         }
-        let first: Vec<f32> = tap.slice(s![0, ..4, .., ..]).iter().copied().collect();
-        let (_, maps) = file.f32(&format!("layer{}.first4ch_frame0", i + 1));
-        assert!(golden::error(&first, &maps) <= 1e-5 * expected[2]);
+        let pooling = RegionPooling::L3Imac { kernels: vec![28, 14, 6, 3] };
+        let regions = pooling.pool(&taps.iter().map(|tap| tap.view()).collect::<Vec<_>>()).unwrap();
+        let error = golden::error(regions.as_slice().unwrap(), &file.f32("regions3840").1);
+        assert!(error <= 1e-5, "{engine:?}: {error}");
     }
-    let pooling = RegionPooling::L3Imac { kernels: vec![28, 14, 6, 3] };
-    let regions = pooling.pool(&taps.iter().map(|tap| tap.view()).collect::<Vec<_>>()).unwrap();
-    let error = golden::error(regions.as_slice().unwrap(), &file.f32("regions3840").1);
-    assert!(error <= 1e-5, "{error}");
 }

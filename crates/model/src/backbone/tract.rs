@@ -18,7 +18,7 @@ const KEPT: usize = 4;
 
 type Model = Arc<TypedRunnableModel>;
 
-pub(super) struct Engine {
+pub(super) struct Tract {
     plan: Plan,
     /// Weight and bias of every convolution of the plan, in its order.
     weights: Vec<(Arc<Tensor>, Arc<Tensor>)>,
@@ -30,7 +30,7 @@ fn failed(error: impl std::fmt::Display) -> BackboneError {
     BackboneError::Engine(format!("{error:#}"))
 }
 
-impl Engine {
+impl Tract {
     /// An engine for a plan with folded weights.
     pub(super) fn new(plan: Plan, folded: &StateDict) -> Result<Self, BackboneError> {
         let mut weights = vec![];
