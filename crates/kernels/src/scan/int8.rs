@@ -9,7 +9,7 @@ use crate::isa::Kind;
 /// Most dimensions of int8 vectors: the sums of products fit `i32` on every path.
 pub const MAX_DIMS_I8: usize = 65_536;
 
-/// The vector as int8 times a scale: `x ~ q * scale`, `scale = max |x| / 127`, rounded to nearest (halves away from 0).
+/// The vector as int8 times a scale: `x ~ q * scale`, `scale = max |x| / 127`, rounded to nearest (halves to even).
 /// Values that are not finite count as 0; a vector of zeros has scale 0.
 #[must_use]
 pub fn quantise_i8(vector: &[f32]) -> (Vec<i8>, f32) {
@@ -33,7 +33,7 @@ pub fn quantise_i8_into(vector: &[f32], values: &mut [i8]) -> f32 {
     // In f64, so that neither the quotient of tiny numbers nor that of huge ones leaves the range.
     let factor = 127.0 / f64::from(largest);
     for (value, &x) in values.iter_mut().zip(vector) {
-        *value = libm::round(f64::from(finite(x)) * factor) as i8;
+        *value = libm::rint(f64::from(finite(x)) * factor) as i8;
     }
     (f64::from(largest) / 127.0) as f32
 }
