@@ -50,8 +50,6 @@ pub(crate) unsafe trait F32s: Copy {
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
     /// Lane-wise maximum of numbers (NaN lanes: either operand).
     unsafe fn max(self, b: Self) -> Self;
-    /// Lane-wise minimum of numbers (NaN lanes: either operand).
-    unsafe fn min(self, b: Self) -> Self;
     /// Sum of all lanes.
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
@@ -59,14 +57,6 @@ pub(crate) unsafe trait F32s: Copy {
         // SAFETY: `lanes` holds 16 >= LANES values.
         unsafe { self.store(lanes.as_mut_ptr()) };
         lanes[..Self::LANES].iter().sum()
-    }
-    /// Largest lane.
-    #[inline(always)]
-    unsafe fn max_lane(self) -> f32 {
-        let mut lanes = [f32::NEG_INFINITY; 16];
-        // SAFETY: `lanes` holds 16 >= LANES values.
-        unsafe { self.store(lanes.as_mut_ptr()) };
-        lanes.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b))
     }
 }
 

@@ -277,6 +277,12 @@ impl Bundle {
         Network::ALL.into_iter().filter(|n| n.is_in(&self.manifest.config))
     }
 
+    /// The error for a network that is not there.
+    pub(crate) fn absent(&self, network: Network) -> BundleError {
+        let present = self.networks().map(Network::name).collect::<Vec<_>>().join(", ");
+        BundleError::Absent { file: self.file.clone(), network, present }
+    }
+
     fn tensors(&self) -> Result<TensorFile<'_>, BundleError> {
         Ok(TensorFile::parse(&self.file, &self.bytes)?)
     }
@@ -288,8 +294,7 @@ impl Bundle {
     /// [`BundleError::Tensors`] for damaged ones.
     pub fn weights(&self, network: Network) -> Result<StateDict, BundleError> {
         if !network.is_in(&self.manifest.config) {
-            let present = self.networks().map(Network::name).collect::<Vec<_>>().join(", ");
-            return Err(BundleError::Absent { file: self.file.clone(), network, present });
+            return Err(self.absent(network));
         }
         let wrong = |source| BundleError::Weights { file: self.file.clone(), source };
         let tensors = self.tensors()?;

@@ -12,6 +12,7 @@ pub mod coarse;
 pub mod config;
 #[cfg(feature = "checkpoint")]
 pub mod convert;
+pub mod extractor;
 pub mod fine;
 pub mod frames;
 pub mod math;

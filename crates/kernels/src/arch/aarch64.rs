@@ -54,18 +54,8 @@ unsafe impl F32s for F32x4 {
         unsafe { Self(vmaxq_f32(self.0, b.0)) }
     }
     #[inline(always)]
-    unsafe fn min(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(vminq_f32(self.0, b.0)) }
-    }
-    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         // SAFETY: the caller has the instruction set and vouches for the memory.
         unsafe { vaddvq_f32(self.0) }
-    }
-    #[inline(always)]
-    unsafe fn max_lane(self) -> f32 {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { vmaxvq_f32(self.0) }
     }
 }

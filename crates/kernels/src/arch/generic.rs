@@ -52,8 +52,4 @@ unsafe impl F32s for F32x4 {
     unsafe fn max(self, b: Self) -> Self {
         self.zip(b, |x, y| if x > y { x } else { y })
     }
-    #[inline(always)]
-    unsafe fn min(self, b: Self) -> Self {
-        self.zip(b, |x, y| if x < y { x } else { y })
-    }
 }

@@ -53,11 +53,6 @@ unsafe impl F32s for F32x4 {
         // SAFETY: the caller has the instruction set and vouches for the memory.
         unsafe { Self(f32x4_pmax(self.0, b.0)) }
     }
-    #[inline(always)]
-    unsafe fn min(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_pmin(self.0, b.0)) }
-    }
 }
 
 /// Four f32 values in a `v128`, with the relaxed multiply-add, which fuses where the host does.
@@ -110,10 +105,5 @@ unsafe impl F32s for RelaxedF32x4 {
     unsafe fn max(self, b: Self) -> Self {
         // SAFETY: the caller has the instruction set and vouches for the memory.
         unsafe { Self(f32x4_relaxed_max(self.0, b.0)) }
-    }
-    #[inline(always)]
-    unsafe fn min(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_relaxed_min(self.0, b.0)) }
     }
 }

@@ -53,11 +53,6 @@ unsafe impl F32s for F32x8 {
         // SAFETY: the caller has the instruction set and vouches for the memory.
         unsafe { Self(_mm256_max_ps(self.0, b.0)) }
     }
-    #[inline(always)]
-    unsafe fn min(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(_mm256_min_ps(self.0, b.0)) }
-    }
 }
 
 /// Sixteen f32 values in a 512-bit register.
@@ -110,11 +105,6 @@ unsafe impl F32s for F32x16 {
         unsafe { Self(_mm512_max_ps(self.0, b.0)) }
     }
     #[inline(always)]
-    unsafe fn min(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(_mm512_min_ps(self.0, b.0)) }
-    }
-    #[inline(always)]
     unsafe fn load_partial(p: *const f32, n: usize) -> Self {
         // SAFETY: the caller has the instruction set and vouches for the memory.
         unsafe { Self(_mm512_maskz_loadu_ps(((1u32 << n) - 1) as u16, p)) }
@@ -128,10 +118,5 @@ unsafe impl F32s for F32x16 {
     unsafe fn sum(self) -> f32 {
         // SAFETY: the caller has the instruction set and vouches for the memory.
         unsafe { _mm512_reduce_add_ps(self.0) }
-    }
-    #[inline(always)]
-    unsafe fn max_lane(self) -> f32 {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { _mm512_reduce_max_ps(self.0) }
     }
 }
