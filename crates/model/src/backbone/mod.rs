@@ -164,11 +164,20 @@ pub struct Backbone {
 }
 
 impl Backbone {
-    /// Builds the network from weights, folded or not (see [`BackboneConfig::fold`]).
+    /// Builds the network from weights, folded or not (see [`BackboneConfig::fold`]), for the default engine: matrix
+    /// products on the best instruction set.
     ///
     /// # Errors
     /// As [`BackboneConfig::fold`]; [`BackboneError::Engine`].
-    pub fn new(config: &BackboneConfig, weights: &StateDict, engine: Engine) -> Result<Self, BackboneError> {
+    pub fn new(config: &BackboneConfig, weights: &StateDict) -> Result<Self, BackboneError> {
+        Self::with_engine(config, weights, Engine::default())
+    }
+
+    /// As [`Backbone::new`] with a chosen engine.
+    ///
+    /// # Errors
+    /// As [`Backbone::new`].
+    pub fn with_engine(config: &BackboneConfig, weights: &StateDict, engine: Engine) -> Result<Self, BackboneError> {
         let plan = plan::Plan::new(config)?;
         let folded = plan.fold(weights)?;
         let runner = match engine {

@@ -162,15 +162,15 @@ fn bad_configurations_and_weights_are_refused() {
     let config = BackboneConfig::Plain(plain(4, &[5], true));
     let mut state = weights(&config, "light.");
     state.insert("stage1.bn2.running_var", vec![5], vec![1.0, 1.0, -0.5, 1.0, 1.0]).unwrap();
-    let message = Backbone::new(&config, &state, Engine::Tract).unwrap_err().to_string();
+    let message = Backbone::with_engine(&config, &state, Engine::Tract).unwrap_err().to_string();
     assert!(
         message.contains("light.") && message.contains("stage1.bn2.running_var") && message.contains("-0.5"),
         "{message}"
     );
     let wider = BackboneConfig::Plain(plain(4, &[6], true));
-    let shape = Backbone::new(&wider, &state, Engine::default()).unwrap_err();
+    let shape = Backbone::new(&wider, &state).unwrap_err();
     assert!(matches!(shape, BackboneError::Weights(WeightsError::Shape { .. })));
-    let missing = Backbone::new(&config, &StateDict::new("light."), Engine::default()).unwrap_err();
+    let missing = Backbone::new(&config, &StateDict::new("light.")).unwrap_err();
     assert!(matches!(missing, BackboneError::Weights(WeightsError::Missing { .. })));
 }
 
@@ -178,7 +178,7 @@ fn bad_configurations_and_weights_are_refused() {
 fn frames_of_a_wrong_shape_are_refused() {
     let config = BackboneConfig::Plain(plain(4, &[5], false));
     for engine in engines() {
-        let backbone = Backbone::new(&config, &weights(&config, "light."), engine).unwrap();
+        let backbone = Backbone::with_engine(&config, &weights(&config, "light."), engine).unwrap();
         assert_eq!(backbone.run(frames([1, 4, 8, 8]).view()).unwrap_err(), BackboneError::Input([1, 4, 8, 8]));
         assert_eq!(backbone.run(frames([1, 3, 0, 8]).view()).unwrap_err(), BackboneError::Input([1, 3, 0, 8]));
         assert_eq!(backbone.run(frames([0, 3, 8, 8]).view()).unwrap()[0].dim().0, 0);
@@ -201,7 +201,7 @@ fn folded_weights_make_the_same_network() {
     assert!(folded.contains("stage2.shortcut.bias") && !folded.contains("stage2.bn1.weight"));
     let x = frames([2, 3, 9, 12]);
     for engine in engines() {
-        let run = |state: &StateDict| Backbone::new(&config, state, engine).unwrap().run(x.view()).unwrap();
+        let run = |state: &StateDict| Backbone::with_engine(&config, state, engine).unwrap().run(x.view()).unwrap();
         assert_eq!(run(&state), run(&folded));
     }
 }
@@ -210,7 +210,7 @@ fn folded_weights_make_the_same_network() {
 fn frames_of_a_batch_do_not_mix_and_sizes_may_change() {
     let config = BackboneConfig::tiny();
     for engine in engines() {
-        let backbone = Backbone::new(&config, &weights(&config, "light."), engine).unwrap();
+        let backbone = Backbone::with_engine(&config, &weights(&config, "light."), engine).unwrap();
         for side in [16, 24, 32, 40, 48, 16] {
             let x = frames([3, 3, side, side]);
             let all = backbone.run(x.view()).unwrap();
@@ -237,7 +237,7 @@ proptest! {
         let x = frames([n, 3, h, w]);
         let expected = naive_plain(&plain, &state, &x);
         for engine in engines() {
-            let got = Backbone::new(&config, &state, engine).unwrap().run(x.view()).unwrap();
+            let got = Backbone::with_engine(&config, &state, engine).unwrap().run(x.view()).unwrap();
             let error = error(&got, &expected);
             prop_assert!(error < 1e-5, "{engine:?}: {error}");
         }
@@ -254,7 +254,7 @@ proptest! {
         let x = frames([1, 3, h, w]);
         let expected = naive_resnet(&resnet, &state, &x);
         for engine in engines() {
-            let got = Backbone::new(&config, &state, engine).unwrap().run(x.view()).unwrap();
+            let got = Backbone::with_engine(&config, &state, engine).unwrap().run(x.view()).unwrap();
             let error = error(&got, &expected);
             prop_assert!(error < 1e-5, "{engine:?}: {error}");
         }
@@ -277,7 +277,7 @@ fn golden_feature_extractor() {
     let config = BackboneConfig::resnet50();
     let state = weights(&config, "resnet.");
     for engine in [Engine::default(), Engine::Tract] {
-        let taps = Backbone::new(&config, &state, engine).unwrap().run(x.view()).unwrap();
+        let taps = Backbone::with_engine(&config, &state, engine).unwrap().run(x.view()).unwrap();
         for (i, tap) in taps.iter().enumerate() {
             let (_, expected) = file.f32(&format!("layer{}.mean_std_max", i + 1));
             let values = || tap.iter().map(|&v| f64::from(v));
