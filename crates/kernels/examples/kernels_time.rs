@@ -188,7 +188,8 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let rounds = args.iter().find_map(|arg| arg.parse().ok()).unwrap_or(20);
     let names: Vec<&String> = args.iter().filter(|arg| arg.parse::<usize>().is_err()).collect();
-    let all: [(&str, fn(usize)); 4] =
+    type Kernel = (&'static str, fn(usize));
+    let all: [Kernel; 4] =
         [("gemm", time_gemm), ("chamfer", time_chamfer), ("scan", time_scan), ("selector", time_selector)];
     for (name, run) in all {
         if names.is_empty() || names.iter().any(|wanted| *wanted == name) {

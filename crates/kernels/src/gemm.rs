@@ -1,9 +1,10 @@
 //! f32 matrix products with a prepacked right operand.
 //!
-//! The right operand is cut into panels of two vectors of columns, k-major, so that the inner loop reads it in order. A
-//! tile keeps as many rows as registers allow in accumulators while it walks once along k. Every element of the
-//! product is a sum of chains of [`CHAIN`] multiply-adds in order of k, whatever the number of rows: a product that is
-//! computed in parts has the same bits as one computed at once, and long sums lose little to rounding.
+//! The right operand is cut into panels of two vectors of columns, k-major, so that the inner loop reads it in order;
+//! the left operand is copied, a block of rows and k at a time, into tiles that are k-major too. A tile keeps as many rows
+//! as registers allow in accumulators while it walks along a block. Every element of the product is a sum of chains of
+//! [`CHAIN`] multiply-adds in order of k, whatever the number of rows: a product that is computed in parts has the same
+//! bits as one computed at once, and long sums lose little to rounding.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -11,11 +12,42 @@ use alloc::vec::Vec;
 use crate::Isa;
 use crate::simd::{F32s, dispatch_f32};
 
-/// Bytes of the left operand that are worked on while all panels pass by: half of a small L2 cache.
-const LEFT_BYTES: usize = 128 << 10;
-
-/// Multiply-adds in one chain: rounding errors grow with the length of a chain and with the number of chains, not with k.
+/// Steps along k in a block, and multiply-adds in one chain: rounding errors grow with the length of a chain and with the
+/// number of chains, not with k. A tile of the left operand stays in the first cache, a panel's part too.
 const CHAIN: usize = 256;
+
+/// Rows in a block of the left operand, a multiple of every tile's rows; a block of 96 x 256 takes 96 KiB.
+const BLOCK_ROWS: usize = 96;
+
+/// Rows of a tile of two vectors of columns: what the registers hold beside the operands.
+pub(crate) const fn tile_rows<V: F32s>() -> usize {
+    match (V::REGISTERS, V::LANES) {
+        (32.., _) => 12,
+        (_, 8..) => 6,
+        _ => 4,
+    }
+}
+
+/// `rows!(n, f::<V, ROWS>(…))` calls the instance of `f` for `n` rows, 1 to 12.
+macro_rules! rows {
+    ($n:expr, $f:ident::<$v:ident, ROWS>($($arg:expr),* $(,)?)) => {
+        match $n {
+            12 => $f::<$v, 12>($($arg),*),
+            11 => $f::<$v, 11>($($arg),*),
+            10 => $f::<$v, 10>($($arg),*),
+            9 => $f::<$v, 9>($($arg),*),
+            8 => $f::<$v, 8>($($arg),*),
+            7 => $f::<$v, 7>($($arg),*),
+            6 => $f::<$v, 6>($($arg),*),
+            5 => $f::<$v, 5>($($arg),*),
+            4 => $f::<$v, 4>($($arg),*),
+            3 => $f::<$v, 3>($($arg),*),
+            2 => $f::<$v, 2>($($arg),*),
+            _ => $f::<$v, 1>($($arg),*),
+        }
+    };
+}
+pub(crate) use rows;
 
 /// A right operand B [k][n], laid out for one instruction set.
 #[derive(Clone, Debug)]
@@ -106,96 +138,181 @@ dispatch_f32!(fn product(a: &[f32], m: usize, b: &Packed, c: &mut [f32]) = produ
 #[inline(always)]
 unsafe fn product_body<V: F32s>(a: &[f32], m: usize, b: &Packed, c: &mut [f32]) {
     let (k, n) = (b.k, b.n);
+    if k == 0 {
+        return c.fill(0.0);
+    }
+    if m == 1 {
+        // SAFETY: the caller has checked the operands' lengths.
+        return unsafe { row_product::<V>(a, b, c) };
+    }
     let width = 2 * V::LANES;
-    let most = if V::REGISTERS >= 32 { 12 } else { 6 };
-    let block = (LEFT_BYTES / 4 / k.max(1)).next_multiple_of(most).max(most);
-    let mut top = 0;
-    while top < m {
-        let bottom = m.min(top + block);
-        let mut column = 0;
-        while column < n {
-            // SAFETY: the caller has checked the operands' lengths; panels hold `k * width` values for each `width`
-            // columns that are begun; rows stay below `m`, stored columns below `n`.
-            unsafe {
-                let panel = b.panels.as_ptr().add(column * k);
-                let mut row = top;
-                while row < bottom {
-                    let rows = most.min(bottom - row);
-                    let (x, y) = (a.as_ptr().add(row * k), c.as_mut_ptr().add(row * n + column));
-                    let columns = width.min(n - column);
-                    match rows {
-                        12 => tile::<V, 12>(x, k, panel, y, n, columns),
-                        11 => tile::<V, 11>(x, k, panel, y, n, columns),
-                        10 => tile::<V, 10>(x, k, panel, y, n, columns),
-                        9 => tile::<V, 9>(x, k, panel, y, n, columns),
-                        8 => tile::<V, 8>(x, k, panel, y, n, columns),
-                        7 => tile::<V, 7>(x, k, panel, y, n, columns),
-                        6 => tile::<V, 6>(x, k, panel, y, n, columns),
-                        5 => tile::<V, 5>(x, k, panel, y, n, columns),
-                        4 => tile::<V, 4>(x, k, panel, y, n, columns),
-                        3 => tile::<V, 3>(x, k, panel, y, n, columns),
-                        2 => tile::<V, 2>(x, k, panel, y, n, columns),
-                        _ => tile::<V, 1>(x, k, panel, y, n, columns),
+    let most = tile_rows::<V>();
+    let mut tiles = vec![0f32; m.min(BLOCK_ROWS) * k.min(CHAIN)];
+    for top in (0..m).step_by(BLOCK_ROWS) {
+        let bottom = m.min(top + BLOCK_ROWS);
+        for start in (0..k).step_by(CHAIN) {
+            let steps = CHAIN.min(k - start);
+            for row in (top..bottom).step_by(most) {
+                let rows = most.min(bottom - row);
+                let tile = &mut tiles[(row - top) * steps..][..rows * steps];
+                pack_tile(&a[row * k + start..], k, rows, tile);
+            }
+            for column in (0..n).step_by(width) {
+                let columns = width.min(n - column);
+                for row in (top..bottom).step_by(most) {
+                    // SAFETY: `tiles` holds `steps` values for each of the block's rows; panels hold `k * width` values for
+                    // each `width` columns that are begun; rows stay below `m`, columns below `n`.
+                    unsafe {
+                        let x = tiles.as_ptr().add((row - top) * steps);
+                        let panel = b.panels.as_ptr().add(column * k + start * width);
+                        let y = c.as_mut_ptr().add(row * n + column);
+                        rows!(most.min(bottom - row), block::<V, ROWS>(x, steps, panel, y, n, columns, start > 0));
                     }
-                    row += rows;
                 }
             }
-            column += width;
         }
-        top = bottom;
     }
 }
 
-/// `ROWS` rows by two vectors of columns of the product.
+/// The product of one row: four panels at a time, so that reading the right operand is not held up by additions.
 ///
 /// # Safety
-/// `a` is readable for `ROWS` rows of `k`, `panel` for `k` rows of two vectors, `c` writable for `columns` values (at most
-/// two vectors) of `ROWS` rows that are `n` apart. Callers are compiled for the instruction set of `V`.
+/// `a` holds `b.k > 0` values and `c` `b.n`. Callers are compiled for the instruction set of `V`.
 #[inline(always)]
-pub(crate) unsafe fn tile<V: F32s, const ROWS: usize>(
+unsafe fn row_product<V: F32s>(a: &[f32], b: &Packed, c: &mut [f32]) {
+    const PANELS: usize = 4;
+    let (k, n) = (b.k, b.n);
+    let width = 2 * V::LANES;
+    let mut column = 0;
+    while column < n {
+        // SAFETY: panels hold `k * width` values for each `width` columns that are begun; columns stay below `n`.
+        unsafe {
+            let panel = b.panels.as_ptr().add(column * k);
+            let out = c.as_mut_ptr().add(column);
+            if n - column >= PANELS * width {
+                let mut totals = [[V::splat(0.0); 2]; PANELS];
+                for start in (0..k).step_by(CHAIN) {
+                    let mut sums = [[V::splat(0.0); 2]; PANELS];
+                    for i in start..k.min(start + CHAIN) {
+                        let x = V::splat(*a.as_ptr().add(i));
+                        for (p, sum) in sums.iter_mut().enumerate() {
+                            let from = panel.add((p * k + i) * width);
+                            sum[0] = x.mul_add(V::load(from), sum[0]);
+                            sum[1] = x.mul_add(V::load(from.add(V::LANES)), sum[1]);
+                        }
+                    }
+                    for (total, sum) in totals.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+                        *total = if start > 0 { total.add(*sum) } else { *sum };
+                    }
+                }
+                for (i, total) in totals.as_flattened().iter().enumerate() {
+                    total.store(out.add(i * V::LANES));
+                }
+                column += PANELS * width;
+            } else {
+                let columns = width.min(n - column);
+                for start in (0..k).step_by(CHAIN) {
+                    let (x, panel) = (a.as_ptr().add(start), panel.add(start * width));
+                    block::<V, 1>(x, CHAIN.min(k - start), panel, out, n, columns, start > 0);
+                }
+                column += width;
+            }
+        }
+    }
+}
+
+/// Copies `rows` rows that are `stride` apart to `tile` [k][rows].
+///
+/// # Panics
+/// If `a` ends early or `rows` is 0.
+#[inline(always)]
+pub(crate) fn pack_tile(a: &[f32], stride: usize, rows: usize, tile: &mut [f32]) {
+    let steps = tile.len() / rows;
+    for row in 0..rows {
+        let from = &a[row * stride..][..steps];
+        for (to, value) in tile[row..].iter_mut().step_by(rows).zip(from) {
+            *to = *value;
+        }
+    }
+}
+
+/// `sums + a b` for a tile of `ROWS` rows and `VECTORS` vectors of columns.
+///
+/// # Safety
+/// `a` is readable for [k][ROWS] values, `b` for [k][VECTORS] vectors. Callers are compiled for the instruction set of `V`.
+#[inline(always)]
+pub(crate) unsafe fn multiply<V: F32s, const ROWS: usize, const VECTORS: usize>(
+    a: *const f32,
+    b: *const f32,
+    k: usize,
+    mut sums: [[V; VECTORS]; ROWS],
+) -> [[V; VECTORS]; ROWS] {
+    for i in 0..k {
+        // SAFETY: as the function's contract says.
+        unsafe {
+            let (a, b) = (a.add(i * ROWS), b.add(i * VECTORS * V::LANES));
+            let columns: [V; VECTORS] = load_all(b);
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let x = V::splat(*a.add(row));
+                for (sum, column) in sums.iter_mut().zip(columns) {
+                    *sum = x.mul_add(column, *sum);
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// `N` vectors from `p`.
+///
+/// # Safety
+/// `p` is readable for `N` vectors. Callers are compiled for the instruction set of `V`.
+#[inline(always)]
+unsafe fn load_all<V: F32s, const N: usize>(p: *const f32) -> [V; N] {
+    // SAFETY: as the function's contract says.
+    unsafe {
+        let mut all = [V::splat(0.0); N];
+        for (i, vector) in all.iter_mut().enumerate() {
+            *vector = V::load(p.add(i * V::LANES));
+        }
+        all
+    }
+}
+
+/// `ROWS` rows by two vectors of columns of the product, added to what `c` holds if `more`.
+///
+/// # Safety
+/// `a` is readable for [k][ROWS] values, `panel` for `k` rows of two vectors, `c` readable and writable for `columns` values
+/// (at most two vectors) of `ROWS` rows that are `n` apart. Callers are compiled for the instruction set of `V`.
+#[inline(always)]
+unsafe fn block<V: F32s, const ROWS: usize>(
     a: *const f32,
     k: usize,
     panel: *const f32,
     c: *mut f32,
     n: usize,
     columns: usize,
+    more: bool,
 ) {
     let lanes = V::LANES;
     // SAFETY: as the function's contract says.
     unsafe {
-        let mut start = 0;
-        loop {
-            let end = k.min(start + CHAIN);
-            let mut sums = [[V::splat(0.0); 2]; ROWS];
-            for i in start..end {
-                let b0 = V::load(panel.add(i * 2 * lanes));
-                let b1 = V::load(panel.add(i * 2 * lanes + lanes));
-                for (row, sum) in sums.iter_mut().enumerate() {
-                    let x = V::splat(*a.add(row * k + i));
-                    sum[0] = x.mul_add(b0, sum[0]);
-                    sum[1] = x.mul_add(b1, sum[1]);
-                }
-            }
-            for (row, sum) in sums.into_iter().enumerate() {
-                for (half, mut value) in sum.into_iter().enumerate() {
-                    let out = c.add(row * n + half * lanes);
-                    if columns >= (half + 1) * lanes {
-                        if start > 0 {
-                            value = V::load(out).add(value);
-                        }
-                        value.store(out);
-                    } else if columns > half * lanes {
-                        let part = columns - half * lanes;
-                        if start > 0 {
-                            value = V::load_partial(out, part).add(value);
-                        }
-                        value.store_partial(out, part);
+        let sums = multiply::<V, ROWS, 2>(a, panel, k, [[V::splat(0.0); 2]; ROWS]);
+        for (row, sum) in sums.into_iter().enumerate() {
+            for (half, mut value) in sum.into_iter().enumerate() {
+                let out = c.add(row * n + half * lanes);
+                if columns >= (half + 1) * lanes {
+                    if more {
+                        value = V::load(out).add(value);
                     }
+                    value.store(out);
+                } else if columns > half * lanes {
+                    let part = columns - half * lanes;
+                    if more {
+                        value = V::load_partial(out, part).add(value);
+                    }
+                    value.store_partial(out, part);
                 }
-            }
-            start = end;
-            if start >= k {
-                break;
             }
         }
     }
@@ -244,20 +361,32 @@ mod tests {
             let mut again = vec![f32::NAN; m * n];
             matmul(&a, m, &Packed::from_rows(isa, &transposed, n, k), &mut again);
             assert_eq!(c, again, "{isa} {m}x{k}x{n}");
-            // In parts: the same bits.
-            let cut = m / 3;
+            // In parts, the last row by itself: the same bits.
+            again.fill(f32::NAN);
+            let (cut, last) = (m / 3, m.saturating_sub(1));
             let (top, bottom) = again.split_at_mut(cut * n);
             matmul(&a[..cut * k], cut, &packed, top);
-            matmul(&a[cut * k..], m - cut, &packed, bottom);
+            matmul(&a[cut * k..last * k], last - cut, &packed, &mut bottom[..(last - cut) * n]);
+            matmul(&a[last * k..], m - last, &packed, &mut bottom[(last - cut) * n..]);
             assert_eq!(c, again, "{isa} {m}x{k}x{n} in parts");
         }
     }
 
     #[test]
     fn chosen_shapes() {
-        for (m, k, n) in
-            [(0, 3, 3), (1, 1, 1), (3, 0, 5), (2, 7, 0), (1, 512, 33), (7, 1025, 9), (13, 5, 31), (25, 64, 64), (540, 40, 65)]
-        {
+        for (m, k, n) in [
+            (0, 3, 3),
+            (1, 1, 1),
+            (3, 0, 5),
+            (2, 7, 0),
+            (1, 512, 33),
+            (2, 700, 300),
+            (7, 1025, 9),
+            (13, 5, 31),
+            (97, 257, 35),
+            (25, 64, 64),
+            (540, 40, 65),
+        ] {
             check(m, k, n, 7);
         }
     }

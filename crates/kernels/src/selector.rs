@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::Isa;
-use crate::gemm::tile;
+use crate::gemm::{multiply, pack_tile, rows, tile_rows};
 use crate::math::sigmoid;
 use crate::simd::{F32s, dispatch_f32};
 
@@ -63,9 +63,17 @@ pub fn fold_batch_norm(weight: &[f32], gamma: &[f32], beta: &[f32], mean: &[f32]
 pub struct Mlp {
     isa: Isa,
     first: Layer,
+    /// Weights cut into tiles of rows, [in][row of the tile].
     hidden: Vec<Layer>,
     last: Layer,
     width: usize,
+}
+
+dispatch_f32!(fn rows_of_tiles() -> usize = rows_of_tiles_body);
+
+#[inline(always)]
+unsafe fn rows_of_tiles_body<V: F32s>() -> usize {
+    tile_rows::<V>()
 }
 
 impl Mlp {
@@ -89,7 +97,17 @@ impl Mlp {
             }
             inputs = outputs;
         }
-        Ok(Self { isa, first: first.clone(), hidden: hidden.to_vec(), last: last.clone(), width })
+        let most = rows_of_tiles(isa);
+        let mut hidden = hidden.to_vec();
+        for layer in &mut hidden {
+            let mut tiles = vec![0f32; width * width];
+            let rows = most * width;
+            for (tile, rows) in tiles.chunks_mut(rows).zip(layer.weight.chunks(rows)) {
+                pack_tile(rows, width, rows.len() / width, tile);
+            }
+            layer.weight = tiles;
+        }
+        Ok(Self { isa, first: first.clone(), hidden, last: last.clone(), width })
     }
 
     /// Probabilities `p` for one query against many targets.
@@ -107,7 +125,7 @@ impl Mlp {
     /// If `target_self`, `coarse` and `out` differ in length.
     pub fn logits(&self, query_self: f32, target_self: &[f32], coarse: &[f32], out: &mut [f32]) {
         assert!(target_self.len() == out.len() && coarse.len() == out.len(), "one output for each pair");
-        run(self.isa, self, &|pair| [query_self, target_self[pair], coarse[pair]], out);
+        run(self.isa, self, Inputs::Query(query_self, target_self, coarse), out);
     }
 
     /// Probabilities `p` for any pairs: (self-similarity of the query, of the target, coarse similarity).
@@ -125,30 +143,58 @@ impl Mlp {
     /// If `inputs` and `out` differ in length.
     pub fn logits_pairs(&self, inputs: &[[f32; 3]], out: &mut [f32]) {
         assert_eq!(inputs.len(), out.len(), "one output for each pair");
-        run(self.isa, self, &|pair| inputs[pair], out);
+        run(self.isa, self, Inputs::Pairs(inputs), out);
     }
 }
 
-dispatch_f32!(fn run(mlp: &Mlp, inputs: &dyn Fn(usize) -> [f32; 3], out: &mut [f32]) = run_body);
+/// Inputs of as many pairs as there are outputs.
+#[derive(Clone, Copy)]
+enum Inputs<'a> {
+    /// Self-similarity of one query, of the targets; coarse similarities.
+    Query(f32, &'a [f32], &'a [f32]),
+    Pairs(&'a [[f32; INPUTS]]),
+}
 
-#[inline(always)]
-unsafe fn run_body<V: F32s>(mlp: &Mlp, inputs: &dyn Fn(usize) -> [f32; 3], out: &mut [f32]) {
-    let (width, lanes) = (mlp.width, V::LANES);
-    let block = 2 * lanes;
-    let most = if V::REGISTERS >= 32 { 12 } else { 6 };
-    let mut x = vec![0f32; width * block];
-    let mut y = vec![0f32; width * block];
-    let mut columns = [[0f32; 32]; INPUTS];
-    let mut sums = [0f32; 32];
-    for (start, out) in (0..out.len()).step_by(block).zip(out.chunks_mut(block)) {
-        for j in 0..out.len() {
-            let triple = inputs(start + j);
-            for (column, value) in columns.iter_mut().zip(triple) {
-                column[j] = value;
+/// Values in two vectors of any instruction set, at most.
+const MAX_BLOCK: usize = 32;
+
+impl Inputs<'_> {
+    /// `n` pairs from `start` on, to one row for each input. Rows keep what they hold after `n`.
+    #[inline(always)]
+    fn copy(self, start: usize, n: usize, rows: &mut [[f32; MAX_BLOCK]; INPUTS]) {
+        match self {
+            Self::Query(own, targets, coarse) => {
+                rows[0].fill(own);
+                rows[1][..n].copy_from_slice(&targets[start..start + n]);
+                rows[2][..n].copy_from_slice(&coarse[start..start + n]);
+            }
+            Self::Pairs(pairs) => {
+                for (j, pair) in pairs[start..start + n].iter().enumerate() {
+                    for (row, value) in rows.iter_mut().zip(pair) {
+                        row[j] = *value;
+                    }
+                }
             }
         }
-        // SAFETY: `x` and `y` hold `width` rows of `block` values, `columns` and `sums` 32 >= block; `Mlp::new` has checked
-        // that a layer's weight is [out][in] and its bias [out], with `width` for all hidden sizes.
+    }
+}
+
+dispatch_f32!(fn run(mlp: &Mlp, inputs: Inputs<'_>, out: &mut [f32]) = run_body);
+
+#[inline(always)]
+unsafe fn run_body<V: F32s>(mlp: &Mlp, inputs: Inputs<'_>, out: &mut [f32]) {
+    let (width, lanes) = (mlp.width, V::LANES);
+    let block = 2 * lanes;
+    let most = tile_rows::<V>();
+    let mut x = vec![0f32; width * block];
+    let mut y = vec![0f32; width * block];
+    let mut columns = [[0f32; MAX_BLOCK]; INPUTS];
+    let mut sums = [0f32; MAX_BLOCK];
+    for (start, out) in (0..out.len()).step_by(block).zip(out.chunks_mut(block)) {
+        inputs.copy(start, out.len(), &mut columns);
+        // SAFETY: `x` and `y` hold `width` rows of `block` values, `columns` and `sums` MAX_BLOCK >= block; `Mlp::new` has
+        // checked that a layer's weight is [out][in] and its bias [out], with `width` for all hidden sizes, and the tiles of
+        // rows before `row` hold `row * width` values.
         unsafe {
             for (o, (w, &b)) in mlp.first.weight.as_chunks::<INPUTS>().0.iter().zip(&mlp.first.bias).enumerate() {
                 for half in [0, lanes] {
@@ -160,39 +206,12 @@ unsafe fn run_body<V: F32s>(mlp: &Mlp, inputs: &dyn Fn(usize) -> [f32; 3], out: 
                 }
             }
             for layer in &mlp.hidden {
-                let mut row = 0;
-                while row < width {
-                    let rows = most.min(width - row);
-                    let (w, to) = (layer.weight.as_ptr().add(row * width), y.as_mut_ptr().add(row * block));
-                    match rows {
-                        12 => tile::<V, 12>(w, width, x.as_ptr(), to, block, block),
-                        6..12 => {
-                            tile::<V, 6>(w, width, x.as_ptr(), to, block, block);
-                            for r in 6..rows {
-                                tile::<V, 1>(w.add(r * width), width, x.as_ptr(), to.add(r * block), block, block);
-                            }
-                        }
-                        4..6 => {
-                            tile::<V, 4>(w, width, x.as_ptr(), to, block, block);
-                            for r in 4..rows {
-                                tile::<V, 1>(w.add(r * width), width, x.as_ptr(), to.add(r * block), block, block);
-                            }
-                        }
-                        _ => {
-                            for r in 0..rows {
-                                tile::<V, 1>(w.add(r * width), width, x.as_ptr(), to.add(r * block), block, block);
-                            }
-                        }
-                    }
-                    row += rows;
+                for row in (0..width).step_by(most) {
+                    let (w, b) = (layer.weight.as_ptr().add(row * width), layer.bias.as_ptr().add(row));
+                    let to = y.as_mut_ptr().add(row * block);
+                    rows!(most.min(width - row), activate::<V, ROWS>(w, b, width, x.as_ptr(), to));
                 }
-                for (row, &b) in layer.bias.iter().enumerate() {
-                    for half in [0, lanes] {
-                        let slot = row * block + half;
-                        let value = V::load(y.as_ptr().add(slot)).add(V::splat(b)).max(V::splat(0.0));
-                        value.store(x.as_mut_ptr().add(slot));
-                    }
-                }
+                core::mem::swap(&mut x, &mut y);
             }
             for half in [0, lanes] {
                 let mut sum = V::splat(mlp.last.bias[0]);
@@ -203,6 +222,27 @@ unsafe fn run_body<V: F32s>(mlp: &Mlp, inputs: &dyn Fn(usize) -> [f32; 3], out: 
             }
         }
         out.copy_from_slice(&sums[..out.len()]);
+    }
+}
+
+/// `y = relu(w x + b)` for `ROWS` rows and two vectors of pairs.
+///
+/// # Safety
+/// `w` is readable for [width][ROWS] values, `b` for `ROWS`, `x` for `width` rows of two vectors, `y` writable for `ROWS`
+/// rows of two vectors. Callers are compiled for the instruction set of `V`.
+#[inline(always)]
+unsafe fn activate<V: F32s, const ROWS: usize>(w: *const f32, b: *const f32, width: usize, x: *const f32, y: *mut f32) {
+    // SAFETY: as the function's contract says.
+    unsafe {
+        let mut sums = [[V::splat(0.0); 2]; ROWS];
+        for (row, sum) in sums.iter_mut().enumerate() {
+            *sum = [V::splat(*b.add(row)); 2];
+        }
+        for (row, sum) in multiply::<V, ROWS, 2>(w, x, width, sums).iter().enumerate() {
+            for (half, sum) in sum.iter().enumerate() {
+                sum.max(V::splat(0.0)).store(y.add((2 * row + half) * V::LANES));
+            }
+        }
     }
 }
 
@@ -253,6 +293,17 @@ mod tests {
         all
     }
 
+    fn exact(layers: &[Layer], input: [f32; 3]) -> f64 {
+        let mut x: Vec<f64> = input.iter().map(|&v| f64::from(v)).collect();
+        for (i, layer) in layers.iter().enumerate() {
+            let floor = if i + 1 < layers.len() { 0.0 } else { f64::NEG_INFINITY };
+            let rows = layer.weight.chunks_exact(x.len()).zip(&layer.bias);
+            let sum = |row: &[f32]| row.iter().zip(&x).map(|(&w, v)| f64::from(w) * v).sum::<f64>();
+            x = rows.map(|(row, &b)| (sum(row) + f64::from(b)).max(floor)).collect();
+        }
+        1.0 / (1.0 + (-x[0]).exp())
+    }
+
     fn check(width: usize, hidden: usize, pairs: usize, seed: u64) {
         let layers = layers(width, hidden, seed);
         let coarse: Vec<f32> = (0..pairs).map(|i| (i as f32 * 0.37).sin()).collect();
@@ -262,8 +313,11 @@ mod tests {
             let mut p = vec![f32::NAN; pairs];
             mlp.predict(0.3, &own, &coarse, &mut p);
             for i in 0..pairs {
-                let want = naive::predict(&layers, [0.3, own[i], coarse[i]]);
-                assert!((p[i] - want).abs() <= 2e-6, "{isa} width {width}: {} {want}", p[i]);
+                let input = [0.3, own[i], coarse[i]];
+                let exact = exact(&layers, input);
+                assert!((f64::from(p[i]) - exact).abs() <= 1e-6, "{isa} width {width}: {} {exact}", p[i]);
+                let plain = naive::predict(&layers, input);
+                assert!((f64::from(plain) - exact).abs() <= 1e-6, "width {width}: {plain} {exact}");
             }
             let triples: Vec<[f32; 3]> = (0..pairs).map(|i| [0.3, own[i], coarse[i]]).collect();
             let mut again = vec![f32::NAN; pairs];
