@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use vidsieve_kernels::Isa;
+
 use crate::backbone::{BackboneConfig, ResnetConfig};
 use crate::bundle::{Bundle, BundleError, BundleId, BundleWriter, Network, Storage};
 use crate::checkpoint::{self, CheckpointError, Value};
 use crate::config::{CoarseConfig, Config, FineConfig, ItqConfig, SelectorConfig, WhiteningConfig};
+use crate::extractor::{ExtractError, Extractor};
 use crate::frames::Preprocess;
 use crate::regions::RegionPooling;
 use crate::weights::{StateDict, WeightsError};
@@ -71,6 +74,14 @@ pub enum ConvertError {
     /// No file was given.
     #[error("no file to convert was given")]
     Nothing,
+    /// The weights do not make a working network.
+    #[error("{file}: {source}")]
+    Network {
+        /// Name of the file, as given.
+        file: String,
+        /// What is wrong with them.
+        source: Box<ExtractError>,
+    },
     /// The bundle could not be written.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -253,7 +264,26 @@ pub fn convert(sources: &[Source<'_>], options: &Options) -> Result<Bundle, Conv
         let wrong = |source| ConvertError::Weights { file: file.clone(), source };
         writer.add(*network, state, options.storage).map_err(wrong)?;
     }
-    Ok(writer.finish()?)
+    let bundle = writer.finish()?;
+    for (network, _, file) in &gathered.networks {
+        build(&bundle, *network)
+            .map_err(|source| ConvertError::Network { file: file.clone(), source: Box::new(source) })?;
+    }
+    Ok(bundle)
+}
+
+/// Builds a network of a new bundle, so that nothing is written that cannot be used.
+fn build(bundle: &Bundle, network: Network) -> Result<(), ExtractError> {
+    let isa = Isa::portable();
+    match network {
+        Network::Coarse => bundle.coarse(isa).map(|_| ()),
+        Network::Selector => bundle.selector(isa).map(|_| ()),
+        Network::Backbone => Extractor::new(isa, bundle).map(|_| ()),
+        Network::Pca | Network::Itq => Ok(()),
+        Network::Teacher | Network::FineAttention | Network::FineBinary | Network::FinePlain => {
+            bundle.fine(isa, network).map(|_| ())
+        }
+    }
 }
 
 fn part(
