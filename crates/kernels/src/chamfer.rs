@@ -1,8 +1,8 @@
 //! Region Chamfer similarity of float region vectors (§2.3 of the project's mathematics):
 //! `f2f[i][j] = (1/R) sum over query regions o of max over target regions p of <q_io, t_jp>`.
 //!
-//! Lane = target frame: the products of a few query regions with one target region of a whole group of frames stay in
-//! registers, the maximum over target regions is lane-wise, and nothing but one row of frame similarities is written. The
+//! Lane = target frame: the products of a few query regions with a few target regions of a whole group of frames stay in
+//! registers, maxima over regions are lane-wise, and nothing but one row of frame similarities is written. The
 //! [Tq, R, R, Tt] tensor never exists. Each value depends on its two frames alone: rows that are computed in parts have the
 //! bits of rows computed at once.
 
@@ -10,9 +10,17 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::Isa;
+use crate::gemm::{multiply, pack_tile};
 use crate::simd::{F32s, dispatch_f32};
 
-/// A target video, laid out for one instruction set: [group of frames][region][dimension][frame of the group].
+/// Target regions whose products are kept in registers at a time: a span.
+const SPAN: usize = 3;
+
+/// Query frames that are packed at a time, beside which the target passes by: 8 frames of 9 x 512 take 144 KiB.
+const BLOCK_FRAMES: usize = 8;
+
+/// A target video, laid out for one instruction set:
+/// [group of frames][span of up to 3 regions][dimension][region of the span][frame of the group].
 #[derive(Clone, Debug)]
 pub struct Target {
     isa: Isa,
@@ -44,8 +52,13 @@ impl Target {
         if frame > 0 {
             for (j, values) in x.chunks_exact(frame).enumerate() {
                 let group = &mut data[j / lanes * lanes * frame..][..lanes * frame];
-                for (slot, value) in group.chunks_exact_mut(lanes).zip(values) {
-                    slot[j % lanes] = *value;
+                let spans = group.chunks_mut(SPAN * dims * lanes);
+                for (span, values) in spans.zip(values.chunks(SPAN * dims)) {
+                    let width = values.len() / dims;
+                    for (p, region) in values.chunks_exact(dims).enumerate() {
+                        let slots = span[p * lanes + j % lanes..].iter_mut().step_by(width * lanes);
+                        slots.zip(region).for_each(|(slot, value)| *slot = *value);
+                    }
                 }
             }
         }
@@ -87,7 +100,7 @@ impl Target {
 /// If the query is not made of whole frames, `f2f` has not Tq * Tt values, or R * D is 0.
 pub fn region_chamfer(query: &[f32], target: &Target, f2f: &mut [f32]) {
     let frames = target.query_frames(query, f2f);
-    chamfer(target.isa, query, frames, target, f2f);
+    chamfer(target.isa, query, frames, target, f2f, false);
 }
 
 /// The mean of both directions (`visil_symmetric`): `(1/2R) (sum_o max_p <q_io, t_jp> + sum_p max_o <q_io, t_jp>)`.
@@ -96,44 +109,80 @@ pub fn region_chamfer(query: &[f32], target: &Target, f2f: &mut [f32]) {
 /// As [`region_chamfer`].
 pub fn region_chamfer_symmetric(query: &[f32], target: &Target, f2f: &mut [f32]) {
     let frames = target.query_frames(query, f2f);
-    symmetric(target.isa, query, frames, target, f2f);
+    chamfer(target.isa, query, frames, target, f2f, true);
 }
 
-dispatch_f32!(fn chamfer(query: &[f32], frames: usize, target: &Target, f2f: &mut [f32]) = chamfer_body);
-dispatch_f32!(fn symmetric(query: &[f32], frames: usize, target: &Target, f2f: &mut [f32]) = symmetric_body);
+dispatch_f32!(fn chamfer(query: &[f32], frames: usize, target: &Target, f2f: &mut [f32], both: bool) = chamfer_body);
 
-/// Products of `ROWS` query regions with two target regions of a group of frames.
-///
-/// # Safety
-/// `q` is readable for `ROWS` rows of `dims`, `t0` and `t1` for `dims` vectors. Callers are compiled for the instruction
-/// set of `V`.
+/// Query regions in a tile beside a span of the target.
+const fn tile_regions<V: F32s>() -> usize {
+    if V::REGISTERS >= 32 { 9 } else { 3 }
+}
+
 #[inline(always)]
-unsafe fn products<V: F32s, const ROWS: usize>(
-    q: *const f32,
-    dims: usize,
-    t0: *const f32,
-    t1: *const f32,
-) -> [[V; 2]; ROWS] {
-    // SAFETY: as the function's contract says.
-    unsafe {
-        let mut sums = [[V::splat(0.0); 2]; ROWS];
-        for k in 0..dims {
-            let (b0, b1) = (V::load(t0.add(k * V::LANES)), V::load(t1.add(k * V::LANES)));
-            for (row, sum) in sums.iter_mut().enumerate() {
-                let x = V::splat(*q.add(row * dims + k));
-                sum[0] = x.mul_add(b0, sum[0]);
-                sum[1] = x.mul_add(b1, sum[1]);
+unsafe fn chamfer_body<V: F32s>(query: &[f32], frames: usize, target: &Target, f2f: &mut [f32], both: bool) {
+    let (regions, dims, lanes) = (target.regions, target.dims, V::LANES);
+    let most = tile_regions::<V>();
+    let frame = regions * dims;
+    let groups = target.frames.div_ceil(lanes);
+    #[allow(clippy::cast_precision_loss)]
+    let scale = if both { 0.5 } else { 1.0 } / regions as f32;
+    let mut tiles = vec![0f32; BLOCK_FRAMES.min(frames) * frame];
+    // Best target region of each query region, best query region of each target region.
+    let mut best = vec![0f32; 2 * regions * lanes];
+    for first in (0..frames).step_by(BLOCK_FRAMES) {
+        let block = &query[first * frame..frames.min(first + BLOCK_FRAMES) * frame];
+        for (to, from) in tiles.chunks_exact_mut(frame).zip(block.chunks_exact(frame)) {
+            for (tile, rows) in to.chunks_mut(most * dims).zip(from.chunks(most * dims)) {
+                pack_tile(rows, dims, rows.len() / dims, tile);
             }
         }
-        sums
+        for g in 0..groups {
+            let columns = lanes.min(target.frames - g * lanes);
+            for i in 0..block.len() / frame {
+                best.fill(f32::NEG_INFINITY);
+                // SAFETY: lengths were checked by the caller: the target holds a padded group of `lanes * frame` for each
+                // `lanes` frames that are begun, `tiles` `frame` values for each frame of the block, `best` a vector for
+                // each region of both sides, `f2f` a row of the target's frames for each query frame.
+                unsafe {
+                    let group = target.data.as_ptr().add(g * lanes * frame);
+                    let q = tiles.as_ptr().add(i * frame);
+                    let rows_best = best.as_mut_ptr();
+                    let columns_best = rows_best.add(regions * lanes);
+                    for o in (0..regions).step_by(most) {
+                        let q = q.add(o * dims);
+                        let best = rows_best.add(o * lanes);
+                        let other = if both { columns_best } else { core::ptr::null_mut() };
+                        match most.min(regions - o) {
+                            9 => maxima::<V, 9>(q, dims, regions, group, best, other),
+                            8 => maxima::<V, 8>(q, dims, regions, group, best, other),
+                            7 => maxima::<V, 7>(q, dims, regions, group, best, other),
+                            6 => maxima::<V, 6>(q, dims, regions, group, best, other),
+                            5 => maxima::<V, 5>(q, dims, regions, group, best, other),
+                            4 => maxima::<V, 4>(q, dims, regions, group, best, other),
+                            3 => maxima::<V, 3>(q, dims, regions, group, best, other),
+                            2 => maxima::<V, 2>(q, dims, regions, group, best, other),
+                            _ => maxima::<V, 1>(q, dims, regions, group, best, other),
+                        }
+                    }
+                    let mut sum = V::splat(0.0);
+                    for o in 0..if both { 2 * regions } else { regions } {
+                        sum = sum.add(V::load(rows_best.add(o * lanes)));
+                    }
+                    let out = f2f.as_mut_ptr().add((first + i) * target.frames + g * lanes);
+                    sum.mul(V::splat(scale)).store_partial(out, columns);
+                }
+            }
+        }
     }
 }
 
-/// The best target region of a group for each of `ROWS` query regions, to `best` [ROWS][LANES].
+/// The best target region of a group for each of `ROWS` query regions, to `best` [ROWS][LANES]; unless `other` is null, the
+/// best of these query regions raises `other` [regions][LANES], one vector for each target region.
 ///
 /// # Safety
-/// `q` is readable for `ROWS` rows of `dims`, `group` for `regions * dims` vectors, `best` writable for `ROWS` vectors;
-/// `regions` is at least 1. Callers are compiled for the instruction set of `V`.
+/// `q` is readable for [dims][ROWS] values, `group` for `regions * dims` vectors, `best` writable for `ROWS` vectors, `other`
+/// null or readable and writable for `regions` vectors. Callers are compiled for the instruction set of `V`.
 #[inline(always)]
 unsafe fn maxima<V: F32s, const ROWS: usize>(
     q: *const f32,
@@ -141,20 +190,19 @@ unsafe fn maxima<V: F32s, const ROWS: usize>(
     regions: usize,
     group: *const f32,
     best: *mut f32,
+    other: *mut f32,
 ) {
     // SAFETY: as the function's contract says.
     unsafe {
         let mut top = [V::splat(f32::NEG_INFINITY); ROWS];
-        let mut p = 0;
-        while p < regions {
-            // The last of an odd number of regions is its own partner.
-            let partner = (p + 1).min(regions - 1);
-            let region = dims * V::LANES;
-            let sums = products::<V, ROWS>(q, dims, group.add(p * region), group.add(partner * region));
-            for (top, sum) in top.iter_mut().zip(sums) {
-                *top = top.max(sum[0].max(sum[1]));
+        for p in (0..regions).step_by(SPAN) {
+            let span = group.add(p * dims * V::LANES);
+            let other = if other.is_null() { other } else { other.add(p * V::LANES) };
+            match regions - p {
+                1 => span_maxima::<V, ROWS, 1>(q, dims, span, &mut top, other),
+                2 => span_maxima::<V, ROWS, 2>(q, dims, span, &mut top, other),
+                _ => span_maxima::<V, ROWS, SPAN>(q, dims, span, &mut top, other),
             }
-            p += 2;
         }
         for (row, top) in top.iter().enumerate() {
             top.store(best.add(row * V::LANES));
@@ -162,87 +210,34 @@ unsafe fn maxima<V: F32s, const ROWS: usize>(
     }
 }
 
+/// `top` and `other` raised by the products of `ROWS` query regions with a span of `WIDTH` target regions.
+///
+/// # Safety
+/// As for [`maxima`], with `span` readable for [dims][WIDTH] vectors and `other` null or for `WIDTH` vectors.
 #[inline(always)]
-unsafe fn chamfer_body<V: F32s>(query: &[f32], frames: usize, target: &Target, f2f: &mut [f32]) {
-    let (regions, dims, lanes) = (target.regions, target.dims, V::LANES);
-    let most = if V::REGISTERS >= 32 { 9 } else { 5 };
-    let mut best = vec![0f32; regions * lanes];
-    #[allow(clippy::cast_precision_loss)]
-    let scale = 1.0 / regions as f32;
-    for g in 0..target.frames.div_ceil(lanes) {
-        let columns = lanes.min(target.frames - g * lanes);
-        for i in 0..frames {
-            // SAFETY: lengths were checked by the caller: the query holds `frames * regions * dims` values, the target a
-            // padded group of `lanes * regions * dims` for each `lanes` frames that are begun, `best` a vector for each
-            // region, `f2f` a row of the target's frames for each query frame.
-            unsafe {
-                let group = target.data.as_ptr().add(g * lanes * regions * dims);
-                let q = query.as_ptr().add(i * regions * dims);
-                let mut o = 0;
-                while o < regions {
-                    let rows = most.min(regions - o);
-                    let (q, best) = (q.add(o * dims), best.as_mut_ptr().add(o * lanes));
-                    match rows {
-                        9 => maxima::<V, 9>(q, dims, regions, group, best),
-                        8 => maxima::<V, 8>(q, dims, regions, group, best),
-                        7 => maxima::<V, 7>(q, dims, regions, group, best),
-                        6 => maxima::<V, 6>(q, dims, regions, group, best),
-                        5 => maxima::<V, 5>(q, dims, regions, group, best),
-                        4 => maxima::<V, 4>(q, dims, regions, group, best),
-                        3 => maxima::<V, 3>(q, dims, regions, group, best),
-                        2 => maxima::<V, 2>(q, dims, regions, group, best),
-                        _ => maxima::<V, 1>(q, dims, regions, group, best),
-                    }
-                    o += rows;
-                }
-                let mut sum = V::splat(0.0);
-                for o in 0..regions {
-                    sum = sum.add(V::load(best.as_ptr().add(o * lanes)));
-                }
-                let out = f2f.as_mut_ptr().add(i * target.frames + g * lanes);
-                sum.mul(V::splat(scale)).store_partial(out, columns);
+unsafe fn span_maxima<V: F32s, const ROWS: usize, const WIDTH: usize>(
+    q: *const f32,
+    dims: usize,
+    span: *const f32,
+    top: &mut [V; ROWS],
+    other: *mut f32,
+) {
+    // SAFETY: as the function's contract says.
+    unsafe {
+        let products = multiply::<V, ROWS, WIDTH>(q, span, dims, [[V::splat(0.0); WIDTH]; ROWS]);
+        for (top, row) in top.iter_mut().zip(&products) {
+            for product in row {
+                *top = top.max(*product);
             }
         }
-    }
-}
-
-#[inline(always)]
-unsafe fn symmetric_body<V: F32s>(query: &[f32], frames: usize, target: &Target, f2f: &mut [f32]) {
-    let (regions, dims, lanes) = (target.regions, target.dims, V::LANES);
-    #[allow(clippy::cast_precision_loss)]
-    let scale = 0.5 / regions as f32;
-    // Best query region of each target region.
-    let mut column_best = vec![0f32; regions * lanes];
-    for g in 0..target.frames.div_ceil(lanes) {
-        let columns = lanes.min(target.frames - g * lanes);
-        for i in 0..frames {
-            column_best.fill(f32::NEG_INFINITY);
-            // SAFETY: as in `chamfer_body`; `column_best` holds a vector for each region.
-            unsafe {
-                let group = target.data.as_ptr().add(g * lanes * regions * dims);
-                let mut sum = V::splat(0.0);
-                for o in 0..regions {
-                    let q = query.as_ptr().add((i * regions + o) * dims);
-                    let mut top = V::splat(f32::NEG_INFINITY);
-                    let mut p = 0;
-                    while p < regions {
-                        let partner = (p + 1).min(regions - 1);
-                        let (t0, t1) = (group.add(p * dims * lanes), group.add(partner * dims * lanes));
-                        let [pair] = products::<V, 1>(q, dims, t0, t1);
-                        top = top.max(pair[0].max(pair[1]));
-                        for (p, value) in [(p, pair[0]), (partner, pair[1])] {
-                            let slot = column_best.as_mut_ptr().add(p * lanes);
-                            V::load(slot).max(value).store(slot);
-                        }
-                        p += 2;
-                    }
-                    sum = sum.add(top);
+        if !other.is_null() {
+            for p in 0..WIDTH {
+                let slot = other.add(p * V::LANES);
+                let mut most = V::load(slot);
+                for row in &products {
+                    most = most.max(row[p]);
                 }
-                for p in 0..regions {
-                    sum = sum.add(V::load(column_best.as_ptr().add(p * lanes)));
-                }
-                let out = f2f.as_mut_ptr().add(i * target.frames + g * lanes);
-                sum.mul(V::splat(scale)).store_partial(out, columns);
+                most.store(slot);
             }
         }
     }
@@ -326,6 +321,9 @@ mod tests {
             (7, 33, 9, 128),
             (1, 300, 9, 16),
             (300, 5, 9, 8),
+            (17, 31, 9, 33),
+            (9, 16, 8, 5),
+            (8, 15, 10, 7),
             (3, 17, 12, 31),
             (2, 2, 64, 3),
         ] {
