@@ -111,7 +111,10 @@ pub(super) fn preprocess(checker: &mut Checker) -> Result<(), ParityError> {
         let key = format!("{case}.crop224");
         if tensors.contains(&key) {
             let image = rule.image(&frame).map_err(|e| layout(FILE, e))?;
-            checker.equal(FILE, "crop224", tensors.bytes(&key)?, &image.data);
+            // One level of 255: OpenCV's own result depends on its version, on IPP and on the number of threads, so that
+            // no single rule gives every value of every build.
+            let expected = tensors.bytes(&key)?.iter().copied();
+            checker.close(FILE, "crop224 (levels)", tolerance::LEVEL, expected, image.data.iter().copied());
         }
     }
     Ok(())

@@ -33,6 +33,8 @@ pub(crate) mod tolerance {
     pub(crate) const LAYER: f64 = 1e-5;
     /// Similarities, comparator output, selector, extracted features.
     pub(crate) const SIMILARITY: f64 = 1e-4;
+    /// Pixels after bicubic resizing, in levels of 255.
+    pub(crate) const LEVEL: f64 = 1.0;
     /// Average precisions.
     pub(crate) const MAP: f64 = 1e-9;
 }
