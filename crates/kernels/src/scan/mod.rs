@@ -25,7 +25,7 @@ use crate::simd::{F32s, dispatch_f32};
 /// Rows of which the scores are kept at a time: they stay in the first cache.
 const BLOCK: usize = 1024;
 
-/// `scores[i] = <query, row i>` for `rows` [N][dims].
+/// `scores[i] = <query, row i>` for `rows` [N][dims]. The score of a row with values that are not finite is not finite.
 ///
 /// # Panics
 /// If `query` has not `dims` values or `rows` not `dims` for each score.
@@ -43,10 +43,18 @@ fn check(query: usize, rows: usize, dims: usize, n: usize) {
 
 dispatch_f32!(fn dots(query: &[f32], rows: &[f32], dims: usize, scores: &mut [f32]) = dots_body);
 
+// One row after the other: memory is read as one stream, which prefetchers follow better than several rows at once.
 #[inline(always)]
 unsafe fn dots_body<V: F32s>(query: &[f32], rows: &[f32], dims: usize, scores: &mut [f32]) {
     let lanes = V::LANES;
     let q = query.as_ptr();
+    // The query's values past its last whole vector, in the lanes where a load that ends with the row has the row's.
+    let rest = dims % lanes;
+    let mut last = [0f32; 16];
+    let at = if dims < lanes { 0 } else { lanes - rest };
+    last[at..at + rest].copy_from_slice(&query[dims - rest..]);
+    // SAFETY: `last` holds 16 >= LANES values.
+    let last = unsafe { V::load(last.as_ptr()) };
     for (i, score) in scores.iter_mut().enumerate() {
         // SAFETY: the caller has checked that the query holds `dims` values and the rows `dims` for each score.
         *score = unsafe {
@@ -65,8 +73,8 @@ unsafe fn dots_body<V: F32s>(query: &[f32], rows: &[f32], dims: usize, scores: &
                 k += lanes;
             }
             if k < dims {
-                let (x, y) = (V::load_partial(q.add(k), dims - k), V::load_partial(row.add(k), dims - k));
-                sums[1] = x.mul_add(y, sums[1]);
+                let x = if dims < lanes { V::load_partial(row, dims) } else { V::load(row.add(dims - lanes)) };
+                sums[1] = last.mul_add(x, sums[1]);
             }
             sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum()
         };

@@ -57,6 +57,9 @@ pub fn hamming(isa: Isa, query: &[u8], rows: &[u8], code_bytes: usize, distances
     match isa.kind() {
         Kind::Portable => rows.for_each(|(row, distance)| *distance = portable(query, row)),
         #[cfg(target_arch = "x86_64")]
+        // SAFETY: detection has found POPCNT.
+        Kind::Avx2 if code_bytes < x86::TABLE_BYTES && popcnt::get() => unsafe { x86::popcnt_rows(query, rows) },
+        #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` of this kind exists only where detection found the instruction set.
         Kind::Avx2 => unsafe { x86::avx2_rows(query, rows) },
         #[cfg(target_arch = "x86_64")]
@@ -81,12 +84,24 @@ fn portable(query: &[u8], row: &[u8]) -> u32 {
 }
 
 #[cfg(target_arch = "x86_64")]
+cpufeatures::new!(popcnt, "popcnt");
+
+#[cfg(target_arch = "x86_64")]
 mod x86 {
     use core::arch::x86_64::*;
     use core::iter::Zip;
     use core::slice::{ChunksExact, IterMut};
 
     type Rows<'a> = Zip<ChunksExact<'a, u8>, IterMut<'a, u32>>;
+
+    /// Code bytes from which on tables beat counting words.
+    pub(super) const TABLE_BYTES: usize = 128;
+
+    /// Words one after the other. Without AVX2, so that the compiler keeps to the instruction.
+    #[target_feature(enable = "popcnt")]
+    pub(super) fn popcnt_rows(query: &[u8], rows: Rows<'_>) {
+        rows.for_each(|(row, distance)| *distance = super::portable(query, row));
+    }
 
     /// Bits in each half byte by table.
     #[target_feature(enable = "avx2")]

@@ -48,6 +48,28 @@ fn float_scores() {
     }
 }
 
+/// In every place, also where the end of a row is loaded beside values that count already.
+#[test]
+fn what_is_not_finite_shows() {
+    for dims in [1, 5, 8, 17, 33, 70] {
+        for at in 0..dims {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let mut rows = vec![0.5f32; 3 * dims];
+                rows[dims + at] = bad;
+                for isa in Isa::available() {
+                    let mut scores = [f32::NAN; 3];
+                    dot_f32(isa, &vec![1.0; dims], &rows, dims, &mut scores);
+                    let half = dims as f32 / 2.0;
+                    assert!(
+                        scores[0] == half && !scores[1].is_finite() && scores[2] == half,
+                        "{isa} {dims}: {scores:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 fn check_i8(query: &[i8], rows: &[i8]) {
     let dims = query.len();
     let n = rows.len() / dims;
