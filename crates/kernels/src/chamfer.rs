@@ -14,13 +14,15 @@ use crate::gemm::{multiply, pack_tile};
 use crate::simd::{F32s, dispatch_f32};
 
 /// Target regions whose products are kept in registers at a time: a span.
-const SPAN: usize = 3;
+const fn span<V: F32s>() -> usize {
+    if V::REGISTERS >= 32 || V::LANES >= 8 { 3 } else { 2 }
+}
 
 /// Query frames that are packed at a time, beside which the target passes by: 8 frames of 9 x 512 take 144 KiB.
 const BLOCK_FRAMES: usize = 8;
 
 /// A target video, laid out for one instruction set:
-/// [group of frames][span of up to 3 regions][dimension][region of the span][frame of the group].
+/// [group of frames][span of a few regions][dimension][region of the span][frame of the group].
 #[derive(Clone, Debug)]
 pub struct Target {
     isa: Isa,
@@ -30,11 +32,11 @@ pub struct Target {
     data: Vec<f32>,
 }
 
-dispatch_f32!(fn lanes() -> usize = lanes_body);
+dispatch_f32!(fn lanes_and_span() -> (usize, usize) = lanes_and_span_body);
 
 #[inline(always)]
-unsafe fn lanes_body<V: F32s>() -> usize {
-    V::LANES
+unsafe fn lanes_and_span_body<V: F32s>() -> (usize, usize) {
+    (V::LANES, span::<V>())
 }
 
 impl Target {
@@ -46,17 +48,17 @@ impl Target {
     pub fn new(isa: Isa, x: &[f32], frames: usize, regions: usize, dims: usize) -> Self {
         let frame = regions.checked_mul(dims);
         assert_eq!(frame.and_then(|n| n.checked_mul(frames)), Some(x.len()), "{frames} x {regions} x {dims} values");
-        let lanes = lanes(isa);
+        let (lanes, span) = lanes_and_span(isa);
         let frame = regions * dims;
         let mut data = vec![0f32; frames.div_ceil(lanes) * lanes * frame];
         if frame > 0 {
             for (j, values) in x.chunks_exact(frame).enumerate() {
                 let group = &mut data[j / lanes * lanes * frame..][..lanes * frame];
-                let spans = group.chunks_mut(SPAN * dims * lanes);
-                for (span, values) in spans.zip(values.chunks(SPAN * dims)) {
+                let spans = group.chunks_mut(span * dims * lanes);
+                for (slots, values) in spans.zip(values.chunks(span * dims)) {
                     let width = values.len() / dims;
                     for (p, region) in values.chunks_exact(dims).enumerate() {
-                        let slots = span[p * lanes + j % lanes..].iter_mut().step_by(width * lanes);
+                        let slots = slots[p * lanes + j % lanes..].iter_mut().step_by(width * lanes);
                         slots.zip(region).for_each(|(slot, value)| *slot = *value);
                     }
                 }
@@ -177,11 +179,11 @@ unsafe fn chamfer_body<V: F32s>(query: &[f32], frames: usize, target: &Target, f
     }
 }
 
-/// The best target region of a group for each of `ROWS` query regions, to `best` [ROWS][LANES]; unless `other` is null, the
+/// The best target region of a group for each of `ROWS` query regions raises `best` [ROWS][LANES]; unless `other` is null, the
 /// best of these query regions raises `other` [regions][LANES], one vector for each target region.
 ///
 /// # Safety
-/// `q` is readable for [dims][ROWS] values, `group` for `regions * dims` vectors, `best` writable for `ROWS` vectors, `other`
+/// `q` is readable for [dims][ROWS] values, `group` for `regions * dims` vectors, `best` readable and writable for `ROWS` vectors, `other`
 /// null or readable and writable for `regions` vectors. Callers are compiled for the instruction set of `V`.
 #[inline(always)]
 unsafe fn maxima<V: F32s, const ROWS: usize>(
@@ -194,41 +196,41 @@ unsafe fn maxima<V: F32s, const ROWS: usize>(
 ) {
     // SAFETY: as the function's contract says.
     unsafe {
-        let mut top = [V::splat(f32::NEG_INFINITY); ROWS];
-        for p in (0..regions).step_by(SPAN) {
-            let span = group.add(p * dims * V::LANES);
+        for p in (0..regions).step_by(span::<V>()) {
+            let from = group.add(p * dims * V::LANES);
             let other = if other.is_null() { other } else { other.add(p * V::LANES) };
-            match regions - p {
-                1 => span_maxima::<V, ROWS, 1>(q, dims, span, &mut top, other),
-                2 => span_maxima::<V, ROWS, 2>(q, dims, span, &mut top, other),
-                _ => span_maxima::<V, ROWS, SPAN>(q, dims, span, &mut top, other),
+            match span::<V>().min(regions - p) {
+                3 => span_maxima::<V, ROWS, 3>(q, dims, from, best, other),
+                2 => span_maxima::<V, ROWS, 2>(q, dims, from, best, other),
+                _ => span_maxima::<V, ROWS, 1>(q, dims, from, best, other),
             }
-        }
-        for (row, top) in top.iter().enumerate() {
-            top.store(best.add(row * V::LANES));
         }
     }
 }
 
-/// `top` and `other` raised by the products of `ROWS` query regions with a span of `WIDTH` target regions.
+/// `best` and `other` raised by the products of `ROWS` query regions with a span of `WIDTH` target regions.
 ///
 /// # Safety
 /// As for [`maxima`], with `span` readable for [dims][WIDTH] vectors and `other` null or for `WIDTH` vectors.
-#[inline(always)]
+#[cfg_attr(target_family = "wasm", inline(never))]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 unsafe fn span_maxima<V: F32s, const ROWS: usize, const WIDTH: usize>(
     q: *const f32,
     dims: usize,
     span: *const f32,
-    top: &mut [V; ROWS],
+    best: *mut f32,
     other: *mut f32,
 ) {
     // SAFETY: as the function's contract says.
     unsafe {
         let products = multiply::<V, ROWS, WIDTH>(q, span, dims, [[V::splat(0.0); WIDTH]; ROWS]);
-        for (top, row) in top.iter_mut().zip(&products) {
+        for (o, row) in products.iter().enumerate() {
+            let slot = best.add(o * V::LANES);
+            let mut most = V::load(slot);
             for product in row {
-                *top = top.max(*product);
+                most = most.max(*product);
             }
+            most.store(slot);
         }
         if !other.is_null() {
             for p in 0..WIDTH {
