@@ -28,23 +28,32 @@ pub(crate) const fn tile_rows<V: F32s>() -> usize {
     }
 }
 
-/// `rows!(n, f::<V, ROWS>(…))` calls the instance of `f` for `n` rows, 1 to 12.
+/// `rows!(n, f::<V, ROWS>(…))` calls the instance of `f` for `n` rows, 1 to 12; also without `V`.
 macro_rules! rows {
+    ($n:expr, $f:ident::<ROWS>($($arg:expr),* $(,)?)) => {
+        rows!(@match $n, $f, (), ($($arg),*))
+    };
     ($n:expr, $f:ident::<$v:ident, ROWS>($($arg:expr),* $(,)?)) => {
+        rows!(@match $n, $f, ($v,), ($($arg),*))
+    };
+    (@match $n:expr, $f:ident, $v:tt, $args:tt) => {
         match $n {
-            12 => $f::<$v, 12>($($arg),*),
-            11 => $f::<$v, 11>($($arg),*),
-            10 => $f::<$v, 10>($($arg),*),
-            9 => $f::<$v, 9>($($arg),*),
-            8 => $f::<$v, 8>($($arg),*),
-            7 => $f::<$v, 7>($($arg),*),
-            6 => $f::<$v, 6>($($arg),*),
-            5 => $f::<$v, 5>($($arg),*),
-            4 => $f::<$v, 4>($($arg),*),
-            3 => $f::<$v, 3>($($arg),*),
-            2 => $f::<$v, 2>($($arg),*),
-            _ => $f::<$v, 1>($($arg),*),
+            12 => rows!(@call $f, $v, 12, $args),
+            11 => rows!(@call $f, $v, 11, $args),
+            10 => rows!(@call $f, $v, 10, $args),
+            9 => rows!(@call $f, $v, 9, $args),
+            8 => rows!(@call $f, $v, 8, $args),
+            7 => rows!(@call $f, $v, 7, $args),
+            6 => rows!(@call $f, $v, 6, $args),
+            5 => rows!(@call $f, $v, 5, $args),
+            4 => rows!(@call $f, $v, 4, $args),
+            3 => rows!(@call $f, $v, 3, $args),
+            2 => rows!(@call $f, $v, 2, $args),
+            _ => rows!(@call $f, $v, 1, $args),
         }
+    };
+    (@call $f:ident, ($($v:ident,)?), $rows:literal, ($($arg:expr),*)) => {
+        $f::<$($v,)? $rows>($($arg),*)
     };
 }
 pub(crate) use rows;
@@ -221,17 +230,24 @@ unsafe fn row_product<V: F32s>(a: &[f32], b: &Packed, c: &mut [f32]) {
     }
 }
 
-/// Copies `rows` rows that are `stride` apart to `tile` [k][rows].
+/// Copies `rows` rows (1 to 12) that are `stride` apart to `tile` [k][rows].
 ///
 /// # Panics
 /// If `a` ends early or `rows` is 0.
-#[inline(always)]
 pub(crate) fn pack_tile(a: &[f32], stride: usize, rows: usize, tile: &mut [f32]) {
     let steps = tile.len() / rows;
-    for row in 0..rows {
-        let from = &a[row * stride..][..steps];
-        for (to, value) in tile[row..].iter_mut().step_by(rows).zip(from) {
-            *to = *value;
+    debug_assert!(rows <= 12 && tile.len() == steps * rows);
+    rows!(rows, pack_rows::<ROWS>(a, stride, steps, tile));
+}
+
+fn pack_rows<const ROWS: usize>(a: &[f32], stride: usize, steps: usize, tile: &mut [f32]) {
+    let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
+    for (row, from) in rows.iter_mut().enumerate() {
+        *from = &a[row * stride..][..steps];
+    }
+    for (i, to) in tile.as_chunks_mut::<ROWS>().0.iter_mut().enumerate().take(steps) {
+        for (to, from) in to.iter_mut().zip(&rows) {
+            *to = from[i];
         }
     }
 }
