@@ -3,7 +3,7 @@
 //!
 //! Lane = target frame: the products of a few query regions with a few target regions of a whole group of frames stay in
 //! registers, maxima over regions are lane-wise, and nothing but one row of frame similarities is written. The
-//! [Tq, R, R, Tt] tensor never exists. Each value depends on its two frames alone: rows that are computed in parts have the
+//! `[Tq, R, R, Tt]` tensor never exists. Each value depends on its two frames alone: rows that are computed in parts have the
 //! bits of rows computed at once.
 
 use alloc::vec;
@@ -22,7 +22,7 @@ const fn span<V: F32s>() -> usize {
 const BLOCK_FRAMES: usize = 8;
 
 /// A target video, laid out for one instruction set:
-/// [group of frames][span of a few regions][dimension][region of the span][frame of the group].
+/// `[group of frames][span of a few regions][dimension][region of the span][frame of the group]`.
 #[derive(Clone, Debug)]
 pub struct Target {
     isa: Isa,
@@ -40,7 +40,7 @@ unsafe fn lanes_and_span_body<V: F32s>() -> (usize, usize) {
 }
 
 impl Target {
-    /// Packs region vectors [frames][regions][dims].
+    /// Packs region vectors `[frames][regions][dims]`.
     ///
     /// # Panics
     /// If `x` has not `frames * regions * dims` values.
@@ -96,7 +96,7 @@ impl Target {
     }
 }
 
-/// Frame similarities `f2f` [Tq][Tt] of `query` [Tq][R][D] with a target of the same R and D.
+/// Frame similarities `f2f` `[Tq][Tt]` of `query` `[Tq][R][D]` with a target of the same R and D.
 ///
 /// # Panics
 /// If the query is not made of whole frames, `f2f` has not Tq * Tt values, or R * D is 0.
@@ -179,11 +179,11 @@ unsafe fn chamfer_body<V: F32s>(query: &[f32], frames: usize, target: &Target, f
     }
 }
 
-/// The best target region of a group for each of `ROWS` query regions raises `best` [ROWS][LANES]; unless `other` is null, the
-/// best of these query regions raises `other` [regions][LANES], one vector for each target region.
+/// The best target region of a group for each of `ROWS` query regions raises `best` `[ROWS][LANES]`; unless `other` is null, the
+/// best of these query regions raises `other` `[regions][LANES]`, one vector for each target region.
 ///
 /// # Safety
-/// `q` is readable for [dims][ROWS] values, `group` for `regions * dims` vectors, `best` readable and writable for `ROWS` vectors, `other`
+/// `q` is readable for `[dims][ROWS]` values, `group` for `regions * dims` vectors, `best` readable and writable for `ROWS` vectors, `other`
 /// null or readable and writable for `regions` vectors. Callers are compiled for the instruction set of `V`.
 #[inline(always)]
 unsafe fn maxima<V: F32s, const ROWS: usize>(
@@ -211,7 +211,7 @@ unsafe fn maxima<V: F32s, const ROWS: usize>(
 /// `best` and `other` raised by the products of `ROWS` query regions with a span of `WIDTH` target regions.
 ///
 /// # Safety
-/// As for [`maxima`], with `span` readable for [dims][WIDTH] vectors and `other` null or for `WIDTH` vectors.
+/// As for [`maxima`], with `span` readable for `[dims][WIDTH]` vectors and `other` null or for `WIDTH` vectors.
 #[cfg_attr(target_family = "wasm", inline(never))]
 #[cfg_attr(not(target_family = "wasm"), inline(always))]
 unsafe fn span_maxima<V: F32s, const ROWS: usize, const WIDTH: usize>(
@@ -249,7 +249,7 @@ unsafe fn span_maxima<V: F32s, const ROWS: usize, const WIDTH: usize>(
 pub mod naive {
     use alloc::vec;
 
-    /// `f2f` [Tq][Tt] of `query` [Tq][R][D] and `target` [Tt][R][D] by way of the whole [Tq][R][R][Tt] tensor.
+    /// `f2f` `[Tq][Tt]` of `query` `[Tq][R][D]` and `target` `[Tt][R][D]` by way of the whole `[Tq][R][R][Tt]` tensor.
     ///
     /// # Panics
     /// If the lengths do not fit.

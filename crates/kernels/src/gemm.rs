@@ -3,7 +3,7 @@
 //! The right operand is cut into panels of two vectors of columns, k-major, so that the inner loop reads it in order;
 //! the left operand is copied, a block of rows and k at a time, into tiles that are k-major too. A tile keeps as many rows
 //! as registers allow in accumulators while it walks along a block. Every element of the product is a sum of chains of
-//! [`CHAIN`] multiply-adds in order of k, whatever the number of rows: a product that is computed in parts has the same
+//! `CHAIN` multiply-adds in order of k, whatever the number of rows: a product that is computed in parts has the same
 //! bits as one computed at once, and long sums lose little to rounding.
 
 use alloc::vec;
@@ -58,7 +58,7 @@ macro_rules! rows {
 }
 pub(crate) use rows;
 
-/// A right operand B [k][n], laid out for one instruction set.
+/// A right operand B `[k][n]`, laid out for one instruction set.
 #[derive(Clone, Debug)]
 pub struct Packed {
     isa: Isa,
@@ -77,7 +77,7 @@ fn lanes_of(isa: Isa) -> usize {
 }
 
 impl Packed {
-    /// Packs the transpose of `b`, which is [n][k]: the weight of a Linear layer, so that [`matmul`] computes `a·bᵀ`.
+    /// Packs the transpose of `b`, which is `[n][k]`: the weight of a Linear layer, so that [`matmul`] computes `a·bᵀ`.
     ///
     /// # Panics
     /// If `b` has not `n * k` values.
@@ -87,7 +87,7 @@ impl Packed {
         Self::pack(isa, k, n, |i, j| b[j * k + i])
     }
 
-    /// Packs `b`, which is [k][n].
+    /// Packs `b`, which is `[k][n]`.
     ///
     /// # Panics
     /// If `b` has not `k * n` values.
@@ -132,7 +132,7 @@ impl Packed {
     }
 }
 
-/// `c = a·b`: `a` is [m][k], `c` is [m][n] and is overwritten.
+/// `c = a·b`: `a` is `[m][k]`, `c` is `[m][n]` and is overwritten.
 ///
 /// # Panics
 /// If `a` has not `m * k` or `c` not `m * n` values.
@@ -230,7 +230,7 @@ unsafe fn row_product<V: F32s>(a: &[f32], b: &Packed, c: &mut [f32]) {
     }
 }
 
-/// Copies `rows` rows (1 to 12) that are `stride` apart to `tile` [k][rows].
+/// Copies `rows` rows (1 to 12) that are `stride` apart to `tile` `[k][rows]`.
 ///
 /// # Panics
 /// If `a` ends early or `rows` is 0.
@@ -255,7 +255,7 @@ fn pack_rows<const ROWS: usize>(a: &[f32], stride: usize, steps: usize, tile: &m
 /// `sums + a b` for a tile of `ROWS` rows and `VECTORS` vectors of columns.
 ///
 /// # Safety
-/// `a` is readable for [k][ROWS] values, `b` for [k][VECTORS] vectors. Callers are compiled for the instruction set of `V`.
+/// `a` is readable for `[k][ROWS]` values, `b` for `[k][VECTORS]` vectors. Callers are compiled for the instruction set of `V`.
 #[inline(always)]
 pub(crate) unsafe fn multiply<V: F32s, const ROWS: usize, const VECTORS: usize>(
     a: *const f32,
@@ -298,7 +298,7 @@ unsafe fn load_all<V: F32s, const N: usize>(p: *const f32) -> [V; N] {
 /// `ROWS` rows by two vectors of columns of the product, added to what `c` holds if `more`.
 ///
 /// # Safety
-/// `a` is readable for [k][ROWS] values, `panel` for `k` rows of two vectors, `c` readable and writable for `columns` values
+/// `a` is readable for `[k][ROWS]` values, `panel` for `k` rows of two vectors, `c` readable and writable for `columns` values
 /// (at most two vectors) of `ROWS` rows that are `n` apart. Callers are compiled for the instruction set of `V`.
 #[inline(always)]
 unsafe fn block<V: F32s, const ROWS: usize>(
@@ -336,7 +336,7 @@ unsafe fn block<V: F32s, const ROWS: usize>(
 
 /// The obvious loops, for tests and as the reference of benchmarks.
 pub mod naive {
-    /// `c = a·b` for `a` [m][k] and `b` [k][n], sums in f64.
+    /// `c = a·b` for `a` `[m][k]` and `b` `[k][n]`, sums in f64.
     pub fn matmul(a: &[f32], b: &[f32], m: usize, k: usize, n: usize, c: &mut [f32]) {
         for i in 0..m {
             for j in 0..n {

@@ -16,12 +16,12 @@ use crate::simd::{F32s, dispatch_f32};
 /// Inputs of the network.
 const INPUTS: usize = 3;
 
-/// One Linear layer: `weight` [out][in], `bias` [out]. All but the last are followed by ReLU.
+/// One Linear layer: `weight` `[out][in]`, `bias` `[out]`. All but the last are followed by ReLU.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// Row-major [out][in].
+    /// Row-major `[out][in]`.
     pub weight: Vec<f32>,
-    /// [out].
+    /// `[out]`.
     pub bias: Vec<f32>,
 }
 
@@ -63,7 +63,7 @@ pub fn fold_batch_norm(weight: &[f32], gamma: &[f32], beta: &[f32], mean: &[f32]
 pub struct Mlp {
     isa: Isa,
     first: Layer,
-    /// Weights cut into tiles of rows, [in][row of the tile].
+    /// Weights cut into tiles of rows, `[in][row of the tile]`.
     hidden: Vec<Layer>,
     last: Layer,
     width: usize,
@@ -228,7 +228,7 @@ unsafe fn run_body<V: F32s>(mlp: &Mlp, inputs: Inputs<'_>, out: &mut [f32]) {
 /// `y = relu(w x + b)` for `ROWS` rows and two vectors of pairs.
 ///
 /// # Safety
-/// `w` is readable for [width][ROWS] values, `b` for `ROWS`, `x` for `width` rows of two vectors, `y` writable for `ROWS`
+/// `w` is readable for `[width][ROWS]` values, `b` for `ROWS`, `x` for `width` rows of two vectors, `y` writable for `ROWS`
 /// rows of two vectors. Callers are compiled for the instruction set of `V`.
 #[inline(always)]
 unsafe fn activate<V: F32s, const ROWS: usize>(w: *const f32, b: *const f32, width: usize, x: *const f32, y: *mut f32) {

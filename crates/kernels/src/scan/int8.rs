@@ -38,7 +38,7 @@ pub fn quantise_i8_into(vector: &[f32], values: &mut [i8]) -> f32 {
     (f64::from(largest) / 127.0) as f32
 }
 
-/// Quantises rows [N][dims]: values [N][dims] and scales [N].
+/// Quantises rows `[N][dims]`: values `[N][dims]` and scales `[N]`.
 ///
 /// # Panics
 /// If `dims` is 0 or `rows` are not whole rows.
@@ -52,7 +52,7 @@ pub fn quantise_rows_i8(rows: &[f32], dims: usize) -> (Vec<i8>, Vec<f32>) {
     (values, scales)
 }
 
-/// `sums[i] = <query, row i>` for `rows` [N][dims], exact.
+/// `sums[i] = <query, row i>` for `rows` `[N][dims]`, exact.
 ///
 /// # Panics
 /// If `query` has not `dims` values, `rows` not `dims` for each sum, or `dims` exceeds [`MAX_DIMS_I8`].

@@ -1,4 +1,4 @@
-//! Coarse search: one query against the global vectors [N][dims] of N videos (§4 of the project's mathematics).
+//! Coarse search: one query against the global vectors `[N][dims]` of N videos (§4 of the project's mathematics).
 //!
 //! A scan is bound by memory, so the rows come in three sizes: f32 (4 bytes a dimension), int8 with a scale a row (1 byte)
 //! and sign codes (1 bit). [`scan_rescored`] passes over small rows and computes the best few again from the f32 vectors.
@@ -25,7 +25,7 @@ use crate::simd::{F32s, dispatch_f32};
 /// Rows of which the scores are kept at a time: they stay in the first cache.
 const BLOCK: usize = 1024;
 
-/// `scores[i] = <query, row i>` for `rows` [N][dims]. The score of a row with values that are not finite is not finite.
+/// `scores[i] = <query, row i>` for `rows` `[N][dims]`. The score of a row with values that are not finite is not finite.
 ///
 /// # Panics
 /// If `query` has not `dims` values or `rows` not `dims` for each score.
@@ -86,12 +86,12 @@ unsafe fn dots_body<V: F32s>(query: &[f32], rows: &[f32], dims: usize, scores: &
 pub enum Rows<'a> {
     /// int8 with a scale a row, as [`quantise_rows_i8`] makes them.
     Int8 {
-        /// [N][dims].
+        /// `[N][dims]`.
         values: &'a [i8],
-        /// [N].
+        /// `[N]`.
         scales: &'a [f32],
     },
-    /// Sign codes, as [`sign_rows`] makes them: [N][`sign_code_bytes`(dims)].
+    /// Sign codes, as [`sign_rows`] makes them: `[N][sign_code_bytes(dims)]`.
     Sign(&'a [u8]),
 }
 

@@ -31,7 +31,7 @@ pub fn sign_code_into(vector: &[f32], code: &mut [u8]) {
     }
 }
 
-/// Codes [N][`sign_code_bytes`(dims)] of rows [N][dims].
+/// Codes `[N][sign_code_bytes(dims)]` of rows `[N][dims]`.
 ///
 /// # Panics
 /// If `dims` is 0 or `rows` are not whole rows.
@@ -44,7 +44,7 @@ pub fn sign_rows(rows: &[f32], dims: usize) -> Vec<u8> {
     codes
 }
 
-/// `distances[i]` = bits that differ between `query` and row i of `rows` [N][code_bytes].
+/// `distances[i]` = bits that differ between `query` and row i of `rows` `[N][code_bytes]`.
 ///
 /// # Panics
 /// If `query` has not `code_bytes` bytes or `rows` not `code_bytes` for each distance.
