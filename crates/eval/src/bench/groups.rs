@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use ndarray::Array3;
 use vidsieve_kernels::comparator::{self, Comparator, Padding, Pool, Scratch};
-use vidsieve_kernels::{Isa, chamfer, hamming, selector};
+use vidsieve_kernels::{Isa, chamfer, hamming, scan, selector};
 use vidsieve_model::coarse::Coarse;
 use vidsieve_model::config::{CoarseConfig, NetVladConfig, TransformerConfig};
 
@@ -14,11 +14,12 @@ use crate::rule;
 
 type Group = fn(&Options, &mut Vec<Row>) -> Result<(), BenchError>;
 
-pub(super) const ALL: [(&str, Group); 6] = [
+pub(super) const ALL: [(&str, Group); 7] = [
     ("chamfer_binary", chamfer_binary),
     ("chamfer_float", chamfer_float),
     ("comparator", comparator_maps),
     ("pair_fine_binary", pair_fine_binary),
+    ("scan", scans),
     ("selector", selector_pairs),
     ("coarse_index", coarse_index),
 ];
@@ -295,6 +296,73 @@ fn pair_fine_binary(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchEr
             }));
         }
         rows(&name, contestants, 1, options, out);
+    }
+    Ok(())
+}
+
+/// One query against many global vectors: all similarities, and the best 100 by way of int8 and of signs with exact
+/// rescoring. One unit is one vector.
+#[allow(clippy::cast_precision_loss)]
+fn scans(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+    const BEST: usize = 100;
+    let (count, dims) = match (options.quick, cfg!(target_family = "wasm")) {
+        (true, _) => (500, 64),
+        (false, true) => (20_000, 1024),
+        (false, false) => (200_000, 1024),
+    };
+    // Rows of a few directions and noise, as videos of a few sources would be.
+    let mut data = rule::values("rows", count * dims, 1.0, 0.0);
+    let centres = rule::values("centres", 50 * dims, 1.0, 0.0);
+    for (i, row) in data.chunks_exact_mut(dims).enumerate() {
+        let centre = &centres[i % 50 * dims..][..dims];
+        row.iter_mut().zip(centre).for_each(|(v, c)| *v = 0.7 * *v + c);
+    }
+    vidsieve_model::math::normalise_rows(&mut data, dims);
+    let query = data[..dims].to_vec();
+    let (values, scales) = scan::quantise_rows_i8(&data, dims);
+    let signs = scan::sign_rows(&data, dims);
+    let exact = |row: u32| vidsieve_model::math::dot(&query, &data[row as usize * dims..][..dims]);
+    let mut plain = vec![0f32; count];
+    scan::naive::dot_f32_plain(&query, &data, &mut plain);
+    let expected = scan::top_k(&plain, BEST);
+    let work = count as f64;
+    let scores = RefCell::new(vec![0f32; count]);
+    let all = |isa: Isa| scan::dot_f32(isa, black_box(&query), &data, dims, &mut scores.borrow_mut());
+    let int8 = |isa: Isa| {
+        let rows = scan::Rows::Int8 { values: &values, scales: &scales };
+        scan::scan_rescored(isa, black_box(&query), rows, BEST, 4 * BEST, exact)
+    };
+    let sign = |isa: Isa| scan::scan_rescored(isa, black_box(&query), scan::Rows::Sign(&signs), BEST, 20 * BEST, exact);
+    let buffer = RefCell::new(vec![0f32; count]);
+    let reference = || {
+        let mut buffer = buffer.borrow_mut();
+        scan::naive::dot_f32_plain(black_box(&query), &data, &mut buffer);
+    };
+    for isa in Isa::available() {
+        let name = |kind: &str| format!("scan_{kind}_{count}x{dims}");
+        all(isa);
+        same(&name("f32"), isa.name(), "f32 loop", 1e-5, &plain, &scores.borrow())?;
+        let found = int8(isa);
+        let kept = expected.iter().filter(|e| found.iter().any(|f| f.index == e.index)).count();
+        same(&name("int8"), isa.name(), "exact best 100", 0.5, &[expected.len() as f32], &[kept as f32])?;
+        let contestants = vec![contestant("f32 loop", work, reference), contestant(isa.name(), work, || all(isa))];
+        rows(&name("f32"), contestants, 1, options, out);
+        let contestants = vec![
+            contestant("f32 loop", work, reference),
+            contestant("f32 scan, same path", work, || all(isa)),
+            contestant(isa.name(), work, || {
+                black_box(int8(isa));
+            }),
+        ];
+        rows(&name("int8_rescored"), contestants, 2, options, out);
+        let contestants = vec![
+            contestant("f32 loop", work, reference),
+            contestant("f32 scan, same path", work, || all(isa)),
+            contestant(isa.name(), work, || {
+                black_box(sign(isa));
+            }),
+        ];
+        rows(&name("sign_rescored"), contestants, 2, options, out);
     }
     Ok(())
 }
