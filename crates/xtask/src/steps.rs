@@ -21,9 +21,9 @@ const STEPS: &[Step] = &[
     Step { name: "parity-native", run: parity_native },
     Step { name: "bench-native", run: bench_native },
     Step {
-        name: "build-browser",
+        name: "check-browser",
         run: || {
-            Line::cargo().args("build -p vidsieve-model --no-default-features --target wasm32-unknown-unknown").run()
+            Line::cargo().args("check -p vidsieve-model --no-default-features --target wasm32-unknown-unknown").run()
         },
     },
     Step {
