@@ -15,8 +15,7 @@ unsafe impl F32s for F32x4 {
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_splat(x)) }
+        Self(f32x4_splat(x))
     }
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
@@ -30,28 +29,23 @@ unsafe impl F32s for F32x4 {
     }
     #[inline(always)]
     unsafe fn add(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_add(self.0, b.0)) }
+        Self(f32x4_add(self.0, b.0))
     }
     #[inline(always)]
     unsafe fn sub(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_sub(self.0, b.0)) }
+        Self(f32x4_sub(self.0, b.0))
     }
     #[inline(always)]
     unsafe fn mul(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_mul(self.0, b.0)) }
+        Self(f32x4_mul(self.0, b.0))
     }
     #[inline(always)]
     unsafe fn mul_add(self, b: Self, c: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_add(f32x4_mul(self.0, b.0), c.0)) }
+        Self(f32x4_add(f32x4_mul(self.0, b.0), c.0))
     }
     #[inline(always)]
     unsafe fn max(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_pmax(self.0, b.0)) }
+        Self(f32x4_pmax(self.0, b.0))
     }
 }
 
@@ -68,8 +62,7 @@ unsafe impl F32s for RelaxedF32x4 {
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_splat(x)) }
+        Self(f32x4_splat(x))
     }
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
@@ -83,27 +76,22 @@ unsafe impl F32s for RelaxedF32x4 {
     }
     #[inline(always)]
     unsafe fn add(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_add(self.0, b.0)) }
+        Self(f32x4_add(self.0, b.0))
     }
     #[inline(always)]
     unsafe fn sub(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_sub(self.0, b.0)) }
+        Self(f32x4_sub(self.0, b.0))
     }
     #[inline(always)]
     unsafe fn mul(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_mul(self.0, b.0)) }
+        Self(f32x4_mul(self.0, b.0))
     }
     #[inline(always)]
     unsafe fn mul_add(self, b: Self, c: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_relaxed_madd(self.0, b.0, c.0)) }
+        Self(f32x4_relaxed_madd(self.0, b.0, c.0))
     }
     #[inline(always)]
     unsafe fn max(self, b: Self) -> Self {
-        // SAFETY: the caller has the instruction set and vouches for the memory.
-        unsafe { Self(f32x4_relaxed_max(self.0, b.0)) }
+        Self(f32x4_relaxed_max(self.0, b.0))
     }
 }
