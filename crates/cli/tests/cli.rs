@@ -1,4 +1,5 @@
 //! The command as a user meets it: exit statuses, and errors of one line that name the file.
+#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

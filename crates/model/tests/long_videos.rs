@@ -1,6 +1,6 @@
 //! Long videos: memory that grows with the videos' lengths and not with their product, and the score of the whole matrix.
 // A counting allocator is the only way to see the peak, and an allocator is unsafe to implement.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::unwrap_used)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
