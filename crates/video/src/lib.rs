@@ -1,0 +1,35 @@
+//! Decoding, sampling and writing videos on a native machine, through FFmpeg run as a child process.
+//!
+//! ```no_run
+//! use vidsieve_video::{Frames, Options};
+//!
+//! let mut frames = Frames::open("clip.mp4".as_ref(), Options::default())?;
+//! for frame in &mut frames {
+//!     let frame = frame?;
+//!     println!("{:.3} s: {}x{}", frame.time(), frame.width(), frame.height());
+//! }
+//! for warning in frames.warnings() {
+//!     eprintln!("clip.mp4: {warning}");
+//! }
+//! # Ok::<(), vidsieve_video::Error>(())
+//! ```
+//!
+//! Files are opened by their literal names and by nothing else: no network protocols, no playlists, no image sequences.
+//! `VIDSIEVE_FFMPEG` and `VIDSIEVE_FFPROBE` name the programs where those in `PATH` are not wanted.
+
+mod error;
+mod frames;
+mod nut;
+mod probe;
+mod sampling;
+mod tools;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{Error, Warning};
+pub use frames::{CancelFlag, Frame, Frames, Limits, Options};
+pub use probe::{Info, MAX_SIDE, Rate, probe};
+pub use sampling::{Sampling, TOLERANCE, covering, upstream_step};
+pub use writer::{Codec, Writer, WriterOptions};
