@@ -243,6 +243,7 @@ impl Bundle {
         }
         let manifest: Manifest =
             serde_json::from_str(text).map_err(|e| fail(format!("the manifest is not readable: {e}")))?;
+        manifest.config.validate().map_err(|e| fail(format!("the configuration is refused: {e}")))?;
         for name in tensors.names() {
             let network = Network::ALL.into_iter().find(|n| {
                 name.strip_prefix(n.name()).is_some_and(|rest| rest.starts_with('.')) && n.is_in(&manifest.config)

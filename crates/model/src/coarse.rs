@@ -1,14 +1,14 @@
 //! The coarse student S^c (§4 of the project's mathematics): h-attention, region pooling, transformer, NetVLAD, one vector.
 
-use ndarray::ArrayView3;
+use ndarray::{ArrayView3, s};
 use vidsieve_kernels::{
     Isa,
     gemm::{self, Packed},
 };
 
 use crate::attention::RegionAttention;
-use crate::config::{Attention, CoarseConfig, NetVladConfig, TransformerConfig};
-use crate::fine::InputError;
+use crate::config::{Attention, CoarseConfig, NetVladConfig, TransformerConfig, check_range};
+use crate::fine::{InputError, regions_of};
 use crate::math::{layer_norm, normalise_rows, softmax};
 use crate::weights::{StateDict, WeightsError};
 
@@ -217,6 +217,7 @@ impl Coarse {
         if d == 0 {
             return Err(refuse("dims must be at least 1".into()));
         }
+        config.regions.map_or(Ok(()), check_range).map_err(&refuse)?;
         let kind = if config.attention { Attention::H } else { Attention::None };
         let attention = RegionAttention::new(isa, kind, d, state)?;
         let transformer = config
@@ -272,6 +273,8 @@ impl Coarse {
         if dims != self.config.dims {
             return Err(InputError::Dims { expected: self.config.dims, found: dims });
         }
+        let range = regions_of(self.config.regions, regions)?;
+        let (regions, video) = (range.len(), video.slice_move(s![.., range, ..]));
         let mut stages = CoarseStages { pooled: vec![0f32; frames * dims], ..CoarseStages::default() };
         for (frame, pooled) in video.outer_iter().zip(stages.pooled.chunks_exact_mut(dims)) {
             let frame = frame.as_standard_layout();

@@ -1,11 +1,57 @@
 //! What a bundle says about its networks. Every size comes from here; no network has constants of its own.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
+use vidsieve_kernels::hamming;
 
 use crate::backbone::BackboneConfig;
+use crate::bundle::Network;
+use crate::calibration::Calibration;
 use crate::frames::Preprocess;
 use crate::regions::RegionPooling;
 use crate::weights::{StateDict, WeightsError};
+
+/// Most scales of a frame, the first included.
+pub const MAX_SCALES: usize = 8;
+
+/// Most regions of a frame, all scales together.
+pub const MAX_REGIONS: usize = 4096;
+
+/// A configuration that contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{part}`: {reason}")]
+pub struct ConfigError {
+    /// The entry at fault, such as `fine_binary.channels`.
+    pub part: String,
+    /// What is wrong and what would do.
+    pub reason: String,
+}
+
+/// One size at which frames pass the backbone, and the regions taken from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// Frames to backbone input.
+    pub preprocess: Preprocess,
+    /// Taps to region vectors.
+    pub regions: RegionPooling,
+}
+
+impl Scale {
+    /// Regions of a frame; `None` where they depend on the frame's size.
+    fn region_count(&self, backbone: Option<&BackboneConfig>) -> Result<Option<usize>, String> {
+        self.regions.validate().map_err(|e| e.to_string())?;
+        if let Some(count) = self.regions.fixed_count() {
+            return Ok(Some(count));
+        }
+        self.preprocess.validate().map_err(|e| e.to_string())?;
+        let (Some(backbone), Some((width, height))) = (backbone, self.preprocess.fixed_size()) else { return Ok(None) };
+        let maps = backbone.tap_sizes(height as usize, width as usize).map_err(|e| e.to_string())?;
+        self.regions.regions(&maps).map(Some).map_err(|e| e.to_string())
+    }
+}
 
 /// The networks of a bundle. A network that is `None` is not in the bundle.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +66,10 @@ pub struct Config {
     /// Taps to region vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regions: Option<RegionPooling>,
+    /// Further scales at which the one backbone sees every frame. Their regions follow those of `preprocess` and `regions`,
+    /// scale by scale, and share the whitening.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_scales: Vec<Scale>,
     /// PCA-whitening of region vectors; tensors `pca.mean`, `pca.DVt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whitening: Option<WhiteningConfig>,
@@ -44,6 +94,117 @@ pub struct Config {
     /// Selector SN; tensors under `selector.`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<SelectorConfig>,
+    /// Raw similarities to probabilities, for users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+}
+
+impl Config {
+    /// All scales of a frame, the first one made of `preprocess` and `regions`; `None` if one of these is missing.
+    #[must_use]
+    pub fn scales(&self) -> Option<Vec<Scale>> {
+        let first = Scale { preprocess: self.preprocess?, regions: self.regions.clone()? };
+        Some(std::iter::once(first).chain(self.further_scales.iter().cloned()).collect())
+    }
+
+    /// The regions of each scale in the video tensor [T, R, D], in order, from 0 to R without gaps. `None` if the
+    /// configuration does not describe scales, or if a number of regions depends on the size of the frames.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for region pooling that contradicts itself or the backbone, and above [`MAX_SCALES`] or
+    /// [`MAX_REGIONS`].
+    pub fn region_ranges(&self) -> Result<Option<Vec<Range<usize>>>, ConfigError> {
+        let refuse = |part: String, reason: String| ConfigError { part, reason };
+        let Some(scales) = self.scales() else {
+            if self.further_scales.is_empty() {
+                return Ok(None);
+            }
+            let reason = "further scales need a first one: give `preprocess` and `regions`";
+            return Err(refuse("further_scales".into(), reason.into()));
+        };
+        if scales.len() > MAX_SCALES {
+            let reason = format!("{} scales with the first, at most {MAX_SCALES} are taken", scales.len());
+            return Err(refuse("further_scales".into(), reason));
+        }
+        let mut ranges = Vec::with_capacity(scales.len());
+        let (mut end, mut known) = (0, true);
+        for (i, scale) in scales.iter().enumerate() {
+            let part = || if i == 0 { "regions".to_owned() } else { format!("further_scales[{}]", i - 1) };
+            let Some(count) = scale.region_count(self.backbone.as_ref()).map_err(|e| refuse(part(), e))? else {
+                known = false;
+                continue;
+            };
+            if count > MAX_REGIONS - end {
+                let reason = format!("{} regions in a frame, at most {MAX_REGIONS} are taken", count.saturating_add(end));
+                return Err(refuse(part(), reason));
+            }
+            ranges.push(end..end + count);
+            end += count;
+        }
+        Ok(known.then_some(ranges))
+    }
+
+    /// R: regions of a frame, all scales together. `None` as for [`Config::region_ranges`].
+    ///
+    /// # Errors
+    /// As [`Config::region_ranges`].
+    pub fn region_count(&self) -> Result<Option<usize>, ConfigError> {
+        Ok(self.region_ranges()?.map(|ranges| ranges.last().map_or(0, |last| last.end)))
+    }
+
+    /// The configuration of a fine network; `None` for other networks and those that are not there.
+    #[must_use]
+    pub const fn fine(&self, network: Network) -> Option<&FineConfig> {
+        match network {
+            Network::Teacher => self.teacher.as_ref(),
+            Network::FineAttention => self.fine_attention.as_ref(),
+            Network::FineBinary => self.fine_binary.as_ref(),
+            Network::FinePlain => self.fine_plain.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Checks what can be checked without weights: the scales, the regions that networks ask for against those that
+    /// there are, channels, calibration.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the entry at fault.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let count = self.region_count()?;
+        let given = |part: String, needed: usize| match count {
+            Some(count) if needed > count => Err(ConfigError {
+                part,
+                reason: format!(
+                    "asks for regions up to {needed}, but a frame has {count} (0 to {}): add a scale or ask for fewer",
+                    count.saturating_sub(1)
+                ),
+            }),
+            _ => Ok(()),
+        };
+        for network in Network::ALL {
+            let Some(fine) = self.fine(network) else { continue };
+            fine.validate().map_err(|reason| ConfigError { part: network.name().into(), reason })?;
+            given(format!("{}.channels", network.name()), fine.regions_needed())?;
+            if let (Some(bits), Some(count)) = (fine.bits, count) {
+                hamming::Shape::new(count, bits)
+                    .map_err(|e| ConfigError { part: network.name().into(), reason: e.to_string() })?;
+            }
+        }
+        for (name, regions) in
+            [("coarse", self.coarse.and_then(|c| c.regions)), ("selector", self.selector.and_then(|s| s.regions))]
+        {
+            let part = format!("{name}.regions");
+            let Some(range) = regions else { continue };
+            check_range(range).map_err(|reason| ConfigError { part: part.clone(), reason })?;
+            given(part, range[1])?;
+        }
+        self.calibration.as_ref().map_or(Ok(()), |c| c.validate(self))
+    }
+}
+
+/// Refuses a range of regions `[start, end)` that is empty.
+pub(crate) fn check_range([start, end]: [usize; 2]) -> Result<(), String> {
+    if start < end { Ok(()) } else { Err(format!("regions [{start}, {end}): the end must be above the start")) }
 }
 
 /// Sizes of PCA-whitening (§1.3 of the project's mathematics: `nrm((x - mean) W)`).
@@ -98,8 +259,22 @@ pub struct ComparatorConfig {
     pub padding: PaddingMode,
 }
 
-/// A fine-grained network: teacher, S^f_A, S^f_B or neither.
+/// One map of frame similarities: which regions of a query frame are compared with which regions of a target frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Regions of the query's frames, [start, end).
+    pub query: [usize; 2],
+    /// Regions of the target's frames, [start, end).
+    pub target: [usize; 2],
+    /// Region Chamfer similarity is the mean over the query's regions of the maximum over the target's; transposed, the
+    /// mean over the target's regions of the maximum over the query's. Rows are the query's frames in both cases.
+    #[serde(default)]
+    pub transposed: bool,
+}
+
+/// A fine-grained network: teacher, S^f_A, S^f_B or neither.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FineConfig {
     /// D: values of a region vector.
@@ -109,9 +284,12 @@ pub struct FineConfig {
     /// L: bits of a region's code; `None` keeps floats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits: Option<usize>,
-    /// Whether both Chamfer similarities are averaged over both directions (`visil_symmetric`).
+    /// Whether both Chamfer similarities are averaged over both directions (`visil_symmetric`); not with `channels`.
     #[serde(default)]
     pub symmetric: bool,
+    /// Channels of the comparator's input, in order; `None` is one channel over all regions of both videos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Vec<Channel>>,
     /// The comparator.
     pub comparator: ComparatorConfig,
 }
@@ -124,6 +302,9 @@ pub struct CoarseConfig {
     pub dims: usize,
     /// h-attention a region.
     pub attention: bool,
+    /// Regions of the video tensor that the network looks at, [start, end); `None` is all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regions: Option<[usize; 2]>,
     /// Transformer encoder over frames.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transformer: Option<TransformerConfig>,
@@ -168,6 +349,9 @@ pub struct NetVladConfig {
 pub struct SelectorConfig {
     /// D: values of a region vector.
     pub dims: usize,
+    /// Regions of the video tensor that the network looks at, [start, end); `None` is all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regions: Option<[usize; 2]>,
     /// Comparator over the self-similarity matrix.
     pub comparator: ComparatorConfig,
     /// Width of the MLP.
@@ -200,6 +384,74 @@ impl ComparatorConfig {
 }
 
 impl FineConfig {
+    /// C: channels of the comparator's input.
+    #[must_use]
+    pub fn channel_count(&self) -> usize {
+        self.channels.as_ref().map_or(1, Vec::len)
+    }
+
+    /// The channels for videos of `regions` regions a frame.
+    #[must_use]
+    pub fn channels_of(&self, regions: usize) -> Cow<'_, [Channel]> {
+        match &self.channels {
+            Some(channels) => Cow::Borrowed(channels),
+            None => Cow::Owned(vec![Channel { query: [0, regions], target: [0, regions], transposed: false }]),
+        }
+    }
+
+    /// Regions that a frame must have at least for the channels.
+    #[must_use]
+    pub fn regions_needed(&self) -> usize {
+        self.channels.iter().flatten().map(|c| c.query[1].max(c.target[1])).max().unwrap_or(1)
+    }
+
+    /// Checks what can be checked without weights; the text says what is wrong.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        if self.dims == 0 {
+            return Err("dims must be at least 1".into());
+        }
+        if let Some(bits) = self.bits {
+            if self.attention != Attention::None {
+                return Err("attention and binarisation exclude each other: leave one out".into());
+            }
+            if self.symmetric {
+                return Err("the symmetric variant is defined for float tensors only".into());
+            }
+            if bits == 0 || bits % 8 != 0 {
+                return Err(format!("bits must be a positive multiple of 8, not {bits}"));
+            }
+        }
+        if let Some(channels) = &self.channels {
+            if channels.is_empty() {
+                return Err("`channels` is empty: give at least one, or leave it out for one over all regions".into());
+            }
+            if self.symmetric {
+                return Err("the symmetric variant has one channel over all regions: leave `channels` out, or give \
+                            a transposed channel instead of `symmetric`"
+                    .into());
+            }
+            for (i, channel) in channels.iter().enumerate() {
+                for (side, range) in [("query", channel.query), ("target", channel.target)] {
+                    check_range(range).map_err(|e| format!("`channels[{i}].{side}`: {e}"))?;
+                    if range[1] > MAX_REGIONS {
+                        return Err(format!(
+                            "`channels[{i}].{side}` asks for regions up to {}, at most {MAX_REGIONS} are taken",
+                            range[1]
+                        ));
+                    }
+                }
+            }
+        }
+        let (channels, inputs) = (self.channel_count(), self.comparator.channels[0]);
+        if channels != inputs {
+            return Err(format!(
+                "the comparator takes {inputs} channels, the network has {channels}: `channels` and \
+                 `comparator.channels` must agree"
+            ));
+        }
+        Ok(())
+    }
+
     /// Reads the configuration off an official state dict: ViSiL's (replication padding) by its `video_comperator`,
     /// S^f_B by `binarization.W`, S^f_A by `attention.transform`. `dims` is needed for a student with neither; `symmetric`
     /// is not in the weights.
@@ -229,7 +481,7 @@ impl FineConfig {
                 return Err(config_error(state, "the weights do not tell the dimensions: give them".into()));
             }
         };
-        Ok(Self { dims, attention, bits, symmetric, comparator })
+        Ok(Self { dims, attention, bits, symmetric, channels: None, comparator })
     }
 }
 
@@ -262,7 +514,7 @@ impl CoarseConfig {
         let Some(dims) = found else {
             return Err(config_error(state, "the weights do not tell the dimensions: give them".into()));
         };
-        Ok(Self { dims, attention, transformer, netvlad })
+        Ok(Self { dims, attention, regions: None, transformer, netvlad })
     }
 }
 
@@ -277,6 +529,6 @@ impl SelectorConfig {
         let [hidden, _] = state.shape_of_rank::<2>("mlp.model.0.weight")?;
         // Linear, BN, ReLU, Dropout: four modules a layer; the last Linear has one output.
         let layers = (1..).take_while(|i| state.contains(&format!("mlp.model.{}.running_mean", 4 * i + 1))).count();
-        Ok(Self { dims, comparator, hidden, layers })
+        Ok(Self { dims, regions: None, comparator, hidden, layers })
     }
 }

@@ -1,15 +1,17 @@
 //! From frames to a video tensor (§1 of the project's mathematics), and networks straight from a bundle.
 
-use ndarray::{Array3, ArrayView4, Axis, concatenate};
+use std::ops::Range;
+
+use ndarray::{Array3, ArrayView3, ArrayView4, Axis, concatenate};
 use vidsieve_kernels::Isa;
 
 use crate::backbone::{Backbone, BackboneError};
 use crate::bundle::{Bundle, BundleError, Network};
 use crate::coarse::Coarse;
-use crate::config::FineConfig;
+use crate::config::{ConfigError, Scale};
 use crate::fine::Fine;
 use crate::frames::{FrameError, Preprocess, RgbFrame};
-use crate::regions::{RegionError, RegionPooling};
+use crate::regions::RegionError;
 use crate::selector::Selector;
 use crate::whitening::{Whitening, WhiteningError};
 
@@ -29,6 +31,17 @@ pub enum ExtractError {
     /// The bundle lacks a part that is needed to encode frames.
     #[error("the bundle has no {0}: it cannot encode frames, only compare what was encoded")]
     Incomplete(&'static str),
+    /// The configuration contradicts itself.
+    #[error("the bundle's configuration: {0}")]
+    Config(#[from] ConfigError),
+    /// A scale that the bundle does not have.
+    #[error("there is no scale {index}: the bundle sees frames at {count} scales, counted from 0")]
+    Scale {
+        /// Scale asked for.
+        index: usize,
+        /// Scales there are.
+        count: usize,
+    },
     /// Frames that cannot be encoded.
     #[error(transparent)]
     Frames(#[from] FrameError),
@@ -46,20 +59,34 @@ pub enum ExtractError {
     Shape(#[from] ndarray::ShapeError),
 }
 
-/// Preprocessing, backbone, region pooling and PCA-whitening of a bundle.
+/// Preprocessing, backbone, region pooling and PCA-whitening of a bundle, at one scale or several.
+///
+/// The video tensor is [T, R, D]: frame, then region, then value. The R regions of a frame are those of the first scale, then
+/// those of the further scales in the configuration's order; within a scale they are in the order of its pooling (grid by
+/// grid, row-major).
 pub struct Extractor {
-    preprocess: Preprocess,
+    scales: Vec<Scale>,
+    ranges: Option<Vec<Range<usize>>>,
     backbone: Backbone,
-    regions: RegionPooling,
     whitening: Option<Whitening>,
 }
 
 impl std::fmt::Debug for Extractor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Extractor")
-            .field("preprocess", &self.preprocess)
-            .field("regions", &self.regions)
-            .finish_non_exhaustive()
+        f.debug_struct("Extractor").field("scales", &self.scales).finish_non_exhaustive()
+    }
+}
+
+/// Arrays with the same other dimensions, one after the other along `axis`; no array makes an empty one.
+fn join(axis: usize, mut parts: Vec<Array3<f32>>) -> Result<Array3<f32>, ExtractError> {
+    match parts.pop() {
+        None => Ok(Array3::zeros((0, 0, 0))),
+        Some(only) if parts.is_empty() => Ok(only),
+        Some(last) => {
+            parts.push(last);
+            let views: Vec<ArrayView3<'_, f32>> = parts.iter().map(|p| p.view()).collect();
+            Ok(concatenate(Axis(axis), &views)?)
+        }
     }
 }
 
@@ -70,11 +97,16 @@ impl Extractor {
     /// [`ExtractError::Incomplete`] for a bundle without preprocessing, backbone or region pooling; damaged weights.
     pub fn new(isa: Isa, bundle: &Bundle) -> Result<Self, ExtractError> {
         let config = bundle.config();
-        let preprocess = config.preprocess.ok_or(ExtractError::Incomplete("preprocessing"))?;
-        preprocess.validate()?;
-        let regions = config.regions.clone().ok_or(ExtractError::Incomplete("region pooling"))?;
-        regions.validate()?;
+        if config.preprocess.is_none() {
+            return Err(ExtractError::Incomplete("preprocessing"));
+        }
+        let scales = config.scales().ok_or(ExtractError::Incomplete("region pooling"))?;
+        for scale in &scales {
+            scale.preprocess.validate()?;
+            scale.regions.validate()?;
+        }
         let shape = config.backbone.as_ref().ok_or(ExtractError::Incomplete("backbone"))?;
+        let ranges = config.region_ranges()?;
         let backbone = Backbone::new(shape, &bundle.weights(Network::Backbone)?)?;
         let whitening = config
             .whitening
@@ -84,36 +116,56 @@ impl Extractor {
                 Ok(Whitening::new(isa, mean, state.get("DVt", &[w.input, w.dims])?, w.dims)?)
             })
             .transpose()?;
-        Ok(Self { preprocess, backbone, regions, whitening })
+        Ok(Self { scales, ranges, backbone, whitening })
     }
 
-    /// How frames are prepared.
+    /// How frames are prepared at the first scale.
     #[must_use]
-    pub const fn preprocess(&self) -> &Preprocess {
-        &self.preprocess
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.scales[0].preprocess
     }
 
-    /// The video tensor [T, R, D] of T frames. All frames of a call have one size.
+    /// The scales, at least one.
+    #[must_use]
+    pub fn scales(&self) -> &[Scale] {
+        &self.scales
+    }
+
+    /// The regions of each scale in a video tensor, from 0 to R; `None` where their number depends on the frames' size.
+    #[must_use]
+    pub fn region_ranges(&self) -> Option<&[Range<usize>]> {
+        self.ranges.as_deref()
+    }
+
+    /// The video tensor [T, R, D] of T frames. Frames of one batch may have different sizes if every scale makes the same
+    /// size of them ([`Preprocess::fixed_size`]).
     ///
     /// # Errors
     /// [`ExtractError::Frames`] and the errors of the steps.
     pub fn video(&self, frames: &[RgbFrame<'_>]) -> Result<Array3<f32>, ExtractError> {
         let mut parts = Vec::with_capacity(frames.len().div_ceil(BATCH));
         for frames in frames.chunks(BATCH) {
-            parts.push(self.prepared(self.preprocess.batch(frames)?.view())?);
+            let of_scale = |(index, scale): (usize, &Scale)| {
+                let prepared = scale.preprocess.batch(frames)?;
+                self.prepared(index, prepared.view())
+            };
+            let scales = self.scales.iter().enumerate().map(of_scale).collect::<Result<Vec<_>, _>>()?;
+            parts.push(join(1, scales)?);
         }
-        let views: Vec<_> = parts.iter().map(|p| p.view()).collect();
-        if views.is_empty() { Ok(Array3::zeros((0, 0, 0))) } else { Ok(concatenate(Axis(0), &views)?) }
+        join(0, parts)
     }
 
-    /// The video tensor of frames that are prepared already, [T, 3, H, W].
+    /// The regions of one scale, [T, R of the scale, D], of frames that are prepared for it already, [T, 3, H, W]. Scales
+    /// joined along the second axis make the video tensor.
     ///
     /// # Errors
-    /// The errors of the steps.
-    pub fn prepared(&self, frames: ArrayView4<'_, f32>) -> Result<Array3<f32>, ExtractError> {
+    /// [`ExtractError::Scale`] for a scale that is not there; the errors of the steps.
+    pub fn prepared(&self, scale: usize, frames: ArrayView4<'_, f32>) -> Result<Array3<f32>, ExtractError> {
+        let count = self.scales.len();
+        let Scale { regions, .. } = self.scales.get(scale).ok_or(ExtractError::Scale { index: scale, count })?;
         let taps = self.backbone.run(frames)?;
         let views: Vec<_> = taps.iter().map(|t| t.view()).collect();
-        let regions = self.regions.pool(&views)?;
+        let regions = regions.pool(&views)?;
         let Some(whitening) = &self.whitening else { return Ok(regions) };
         let (frames, count, _) = regions.dim();
         let whitened = whitening.apply(&regions.into_iter().collect::<Vec<_>>())?;
@@ -128,16 +180,8 @@ impl Bundle {
     /// # Errors
     /// [`BundleError::Absent`] for any other or missing network; damaged weights.
     pub fn fine(&self, isa: Isa, network: Network) -> Result<Fine, ExtractError> {
-        let config = self.config();
-        let of: Option<FineConfig> = match network {
-            Network::Teacher => config.teacher,
-            Network::FineAttention => config.fine_attention,
-            Network::FineBinary => config.fine_binary,
-            Network::FinePlain => config.fine_plain,
-            _ => None,
-        };
-        let of = of.ok_or_else(|| self.absent(network))?;
-        Ok(Fine::new(isa, of, &self.weights(network)?)?)
+        let config = self.config().fine(network).ok_or_else(|| self.absent(network))?;
+        Ok(Fine::new(isa, config.clone(), &self.weights(network)?)?)
     }
 
     /// The coarse student.

@@ -1,12 +1,17 @@
 //! Fine-grained networks (§2-§3 of the project's mathematics): teacher ViSiL, S^f_A, S^f_B and the student without either.
 //!
 //! A video tensor is indexed once ([`Fine::index`]); a pair is then compared in three steps: region Chamfer similarity
-//! to a frame-to-frame matrix, the comparator CNN, Hardtanh and Chamfer similarity to one number in [-1, 1]. The steps run
-//! over bands of query frames, so that memory grows with the videos' lengths and not with their product.
+//! to a frame-to-frame matrix a channel, the comparator CNN, Hardtanh and Chamfer similarity to one number in [-1, 1]. The
+//! steps run over bands of query frames, so that memory grows with the videos' lengths and not with their product.
+//!
+//! The paper's networks have one channel, over all regions of both videos. A bundle that sees frames at several scales may
+//! have more ([`Channel`]): a channel compares some regions of the query's frames with some of the target's, whole frames
+//! at a small scale with windows at a large one, say.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, ArrayView3};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 use vidsieve_kernels::{
     Isa, chamfer,
     comparator::{self, Comparator, Pool, Scratch},
@@ -15,7 +20,7 @@ use vidsieve_kernels::{
 };
 
 use crate::attention::RegionAttention;
-use crate::config::{ComparatorConfig, FineConfig, PaddingMode, comparator_prefix};
+use crate::config::{Channel, ComparatorConfig, FineConfig, PaddingMode, comparator_prefix};
 use crate::math::normalise_rows;
 use crate::weights::{StateDict, WeightsError};
 
@@ -42,6 +47,22 @@ pub enum InputError {
         /// Values there are.
         found: usize,
     },
+    /// Frames of fewer regions than the network asks for.
+    #[error("a frame has {found} regions, the network asks for regions up to {needed}: encode with the bundle's scales")]
+    Regions {
+        /// Regions that a frame must have at least.
+        needed: usize,
+        /// Regions there are.
+        found: usize,
+    },
+    /// Another number of frame-to-frame maps than the comparator takes.
+    #[error("the comparator takes {expected} channels, {found} are given")]
+    Channels {
+        /// Channels of the comparator's input.
+        expected: usize,
+        /// Channels given.
+        found: usize,
+    },
     /// Two indexes that cannot be compared: other regions, bits or kind.
     #[error("the two videos were indexed differently: {query} against {target}")]
     Mismatch {
@@ -55,7 +76,15 @@ pub enum InputError {
     Codes(#[from] hamming::ShapeError),
 }
 
-/// What a fine network keeps of a video, [T][R][D] floats or [T][R][L/8] bytes.
+/// The regions that a network looks at among `regions` of a frame; `None` is all.
+pub(crate) fn regions_of(asked: Option<[usize; 2]>, regions: usize) -> Result<Range<usize>, InputError> {
+    let [start, end] = asked.unwrap_or([0, regions]);
+    if end > regions { Err(InputError::Regions { needed: end, found: regions }) } else { Ok(start..end) }
+}
+
+/// What a fine network keeps of a video, [T][R][D] floats or [T][R][L/8] bytes, without padding: frame by frame, the regions of
+/// all scales in the extractor's order, the values or bits of a region. Frames can be cut out and joined as they lie; a
+/// channel's regions of a frame lie together.
 #[derive(Debug, Clone, PartialEq)]
 pub enum VideoTensor {
     /// Region vectors.
@@ -86,6 +115,15 @@ impl VideoTensor {
     pub const fn frames(&self) -> usize {
         match self {
             Self::Float { frames, .. } | Self::Codes { frames, .. } => *frames,
+        }
+    }
+
+    /// R: regions of a frame, all scales together.
+    #[must_use]
+    pub const fn regions(&self) -> usize {
+        match self {
+            Self::Float { regions, .. } => *regions,
+            Self::Codes { shape, .. } => shape.regions(),
         }
     }
 
@@ -147,10 +185,86 @@ impl VideoTensor {
     }
 }
 
-/// A target video, laid out for the kernels.
+/// The target's part of one channel, laid out for the kernels.
 enum Packing {
     Float(chamfer::Target),
     Codes(hamming::Target),
+    /// Codes of a transposed channel: minima are over the query's regions, so that it is the query's frames that are laid
+    /// out, band by band.
+    Banded,
+}
+
+/// Two videos and the channels in which they are compared.
+struct Pair<'a> {
+    query: &'a VideoTensor,
+    target: &'a VideoTensor,
+    channels: Cow<'a, [Channel]>,
+    packings: Vec<Packing>,
+    isa: Isa,
+    symmetric: bool,
+}
+
+/// Buffers of [`Pair::fill`].
+#[derive(Default)]
+struct Buffers {
+    sums: Vec<u16>,
+    values: Vec<f32>,
+    band: Option<hamming::Target>,
+}
+
+const fn range([start, end]: [usize; 2]) -> Range<usize> {
+    start..end
+}
+
+impl Pair<'_> {
+    /// Frame similarities [C][rows][Tt] of the query's frames `rows` with all target frames.
+    fn fill(&self, rows: Range<usize>, buffers: &mut Buffers, out: &mut [f32]) -> Result<(), InputError> {
+        let size = rows.len() * self.target.frames();
+        if size == 0 {
+            return Ok(());
+        }
+        for ((channel, packing), out) in self.channels.iter().zip(&self.packings).zip(out.chunks_exact_mut(size)) {
+            let asked = range(channel.query);
+            match (self.query, self.target, packing) {
+                (VideoTensor::Float { data, regions, dims, .. }, _, Packing::Float(target)) => {
+                    let n = regions * dims;
+                    let rows = &data[rows.start * n..rows.end * n];
+                    if self.symmetric {
+                        chamfer::region_chamfer_symmetric(rows, target, out);
+                    } else {
+                        let direction =
+                            if channel.transposed { chamfer::Direction::Target } else { chamfer::Direction::Query };
+                        let part = chamfer::Part::new(rows, *regions, *dims, asked);
+                        chamfer::region_chamfer_part(&part, target, direction, out);
+                    }
+                }
+                (VideoTensor::Codes { data, shape, .. }, _, Packing::Codes(target)) => {
+                    let n = shape.frame_bytes();
+                    let part = hamming::Part::new(*shape, &data[rows.start * n..rows.end * n], asked)?;
+                    buffers.sums.resize(size, 0);
+                    hamming::region_chamfer_part(&part, target, &mut buffers.sums);
+                    hamming::similarity(part.shape(), &buffers.sums, out);
+                }
+                (VideoTensor::Codes { data, shape, .. }, VideoTensor::Codes { data: other, .. }, Packing::Banded) => {
+                    let n = shape.frame_bytes();
+                    let band = hamming::Part::new(*shape, &data[rows.start * n..rows.end * n], asked)?;
+                    let target = hamming::Part::new(*shape, other, range(channel.target))?;
+                    let packed = buffers.band.get_or_insert_with(|| hamming::Target::of_part(self.isa, &band));
+                    packed.repack_part(&band);
+                    buffers.sums.resize(size, 0);
+                    hamming::region_chamfer_part(&target, packed, &mut buffers.sums);
+                    buffers.values.resize(size, 0.0);
+                    hamming::similarity(target.shape(), &buffers.sums, &mut buffers.values);
+                    let (height, width) = (rows.len(), self.target.frames());
+                    for (j, column) in buffers.values.chunks_exact(height).enumerate() {
+                        out[j..].iter_mut().step_by(width).zip(column).for_each(|(to, from)| *to = *from);
+                    }
+                }
+                _ => unreachable!("packed for this query"),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The score of one frame-to-frame pass, gathered row by row.
@@ -230,13 +344,17 @@ pub(crate) fn build_comparator(
         .map_err(|e| WeightsError::Config { network: format!("{}{p}", state.label), reason: e.to_string() })
 }
 
-/// One map through a comparator, any size that the pooling allows.
-pub(crate) fn compare_map(
+/// Maps [C, h, w] through a comparator, any size that the pooling allows.
+pub(crate) fn compare_maps(
     comparator: &Comparator,
-    f2f: ArrayView2<'_, f32>,
+    f2f: ArrayView3<'_, f32>,
     pool: Pool,
 ) -> Result<Array2<f32>, InputError> {
-    let (h, w) = f2f.dim();
+    let (found, h, w) = f2f.dim();
+    let expected = comparator.input_channels();
+    if found != expected {
+        return Err(InputError::Channels { expected, found });
+    }
     let shape = Comparator::output_shape(h, w, pool).ok_or(InputError::Empty { frames: h.min(w), regions: 1 })?;
     let map = f2f.as_standard_layout();
     let mut out = Array2::zeros(shape);
@@ -250,24 +368,14 @@ impl Fine {
     /// Builds the network from its weights.
     ///
     /// # Errors
-    /// Missing, misshapen or damaged tensors; attention together with binarisation, which no network of the paper has.
+    /// Missing, misshapen or damaged tensors; attention together with binarisation, which no network of the paper has; channels
+    /// that the comparator does not take.
     pub fn new(isa: Isa, config: FineConfig, state: &StateDict) -> Result<Self, WeightsError> {
         let refuse = |reason: String| WeightsError::Config { network: state.label.clone(), reason };
-        if config.dims == 0 {
-            return Err(refuse("dims must be at least 1".into()));
-        }
+        config.validate().map_err(refuse)?;
         let projection = match config.bits {
             None => None,
             Some(bits) => {
-                if config.attention != crate::config::Attention::None {
-                    return Err(refuse("attention and binarisation exclude each other: leave one out".into()));
-                }
-                if config.symmetric {
-                    return Err(refuse("the symmetric variant is defined for float tensors only".into()));
-                }
-                if bits == 0 || bits % 8 != 0 {
-                    return Err(refuse(format!("bits must be a positive multiple of 8, not {bits}")));
-                }
                 let w = state.get("binarization.W", &[config.dims, bits])?;
                 Some(Packed::from_columns(isa, w, config.dims, bits))
             }
@@ -291,10 +399,16 @@ impl Fine {
         if dims != self.config.dims {
             return Err(InputError::Dims { expected: self.config.dims, found: dims });
         }
+        self.check_regions(regions)?;
         Ok((frames, regions))
     }
 
-    /// What is kept of a video tensor [T, R, D]: weighted region vectors, or codes.
+    fn check_regions(&self, found: usize) -> Result<(), InputError> {
+        let needed = self.config.regions_needed();
+        if found < needed { Err(InputError::Regions { needed, found }) } else { Ok(()) }
+    }
+
+    /// What is kept of a video tensor [T, R, D]: weighted region vectors, or codes, of all R regions.
     ///
     /// # Errors
     /// [`InputError`] for a tensor of another shape.
@@ -352,62 +466,90 @@ impl Fine {
         Ok(weights.and_then(|w| Array2::from_shape_vec(shape, w).ok()))
     }
 
-    fn pack(&self, query: &VideoTensor, target: &VideoTensor) -> Result<Packing, InputError> {
-        match (query, target) {
-            (VideoTensor::Float { regions: rq, dims: dq, .. }, VideoTensor::Float { data, frames, regions, dims })
-                if rq == regions && dq == dims =>
-            {
-                Ok(Packing::Float(chamfer::Target::new(self.isa, data, *frames, *regions, *dims)))
+    fn pair<'a>(&'a self, query: &'a VideoTensor, target: &'a VideoTensor) -> Result<Pair<'a>, InputError> {
+        let alike = match (query, target) {
+            (VideoTensor::Float { regions: rq, dims: dq, .. }, VideoTensor::Float { regions, dims, .. }) => {
+                rq == regions && dq == dims
             }
-            (VideoTensor::Codes { shape: a, .. }, VideoTensor::Codes { shape, data, .. }) if a == shape => {
-                Ok(Packing::Codes(hamming::Target::new(self.isa, *shape, data)?))
-            }
-            _ => Err(InputError::Mismatch { query: query.layout(), target: target.layout() }),
+            (VideoTensor::Codes { shape: a, .. }, VideoTensor::Codes { shape, .. }) => a == shape,
+            _ => false,
+        };
+        if !alike {
+            return Err(InputError::Mismatch { query: query.layout(), target: target.layout() });
         }
-    }
-
-    /// Frame similarities of the query's frames `rows` against all target frames, row-major.
-    fn fill(&self, query: &VideoTensor, packing: &Packing, rows: Range<usize>, sums: &mut Vec<u16>, out: &mut [f32]) {
-        match (query, packing) {
-            (VideoTensor::Float { data, regions, dims, .. }, Packing::Float(target)) => {
-                let n = regions * dims;
-                let rows = &data[rows.start * n..rows.end * n];
-                if self.config.symmetric {
-                    chamfer::region_chamfer_symmetric(rows, target, out);
-                } else {
-                    chamfer::region_chamfer(rows, target, out);
+        let regions = target.regions();
+        self.check_regions(regions)?;
+        let channels = self.config.channels_of(regions);
+        let pack = |channel: &Channel| {
+            Ok(match target {
+                VideoTensor::Float { dims: 0, .. } => {
+                    return Err(InputError::Dims { expected: self.config.dims, found: 0 });
                 }
-            }
-            (VideoTensor::Codes { data, shape, .. }, Packing::Codes(target)) => {
-                let n = shape.frame_bytes();
-                sums.resize(out.len(), 0);
-                hamming::region_chamfer(&data[rows.start * n..rows.end * n], target, sums);
-                hamming::similarity(*shape, sums, out);
-            }
-            _ => unreachable!("packed for this query"),
-        }
+                VideoTensor::Float { data, dims, .. } => {
+                    let part = chamfer::Part::new(data, regions, *dims, range(channel.target));
+                    Packing::Float(chamfer::Target::of_part(self.isa, &part))
+                }
+                VideoTensor::Codes { .. } if channel.transposed => Packing::Banded,
+                VideoTensor::Codes { data, shape, .. } => {
+                    let part = hamming::Part::new(*shape, data, range(channel.target))?;
+                    Packing::Codes(hamming::Target::of_part(self.isa, &part))
+                }
+            })
+        };
+        let packings = channels.iter().map(pack).collect::<Result<_, _>>()?;
+        Ok(Pair { query, target, channels, packings, isa: self.isa, symmetric: self.config.symmetric })
     }
 
-    /// The frame-to-frame matrix [Tq, Tt] of two indexed videos, each value in [-1, 1]. Frames are taken as they are.
+    /// The frame-to-frame maps [C, Tq, Tt] of two indexed videos, one a channel of the configuration, each value in [-1, 1].
+    /// Frames are taken as they are.
     ///
     /// # Errors
-    /// [`InputError`] for videos that were indexed differently.
+    /// [`InputError`] for videos that were indexed differently or have too few regions.
+    pub fn channel_similarity(&self, query: &VideoTensor, target: &VideoTensor) -> Result<Array3<f32>, InputError> {
+        let pair = self.pair(query, target)?;
+        let mut maps = Array3::zeros((self.config.channel_count(), query.frames(), target.frames()));
+        if let Some(out) = maps.as_slice_mut() {
+            pair.fill(0..query.frames(), &mut Buffers::default(), out)?;
+        }
+        Ok(maps)
+    }
+
+    /// One frame-to-frame matrix [Tq, Tt] of two indexed videos, each value in [-1, 1], to look at and to cut segments
+    /// from: the mean of the first channel and of the largest over the channels. Of a network with one channel it is that
+    /// channel, the comparator's input. Frames are taken as they are.
+    ///
+    /// # Errors
+    /// As [`Fine::channel_similarity`].
     pub fn frame_similarity(&self, query: &VideoTensor, target: &VideoTensor) -> Result<Array2<f32>, InputError> {
-        let packing = self.pack(query, target)?;
-        let mut f2f = Array2::zeros((query.frames(), target.frames()));
-        if let Some(out) = f2f.as_slice_mut() {
-            self.fill(query, &packing, 0..query.frames(), &mut Vec::new(), out);
+        let mut maps = self.channel_similarity(query, target)?;
+        if maps.dim().0 > 1 {
+            let (mut first, others) = maps.view_mut().split_at(Axis(0), 1);
+            for (i, value) in first.iter_mut().enumerate() {
+                let best = others.outer_iter().filter_map(|m| m.iter().nth(i).copied()).fold(*value, f32::max);
+                *value = (*value + best) / 2.0;
+            }
         }
-        Ok(f2f)
+        Ok(maps.index_axis_move(Axis(0), 0))
     }
 
-    /// The comparator's raw output (before Hardtanh) for a frame-to-frame matrix: [h/4, w/4], rounded down twice with
-    /// [`Pool::Floor`], up with [`Pool::Ceil`]. Ceil is what upstream's masked evaluation does on the valid area.
+    /// The comparator's raw output (before Hardtanh) for the frame-to-frame matrix of a network with one channel: [h/4, w/4],
+    /// rounded down twice with [`Pool::Floor`], up with [`Pool::Ceil`]. Ceil is what upstream's masked evaluation does on
+    /// the valid area.
     ///
     /// # Errors
-    /// [`InputError::Empty`] for a matrix of fewer than 4 (Ceil: 1) rows or columns.
+    /// [`InputError::Empty`] for a matrix of fewer than 4 (Ceil: 1) rows or columns, [`InputError::Channels`] for a network
+    /// of several channels.
     pub fn compare(&self, f2f: ArrayView2<'_, f32>, pool: Pool) -> Result<Array2<f32>, InputError> {
-        compare_map(&self.comparator, f2f, pool)
+        self.compare_channels(f2f.insert_axis(Axis(0)), pool)
+    }
+
+    /// As [`Fine::compare`] for the maps [C, h, w] of all channels.
+    ///
+    /// # Errors
+    /// [`InputError::Empty`] for maps of fewer than 4 (Ceil: 1) rows or columns, [`InputError::Channels`] for another
+    /// number of maps.
+    pub fn compare_channels(&self, maps: ArrayView3<'_, f32>, pool: Pool) -> Result<Array2<f32>, InputError> {
+        compare_maps(&self.comparator, maps, pool)
     }
 
     /// Similarity of two indexed videos in [-1, 1]; not symmetric in its arguments unless the network is. Videos of
@@ -433,20 +575,29 @@ impl Fine {
         if query.frames() == 0 || target.frames() == 0 {
             return Err(InputError::Empty { frames: 0, regions: 1 });
         }
-        let packing = self.pack(&query, &target)?;
+        let pair = self.pair(&query, &target)?;
         let (h, w) = (query.frames(), target.frames());
         let (_, columns) =
             Comparator::output_shape(h, w, Pool::Floor).ok_or(InputError::Empty { frames: h.min(w), regions: 1 })?;
         let mut score = VideoChamfer::new(columns, self.config.symmetric);
-        let Workspace { scratch, sums } = workspace;
+        let Workspace { scratch, buffers } = workspace;
+        let mut failed = None;
         self.comparator.forward_banded(
             h,
             w,
             Pool::Floor,
-            |rows, out| self.fill(&query, &packing, rows, sums, out),
+            |rows, out| {
+                if let Err(error) = pair.fill(rows, buffers, out) {
+                    out.fill(0.0);
+                    failed = Some(error);
+                }
+            },
             |_, row| score.add(row),
             scratch,
         );
+        if let Some(error) = failed {
+            return Err(error);
+        }
         Ok(score.finish())
     }
 
@@ -484,11 +635,13 @@ impl Fine {
 #[derive(Default)]
 pub struct Workspace {
     scratch: Scratch,
-    sums: Vec<u16>,
+    buffers: Buffers,
 }
 
 impl std::fmt::Debug for Workspace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Workspace").field("bytes", &(self.scratch.bytes() + self.sums.capacity() * 2)).finish()
+        let Buffers { sums, values, .. } = &self.buffers;
+        let bytes = self.scratch.bytes() + sums.capacity() * 2 + values.capacity() * 4;
+        f.debug_struct("Workspace").field("bytes", &bytes).finish()
     }
 }

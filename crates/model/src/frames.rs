@@ -258,6 +258,18 @@ impl Preprocess {
         Ok((plan.x.len, plan.y.len))
     }
 
+    /// Width and height of the network input where they are the same for frames of every size; `None` where they are not.
+    #[must_use]
+    pub fn fixed_size(&self) -> Option<(u32, u32)> {
+        match (self.resize, self.crop) {
+            (Resize::Square(side), crop) => Some(crop.map_or(side, |crop| crop.min(side))),
+            // Both sides are at least the short one.
+            (Resize::ShortSide(side), Some(crop)) if crop <= side => Some(crop),
+            (Resize::Keep | Resize::ShortSide(_), _) => None,
+        }
+        .map(|side| (side, side))
+    }
+
     fn plan(&self, width: u32, height: u32) -> Result<Plan, FrameError> {
         self.validate()?;
         if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {

@@ -6,6 +6,7 @@
 mod attention;
 pub mod backbone;
 pub mod bundle;
+pub mod calibration;
 #[cfg(feature = "checkpoint")]
 pub mod checkpoint;
 pub mod coarse;

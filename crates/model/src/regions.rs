@@ -6,6 +6,8 @@
 use ndarray::{Array3, ArrayView3, ArrayView4};
 use serde::{Deserialize, Serialize};
 
+use crate::config::MAX_REGIONS;
+
 /// Smallest norm that a vector is divided by.
 const MIN_NORM: f64 = 1e-12;
 
@@ -124,12 +126,26 @@ impl RegionPooling {
                         return config(format!("a grid's `fraction` is {}, must be in (0, 1]", grid.fraction));
                     }
                 }
+                if let Some(count) = self.fixed_count().filter(|&n| n > MAX_REGIONS) {
+                    return config(format!("`grids` make {count} regions, at most {MAX_REGIONS} are taken"));
+                }
                 match *pooling {
                     Pooling::Gem { p, floor } if !(p.is_finite() && p > 0.0 && floor.is_finite() && floor > 0.0) => {
                         config(format!("GeM with p = {p} and floor = {floor}: both must be positive"))
                     }
                     _ => Ok(()),
                 }
+            }
+        }
+    }
+
+    /// Number of regions a frame where it does not depend on the taps (windows); `None` where it does (L3-iMAC).
+    #[must_use]
+    pub fn fixed_count(&self) -> Option<usize> {
+        match self {
+            Self::L3Imac { .. } => None,
+            Self::Windows { grids, .. } => {
+                Some(grids.iter().fold(0, |n: usize, g| n.saturating_add(g.count.saturating_mul(g.count))))
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView3};
+use ndarray::{Array2, ArrayView3, Axis, s};
 use vidsieve_kernels::{
     Isa,
     comparator::{Comparator, Pool, Scratch},
@@ -12,8 +12,8 @@ use vidsieve_kernels::{
 };
 
 use crate::attention::RegionAttention;
-use crate::config::{Attention, SelectorConfig};
-use crate::fine::{InputError, MIN_FRAMES, build_comparator};
+use crate::config::{Attention, SelectorConfig, check_range};
+use crate::fine::{InputError, MIN_FRAMES, build_comparator, regions_of};
 use crate::weights::{StateDict, WeightsError};
 
 /// The selector with its weights.
@@ -33,6 +33,7 @@ impl Selector {
     /// Missing, misshapen or damaged tensors.
     pub fn new(isa: Isa, config: SelectorConfig, state: &StateDict) -> Result<Self, WeightsError> {
         let refuse = |reason: String| WeightsError::Config { network: state.label.clone(), reason };
+        config.regions.map_or(Ok(()), check_range).map_err(&refuse)?;
         let attention = RegionAttention::new(isa, Attention::H, config.dims, state)?
             .ok_or_else(|| refuse("the selector needs its attention".into()))?;
         if config.comparator.channels[0] != 1 {
@@ -82,8 +83,8 @@ impl Selector {
         &self.mlp
     }
 
-    /// `sum_o a_o x_o` of each frame, [T][D].
-    fn frame_sums(&self, video: &ArrayView3<'_, f32>) -> Result<Vec<f32>, InputError> {
+    /// `sum_o a_o x_o` of each frame, [T][D], and the number of regions in a sum.
+    fn frame_sums(&self, video: &ArrayView3<'_, f32>) -> Result<(Vec<f32>, usize), InputError> {
         let (frames, regions, dims) = video.dim();
         if frames == 0 || regions == 0 {
             return Err(InputError::Empty { frames, regions });
@@ -91,15 +92,17 @@ impl Selector {
         if dims != self.config.dims {
             return Err(InputError::Dims { expected: self.config.dims, found: dims });
         }
+        let range = regions_of(self.config.regions, regions)?;
+        let regions = range.len();
         let mut sums = vec![0f32; frames * dims];
-        for (frame, sum) in video.outer_iter().zip(sums.chunks_exact_mut(dims)) {
+        for (frame, sum) in video.slice(s![.., range, ..]).outer_iter().zip(sums.chunks_exact_mut(dims)) {
             let frame = frame.as_standard_layout();
             let x = frame.as_slice().unwrap_or_default();
             for (region, w) in x.chunks_exact(dims).zip(self.attention.weights(x)) {
                 sum.iter_mut().zip(region).for_each(|(s, v)| *s += w * v);
             }
         }
-        Ok(sums)
+        Ok((sums, regions))
     }
 
     /// The self-similarity of a video tensor [T, R, D]: the mean of the comparator's raw output over the frame-to-frame
@@ -108,11 +111,11 @@ impl Selector {
     /// # Errors
     /// [`InputError`] for a tensor of another shape.
     pub fn self_similarity(&self, video: ArrayView3<'_, f32>) -> Result<f32, InputError> {
-        let mut sums = self.frame_sums(&video)?;
+        let (mut sums, regions) = self.frame_sums(&video)?;
         while sums.len() < MIN_FRAMES * self.config.dims {
             sums.extend_from_within(..);
         }
-        let gram = self.gram(&sums, video.dim().1);
+        let gram = self.gram(&sums, regions);
         let frames = sums.len() / self.config.dims;
         let (mut total, mut count) = (0f64, 0usize);
         self.comparator.forward_banded(
@@ -143,11 +146,11 @@ impl Selector {
     /// # Errors
     /// [`InputError`] for a tensor of another shape.
     pub fn self_matrix(&self, video: ArrayView3<'_, f32>) -> Result<Array2<f32>, InputError> {
-        let sums = self.frame_sums(&video)?;
+        let (sums, regions) = self.frame_sums(&video)?;
         let frames = video.dim().0;
         let mut f2f = Array2::zeros((frames, frames));
         if let Some(out) = f2f.as_slice_mut() {
-            self.gram(&sums, video.dim().1).rows(0..frames, out);
+            self.gram(&sums, regions).rows(0..frames, out);
         }
         Ok(f2f)
     }
@@ -157,7 +160,7 @@ impl Selector {
     /// # Errors
     /// [`InputError::Empty`] for a matrix of fewer than 4 (with [`Pool::Ceil`]: 1) rows or columns.
     pub fn compare(&self, f2f: &Array2<f32>, pool: Pool) -> Result<Array2<f32>, InputError> {
-        crate::fine::compare_map(&self.comparator, f2f.view(), pool)
+        crate::fine::compare_maps(&self.comparator, f2f.view().insert_axis(Axis(0)), pool)
     }
 }
 

@@ -79,7 +79,7 @@ fn network(dims: usize, bits: Option<usize>) -> Fine {
         Attention::H
     };
     let comparator = ComparatorConfig { channels: [1, 32, 64, 128], padding: PaddingMode::Zero };
-    let config = FineConfig { dims, attention, bits, symmetric: false, comparator };
+    let config = FineConfig { dims, attention, bits, symmetric: false, channels: None, comparator };
     Fine::new(Isa::best(), config, &state).unwrap()
 }
 

@@ -11,7 +11,7 @@
 //! that a lane is not wasted on a frame that is not there. Lanes beyond the last frame or region repeat it: a repeated
 //! region does not change a minimum, a repeated frame is not read.
 
-use super::{MAX_REGIONS, Shape};
+use super::{MAX_REGIONS, Part, Shape};
 
 /// Largest lane count of an engine.
 pub(super) const MAX_LANES: usize = 32;
@@ -169,25 +169,25 @@ pub(super) unsafe fn packed_bytes<E: Engine>(shape: Shape, frames: usize) -> usi
         .map_or(0, |group| group.offset + group.vectors * E::vector_bytes(shape.code_bytes()))
 }
 
-/// Packs `codes`, whole frames, into `packed`, at least `packed_bytes` bytes.
+/// Packs the codes of `part` into `packed`, at least `packed_bytes` bytes.
 ///
 /// # Safety
 /// The instruction set of `E` is present.
 #[inline(always)]
-pub(super) unsafe fn pack<E: Engine>(shape: Shape, codes: &[u8], packed: &mut [u8]) {
-    let (regions, code_bytes) = (shape.regions(), shape.code_bytes());
-    let vector_bytes = E::vector_bytes(code_bytes);
-    let frames = codes.len() / shape.frame_bytes();
-    for group in Groups::new::<E>(shape, frames) {
+pub(super) unsafe fn pack<E: Engine>(part: &Part<'_>, packed: &mut [u8]) {
+    let shape = part.shape();
+    let regions = shape.regions();
+    let vector_bytes = E::vector_bytes(shape.code_bytes());
+    for group in Groups::new::<E>(shape, part.frames()) {
         let packed = &mut packed[group.offset..][..group.vectors * vector_bytes];
         for (first, vectors) in tiles_of::<E>(group.vectors) {
             let tile = &mut packed[first * vector_bytes..][..vectors * vector_bytes];
             for index in 0..vectors {
-                let mut lanes = [&codes[..0]; MAX_LANES];
+                let mut lanes: [&[u8]; MAX_LANES] = [&[]; MAX_LANES];
                 for (c, lane) in lanes[..E::LANES].iter_mut().enumerate() {
                     let region = ((first + index) * (E::LANES / group.span) + c / group.span).min(regions - 1);
                     let frame = group.start + (c % group.span).min(group.frames - 1);
-                    *lane = &codes[(frame * regions + region) * code_bytes..][..code_bytes];
+                    *lane = part.code(frame, region);
                 }
                 // SAFETY: the caller vouches for the instruction set.
                 unsafe { E::pack(&lanes, index, vectors, tile) };
@@ -196,23 +196,31 @@ pub(super) unsafe fn pack<E: Engine>(shape: Shape, codes: &[u8], packed: &mut [u
     }
 }
 
-/// Writes the sums of `query`, whole frames, against `frames` packed target frames, row-major.
+/// Writes the sums of `query`, whole frames of `regions` codes each, against `frames` packed target frames of `shape`,
+/// row-major.
 ///
 /// # Safety
 /// The instruction set of `E` is present.
 #[inline(always)]
-pub(super) unsafe fn compare<E: Engine>(shape: Shape, query: &[u8], packed: &[u8], frames: usize, sums: &mut [u16]) {
-    let (regions, code_bytes) = (shape.regions(), shape.code_bytes());
+pub(super) unsafe fn compare<E: Engine>(
+    regions: usize,
+    query: &[u8],
+    shape: Shape,
+    packed: &[u8],
+    frames: usize,
+    sums: &mut [u16],
+) {
+    let code_bytes = shape.code_bytes();
     let vector_bytes = E::vector_bytes(code_bytes);
-    let query_frames = query.len() / shape.frame_bytes();
-    assert_eq!(sums.len(), query_frames * frames);
+    let frame_bytes = regions * code_bytes;
+    assert!(regions <= MAX_REGIONS && sums.len() == query.len() / frame_bytes * frames);
     // The least distances of as many query frames as fit: a tile of target vectors stays in the first-level cache for
     // all of them.
     let mut least = [0u16; MAX_REGIONS * MAX_LANES];
     let batch = MAX_REGIONS / regions;
     for group in Groups::new::<E>(shape, frames) {
         let target = &packed[group.offset..][..group.vectors * vector_bytes];
-        for (codes, rows) in query.chunks(batch * shape.frame_bytes()).zip(sums.chunks_mut(batch * frames)) {
+        for (codes, rows) in query.chunks(batch * frame_bytes).zip(sums.chunks_mut(batch * frames)) {
             let count = codes.len() / code_bytes;
             for (first, vectors) in tiles_of::<E>(group.vectors) {
                 for o in (0..count).step_by(E::TILE_CODES) {

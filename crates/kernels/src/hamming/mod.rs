@@ -9,6 +9,9 @@
 //! and `f2f[i][j] = 1 - 2 S[i][j] / (regions * bits)` is the Chamfer similarity of the +-1 vectors. S is an integer
 //! and the same on every instruction set; [`similarity`] is one correctly rounded division, so f2f is too.
 //!
+//! Either side may be a [`Part`], some of the regions of every frame: the sum is then over the query's part, the minimum over
+//! the target's, and `regions` is that of the query's part.
+//!
 //! Targets are repacked so that one vector lane is one code ([`Target`]): the minimum over target regions is then
 //! lane-wise and nothing is ever summed across lanes. Queries are read as stored.
 
@@ -29,8 +32,10 @@ mod tests;
 mod wasm;
 mod words;
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use crate::Isa;
 use crate::isa::Kind;
@@ -125,6 +130,15 @@ pub enum ShapeError {
         /// Bits in a code.
         bits: usize,
     },
+    /// A range of regions is empty or reaches beyond those of a frame.
+    Range {
+        /// First region.
+        start: usize,
+        /// Region after the last.
+        end: usize,
+        /// Regions of a frame.
+        regions: usize,
+    },
     /// The codes are not a whole number of frames.
     Length {
         /// Bytes given.
@@ -144,6 +158,9 @@ impl fmt::Display for ShapeError {
             Self::TooManyBits { regions, bits } => {
                 write!(f, "{regions} regions of {bits} bits: a frame has at most {} bits", u16::MAX)
             }
+            Self::Range { start, end, regions } => {
+                write!(f, "regions {start}..{end} of a frame of {regions}: a part has at least one, all of the frame's")
+            }
             Self::Length { bytes, frame_bytes } => {
                 write!(f, "{bytes} bytes of codes are not a whole number of frames of {frame_bytes} bytes")
             }
@@ -152,6 +169,77 @@ impl fmt::Display for ShapeError {
 }
 
 impl core::error::Error for ShapeError {}
+
+/// Some consecutive regions of every frame of a video.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    codes: &'a [u8],
+    shape: Shape,
+    first: usize,
+    /// Of the part.
+    own: Shape,
+}
+
+impl<'a> Part<'a> {
+    /// The regions `range` of `codes`, any number of frames of `shape`.
+    ///
+    /// # Errors
+    /// `codes` is not a whole number of frames; `range` is empty or reaches beyond the regions of `shape`.
+    pub fn new(shape: Shape, codes: &'a [u8], range: Range<usize>) -> Result<Self, ShapeError> {
+        shape.frames(codes)?;
+        if range.is_empty() || range.end > shape.regions {
+            return Err(ShapeError::Range { start: range.start, end: range.end, regions: shape.regions });
+        }
+        let own = Shape { regions: range.len(), bits: shape.bits };
+        Ok(Self { codes, shape, first: range.start, own })
+    }
+
+    /// All regions of `codes`.
+    ///
+    /// # Errors
+    /// `codes` is not a whole number of frames.
+    pub fn whole(shape: Shape, codes: &'a [u8]) -> Result<Self, ShapeError> {
+        Self::new(shape, codes, 0..shape.regions)
+    }
+
+    /// Number of frames.
+    #[must_use]
+    pub const fn frames(&self) -> usize {
+        self.codes.len() / self.shape.frame_bytes()
+    }
+
+    /// The layout of the part: its number of regions, the bits of a code.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        self.own
+    }
+
+    /// The code of one region of the part.
+    fn code(&self, frame: usize, region: usize) -> &'a [u8] {
+        let code_bytes = self.own.code_bytes();
+        &self.codes[(frame * self.shape.regions + self.first + region) * code_bytes..][..code_bytes]
+    }
+
+    /// The codes of the part alone, without those between: borrowed if it is the whole.
+    fn gathered(&self) -> Cow<'a, [u8]> {
+        if self.own == self.shape {
+            return Cow::Borrowed(self.codes);
+        }
+        let (start, length) = (self.first * self.own.code_bytes(), self.own.frame_bytes());
+        let mut codes = Vec::with_capacity(self.frames() * length);
+        for frame in self.codes.chunks_exact(self.shape.frame_bytes()) {
+            codes.extend_from_slice(&frame[start..start + length]);
+        }
+        Cow::Owned(codes)
+    }
+}
+
+impl fmt::Debug for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let regions = self.first..self.first + self.own.regions;
+        f.debug_struct("Part").field("shape", &self.shape).field("regions", &regions).finish_non_exhaustive()
+    }
+}
 
 /// One cache line of packed codes.
 #[derive(Clone, Copy)]
@@ -177,9 +265,15 @@ impl Target {
     /// # Errors
     /// `codes` is not a whole number of frames.
     pub fn new(isa: Isa, shape: Shape, codes: &[u8]) -> Result<Self, ShapeError> {
-        let mut target = Self { isa, shape, frames: 0, packed: Vec::new() };
-        target.repack(codes)?;
-        Ok(target)
+        Ok(Self::of_part(isa, &Part::whole(shape, codes)?))
+    }
+
+    /// Packs some regions of every frame for `isa`.
+    #[must_use]
+    pub fn of_part(isa: Isa, part: &Part<'_>) -> Self {
+        let mut target = Self { isa, shape: part.shape(), frames: 0, packed: Vec::new() };
+        target.repack_part(part);
+        target
     }
 
     /// Replaces the codes by `codes`, any number of frames of the same shape; the allocation is used again.
@@ -187,13 +281,18 @@ impl Target {
     /// # Errors
     /// `codes` is not a whole number of frames; the target is unchanged.
     pub fn repack(&mut self, codes: &[u8]) -> Result<(), ShapeError> {
-        self.frames = self.shape.frames(codes)?;
+        self.repack_part(&Part::whole(self.shape, codes)?);
+        Ok(())
+    }
+
+    /// Replaces the codes, and the layout, by those of `part`; the allocation is used again.
+    pub fn repack_part(&mut self, part: &Part<'_>) {
+        (self.frames, self.shape) = (part.frames(), part.shape());
         let lines = packed_bytes(self.isa, self.shape, self.frames).div_ceil(size_of::<Line>());
         self.packed.resize(lines, Line([0; 64]));
         // SAFETY: a `Line` is 64 bytes of any value, without padding.
         let packed = unsafe { core::slice::from_raw_parts_mut(self.packed.as_mut_ptr().cast::<u8>(), lines * 64) };
-        pack(self.isa, self.shape, codes, packed);
-        Ok(())
+        pack(self.isa, part, packed);
     }
 
     /// Number of frames.
@@ -241,10 +340,23 @@ pub fn region_chamfer(query: &[u8], target: &Target, sums: &mut [u16]) {
     let frame_bytes = target.shape.frame_bytes();
     assert!(query.len().is_multiple_of(frame_bytes), "query codes must be whole frames");
     assert_eq!(sums.len(), query.len() / frame_bytes * target.frames, "sums must be query frames x target frames");
-    compare(target.isa, target.shape, query, target.packed(), target.frames, sums);
+    compare(target.isa, target.shape.regions, query, target.shape, target.packed(), target.frames, sums);
 }
 
-/// Frame-to-frame similarities `1 - 2 S / (regions * bits)` in [-1, 1] from the sums S of [`region_chamfer`].
+/// As [`region_chamfer`], of the regions of `query` with those of the target, whose numbers may differ. Values are in
+/// 0..=`query.shape().frame_bits()`.
+///
+/// # Panics
+/// The codes of the two differ in length, or `sums` has the wrong length.
+pub fn region_chamfer_part(query: &Part<'_>, target: &Target, sums: &mut [u16]) {
+    assert_eq!(query.own.bits, target.shape.bits, "codes of one length");
+    assert_eq!(sums.len(), query.frames() * target.frames, "sums must be query frames x target frames");
+    let codes = query.gathered();
+    compare(target.isa, query.own.regions, &codes, target.shape, target.packed(), target.frames, sums);
+}
+
+/// Frame-to-frame similarities `1 - 2 S / (regions * bits)` in [-1, 1] from the sums S of [`region_chamfer`]; `shape` is that
+/// of the query, or of its part.
 ///
 /// The numerator is an exact integer and the division rounds once, so every platform gives the same bits.
 ///
@@ -299,7 +411,14 @@ macro_rules! dispatch {
 }
 
 dispatch!(fn packed_bytes(shape: Shape, frames: usize) -> usize = generic::packed_bytes);
-dispatch!(fn pack(shape: Shape, codes: &[u8], packed: &mut [u8]) = generic::pack);
+dispatch!(fn pack(part: &Part<'_>, packed: &mut [u8]) = generic::pack);
 dispatch!(
-    fn compare(shape: Shape, query: &[u8], packed: &[u8], frames: usize, sums: &mut [u16]) = generic::compare
+    fn compare(
+        regions: usize,
+        query: &[u8],
+        shape: Shape,
+        packed: &[u8],
+        frames: usize,
+        sums: &mut [u16]
+    ) = generic::compare
 );

@@ -1,6 +1,6 @@
 //! The scalar reference: what the kernels are tested against and timed against.
 
-use super::Shape;
+use super::{Part, Shape};
 
 /// [`region_chamfer`](super::region_chamfer) as four plain loops over 64-bit words and `u64::count_ones`, on canonical
 /// codes on both sides.
@@ -12,6 +12,25 @@ use super::Shape;
 /// The codes are not whole frames, or `sums` has the wrong length.
 pub fn region_chamfer(shape: Shape, query: &[u8], target: &[u8], sums: &mut [u16]) {
     sums_of_minima(shape, query, target, sums, |word| u64::from(word.count_ones()));
+}
+
+/// [`region_chamfer_part`](super::region_chamfer_part) as four plain loops, on canonical codes on both sides.
+///
+/// # Panics
+/// The codes of the two differ in length, or `sums` has the wrong length.
+pub fn region_chamfer_part(query: &Part<'_>, target: &Part<'_>, sums: &mut [u16]) {
+    assert_eq!(query.shape().bits(), target.shape().bits(), "codes of one length");
+    assert_eq!(sums.len(), query.frames() * target.frames(), "sums must be query frames x target frames");
+    let columns = target.frames().max(1);
+    for (i, row) in sums.chunks_exact_mut(columns).enumerate() {
+        for (j, sum) in row.iter_mut().enumerate() {
+            let least = |o: usize| {
+                let distance = |p| hamming(query.code(i, o), target.code(j, p), |word| u64::from(word.count_ones()));
+                (0..target.shape().regions()).map(distance).min().unwrap_or(0)
+            };
+            *sum = (0..query.shape().regions()).map(least).sum::<u64>() as u16;
+        }
+    }
 }
 
 /// The same loops with the scalar popcount instruction: the fair reference of vector code. Returns `false`, with `sums`

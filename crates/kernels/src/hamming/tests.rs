@@ -168,6 +168,66 @@ fn bad_layouts_are_refused() {
     assert_eq!(sums, [0; 2], "a refused repack leaves the target as it was");
 }
 
+/// Compares every instruction set with the naive loops on some regions of both sides.
+fn check_parts(query: &Part<'_>, codes: &Part<'_>) {
+    let (rows, columns) = (query.frames(), codes.frames());
+    let mut expected = vec![0; rows * columns];
+    naive::region_chamfer_part(query, codes, &mut expected);
+    for isa in Isa::available() {
+        let mut target = Target::of_part(isa, codes);
+        assert_eq!((target.shape(), target.frames()), (codes.shape(), columns));
+        let mut sums = vec![0xabcd; rows * columns];
+        region_chamfer_part(query, &target, &mut sums);
+        assert_eq!(sums, expected, "{isa}, {query:?} of {rows} frames, {codes:?} of {columns} frames");
+
+        // The other way round, in the same allocation.
+        target.repack_part(query);
+        let mut sums = vec![0xabcd; rows * columns];
+        region_chamfer_part(codes, &target, &mut sums);
+        let mut swapped = vec![0; rows * columns];
+        naive::region_chamfer_part(codes, query, &mut swapped);
+        assert_eq!(sums, swapped, "{isa}, {codes:?} of {columns} frames, {query:?} of {rows} frames");
+    }
+}
+
+#[test]
+fn parts_of_the_usual_shape() {
+    let shape = Shape::new(35, 256).unwrap();
+    let (query, codes) = (random(shape, 21, 16), random(shape, 45, 17));
+    let part = |codes, range| Part::new(shape, codes, range).unwrap();
+    for (q, t) in [(0..9, 0..9), (9..10, 10..35), (10..35, 9..10), (34..35, 0..1), (0..35, 3..4), (2..34, 0..35)] {
+        check_parts(&part(&query, q), &part(&codes, t));
+    }
+    check_parts(&part(&[], 0..9), &part(&codes, 10..35));
+    check_parts(&part(&query, 0..9), &part(&[], 10..35));
+}
+
+#[test]
+fn the_naive_parts_are_cut_out_codes() {
+    let shape = Shape::new(5, 24).unwrap();
+    let (query, codes) = (random(shape, 3, 18), random(shape, 4, 19));
+    let cut = |codes: &[u8], a: usize, b: usize| -> Vec<u8> {
+        codes.chunks(15).flat_map(|frame| frame[3 * a..3 * b].to_vec()).collect()
+    };
+    let (mut parts, mut whole) = ([0; 12], [1; 12]);
+    let part = |codes| Part::new(shape, codes, 1..4).unwrap();
+    naive::region_chamfer_part(&part(&query), &part(&codes), &mut parts);
+    naive::region_chamfer(Shape::new(3, 24).unwrap(), &cut(&query, 1, 4), &cut(&codes, 1, 4), &mut whole);
+    assert_eq!(parts, whole);
+    assert_eq!(part(&query).shape(), Shape::new(3, 24).unwrap());
+}
+
+#[test]
+fn bad_parts_are_refused() {
+    let shape = Shape::new(9, 64).unwrap();
+    for (start, end) in [(3, 3), (5, 4), (0, 10), (9, 10)] {
+        let error = Part::new(shape, &[0; 72], start..end).unwrap_err();
+        assert_eq!(error, ShapeError::Range { start, end, regions: 9 });
+        assert!(error.to_string().contains("of a frame of 9"), "{error}");
+    }
+    assert!(matches!(Part::whole(shape, &[0; 71]), Err(ShapeError::Length { .. })));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
@@ -186,5 +246,29 @@ proptest! {
         let codes: Vec<u8> = random(shape, columns, !seed).iter().map(|byte| byte & mask).collect();
         query.iter_mut().for_each(|byte| *byte &= mask);
         check(shape, &query, &codes);
+    }
+    #[test]
+    fn every_path_equals_the_naive_loops_on_parts(
+        regions in 1..=64usize,
+        bytes in prop_oneof![Just(8), Just(32), 1..=100usize],
+        cuts: [prop::sample::Index; 4],
+        rows in 0..20usize,
+        columns in prop_oneof![0..12usize, 12..70usize],
+        seed: u64,
+        mask: u8,
+    ) {
+        let shape = Shape::new(regions, 8 * bytes).unwrap();
+        let mut query = random(shape, rows, seed);
+        let codes: Vec<u8> = random(shape, columns, !seed).iter().map(|byte| byte & mask).collect();
+        query.iter_mut().for_each(|byte| *byte &= mask);
+        let range = |a: prop::sample::Index, b: prop::sample::Index| {
+            let start = a.index(regions);
+            start..start + 1 + b.index(regions - start)
+        };
+        let [a, b, c, d] = cuts;
+        check_parts(
+            &Part::new(shape, &query, range(a, b)).unwrap(),
+            &Part::new(shape, &codes, range(c, d)).unwrap(),
+        );
     }
 }

@@ -1,0 +1,241 @@
+//! Raw similarities to probabilities: what users are shown. Rankings and the merge rule of the paper use raw values.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::Network;
+use crate::config::{Config, ConfigError};
+use crate::math::sigmoid;
+
+/// Most knots of a piecewise-linear curve.
+pub const MAX_KNOTS: usize = 1024;
+
+/// A monotone map from a raw similarity to the probability, in [0, 1], that the pair is a copy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Curve {
+    /// `1 / (1 + exp(-(a x + b)))`.
+    Logistic {
+        /// Slope, positive.
+        a: f32,
+        /// Offset.
+        b: f32,
+    },
+    /// Linear between knots, constant before the first and after the last.
+    PiecewiseLinear {
+        /// `[x, y]`: a raw similarity and its probability; x strictly increasing, y not decreasing and in [0, 1]; 1 to
+        /// [`MAX_KNOTS`] of them.
+        knots: Vec<[f32; 2]>,
+    },
+}
+
+impl Curve {
+    /// Checks the parameters; the text says what is wrong.
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Logistic { a, b } if !(a.is_finite() && *a > 0.0 && b.is_finite()) => {
+                Err(format!("a logistic curve with a = {a}, b = {b}: a must be positive, both finite"))
+            }
+            Self::Logistic { .. } => Ok(()),
+            Self::PiecewiseLinear { knots } => {
+                if knots.is_empty() || knots.len() > MAX_KNOTS {
+                    return Err(format!("{} knots, must be 1 to {MAX_KNOTS}", knots.len()));
+                }
+                if let Some([x, y]) = knots.iter().find(|[x, y]| !(x.is_finite() && (0.0..=1.0).contains(y))) {
+                    return Err(format!("knot [{x}, {y}]: x must be finite, y in [0, 1]"));
+                }
+                for pair in knots.windows(2) {
+                    let ([x0, y0], [x1, y1]) = (pair[0], pair[1]);
+                    if x1 <= x0 || y1 < y0 {
+                        return Err(format!(
+                            "knot [{x1}, {y1}] after [{x0}, {y0}]: x must increase and y must not decrease"
+                        ));
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The probability of `raw`; 0 for NaN.
+    #[must_use]
+    pub fn apply(&self, raw: f32) -> f32 {
+        if raw.is_nan() {
+            return 0.0;
+        }
+        match self {
+            Self::Logistic { a, b } => sigmoid(a * raw + b),
+            Self::PiecewiseLinear { knots } => {
+                let after = knots.partition_point(|[x, _]| *x <= raw);
+                match (after.checked_sub(1).and_then(|i| knots.get(i)), knots.get(after)) {
+                    (Some([x0, y0]), Some([x1, y1])) => {
+                        let part = f64::from(raw - x0) / (f64::from(*x1) - f64::from(*x0));
+                        #[allow(clippy::cast_possible_truncation)]
+                        let y = (f64::from(*y0) + (f64::from(*y1) - f64::from(*y0)) * part) as f32;
+                        y.clamp(*y0, *y1)
+                    }
+                    (Some([_, y]), None) | (None, Some([_, y])) => *y,
+                    (None, None) => 0.0,
+                }
+            }
+        }
+    }
+}
+
+/// The curve of each network that compares videos. All were fitted on labelled pairs that the networks were not trained on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Of the coarse student's cosine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coarse: Option<Curve>,
+    /// Of S^f_A.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fine_attention: Option<Curve>,
+    /// Of S^f_B.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fine_binary: Option<Curve>,
+    /// Of the fine student with neither attention nor binarisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fine_plain: Option<Curve>,
+    /// Of the teacher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<Curve>,
+}
+
+impl Calibration {
+    /// The curve of a network; `None` for a network without one.
+    #[must_use]
+    pub const fn curve(&self, network: Network) -> Option<&Curve> {
+        match network {
+            Network::Coarse => self.coarse.as_ref(),
+            Network::FineAttention => self.fine_attention.as_ref(),
+            Network::FineBinary => self.fine_binary.as_ref(),
+            Network::FinePlain => self.fine_plain.as_ref(),
+            Network::Teacher => self.teacher.as_ref(),
+            Network::Backbone | Network::Pca | Network::Itq | Network::Selector => None,
+        }
+    }
+
+    /// What users are shown for the raw similarity of a network: the probability by its curve, in [0, 1]. Without a curve
+    /// it is `raw / 2 + 0.5`, limited to [0, 1]: a score, not a probability ([`Calibration::curve`] tells which). 0 for
+    /// NaN.
+    #[must_use]
+    pub fn apply(&self, network: Network, raw: f32) -> f32 {
+        match self.curve(network) {
+            Some(curve) => curve.apply(raw),
+            None if raw.is_nan() => 0.0,
+            None => (raw / 2.0 + 0.5).clamp(0.0, 1.0),
+        }
+    }
+
+    /// Checks every curve, and that its network is in `config`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the curve.
+    pub fn validate(&self, config: &Config) -> Result<(), ConfigError> {
+        for network in Network::ALL {
+            let Some(curve) = self.curve(network) else { continue };
+            let refuse = |reason: String| ConfigError { part: format!("calibration.{}", network.name()), reason };
+            if !network.is_in(config) {
+                return Err(refuse("there is no such network in the configuration: leave the curve out".into()));
+            }
+            curve.check().map_err(refuse)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::CoarseConfig;
+
+    fn with_coarse(curve: Curve) -> (Config, Calibration) {
+        let coarse = CoarseConfig { dims: 4, attention: false, regions: None, transformer: None, netvlad: None };
+        let config = Config { coarse: Some(coarse), ..Config::default() };
+        (config, Calibration { coarse: Some(curve), ..Calibration::default() })
+    }
+
+    #[test]
+    fn curves_by_hand() {
+        let logistic = Curve::Logistic { a: 4.0, b: -1.0 };
+        assert!((logistic.apply(0.25) - 0.5).abs() < 1e-6);
+        assert!((logistic.apply(1.0) - 1.0 / (1.0 + (-3f32).exp())).abs() < 1e-6);
+        assert_eq!(logistic.apply(f32::NAN), 0.0);
+        let knots = Curve::PiecewiseLinear { knots: vec![[-0.5, 0.1], [0.0, 0.1], [0.5, 0.9], [1.0, 1.0]] };
+        for (raw, expected) in
+            [(-9.0, 0.1), (-0.5, 0.1), (-0.25, 0.1), (0.0, 0.1), (0.25, 0.5), (0.5, 0.9), (0.75, 0.95), (2.0, 1.0)]
+        {
+            assert!((knots.apply(raw) - expected).abs() < 1e-6, "{raw}: {}", knots.apply(raw));
+        }
+        let single = Curve::PiecewiseLinear { knots: vec![[0.3, 0.7]] };
+        assert_eq!([single.apply(-1.0), single.apply(0.3), single.apply(1.0)], [0.7; 3]);
+        let extreme = Curve::PiecewiseLinear { knots: vec![[f32::MIN, 0.0], [f32::MAX, 1.0]] };
+        assert!((extreme.apply(0.0) - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn curves_never_fall_and_stay_in_the_unit_interval() {
+        let knots = vec![[-0.9, 0.0], [-0.899_999, 0.3], [0.1, 0.3], [0.7, 0.8], [0.95, 1.0]];
+        for curve in [
+            Curve::Logistic { a: 12.5, b: -3.0 },
+            Curve::Logistic { a: 1e-3, b: 0.0 },
+            Curve::Logistic { a: 1e6, b: 17.0 },
+            Curve::PiecewiseLinear { knots },
+        ] {
+            let mut last = 0f32;
+            for i in -12_000..=12_000i16 {
+                let y = curve.apply(f32::from(i) / 10_000.0);
+                // A polynomial's last bit may wobble.
+                assert!((0.0..=1.0).contains(&y) && y >= last - 1e-6, "{curve:?} at {i}: {last} then {y}");
+                last = y.max(last);
+            }
+        }
+    }
+
+    #[test]
+    fn a_network_without_a_curve_is_mapped_linearly() {
+        let (_, calibration) = with_coarse(Curve::Logistic { a: 2.0, b: 0.0 });
+        assert_eq!(calibration.apply(Network::FineBinary, 0.5), 0.75);
+        assert_eq!(calibration.apply(Network::FineBinary, 3.0), 1.0);
+        assert_eq!(calibration.apply(Network::FineBinary, f32::NAN), 0.0);
+        assert!(calibration.apply(Network::Coarse, 0.5) < 0.74);
+        assert!(calibration.curve(Network::Selector).is_none());
+    }
+
+    #[test]
+    fn bad_curves_are_refused_by_name() {
+        for (curve, part) in [
+            (Curve::Logistic { a: 0.0, b: 0.0 }, "a = 0"),
+            (Curve::Logistic { a: f32::NAN, b: 0.0 }, "finite"),
+            (Curve::Logistic { a: 1.0, b: f32::INFINITY }, "finite"),
+            (Curve::PiecewiseLinear { knots: vec![] }, "0 knots"),
+            (Curve::PiecewiseLinear { knots: vec![[0.0, 0.0]; MAX_KNOTS + 1] }, "1025 knots"),
+            (Curve::PiecewiseLinear { knots: vec![[0.0, 1.5]] }, "[0, 1.5]"),
+            (Curve::PiecewiseLinear { knots: vec![[f32::NAN, 0.5]] }, "finite"),
+            (Curve::PiecewiseLinear { knots: vec![[0.0, 0.1], [0.0, 0.2]] }, "increase"),
+            (Curve::PiecewiseLinear { knots: vec![[0.0, 0.2], [1.0, 0.1]] }, "decrease"),
+        ] {
+            let (config, calibration) = with_coarse(curve);
+            let message = calibration.validate(&config).unwrap_err().to_string();
+            assert!(message.contains("calibration.coarse") && message.contains(part), "{message}");
+        }
+        let (_, calibration) = with_coarse(Curve::Logistic { a: 1.0, b: 0.0 });
+        let message = calibration.validate(&Config::default()).unwrap_err().to_string();
+        assert!(message.contains("no such network"), "{message}");
+    }
+
+    #[test]
+    fn json() {
+        let text = r#"{"coarse":{"kind":"logistic","a":9.5,"b":-4.0},"fine_binary":{"kind":"piecewise_linear","knots":[[0.0,0.0],[1.0,1.0]]}}"#;
+        let calibration: Calibration = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&calibration).unwrap(), text);
+        for bad in [
+            r#"{"coarse":{"kind":"step","a":1.0}}"#,
+            r#"{"coarse":{"kind":"logistic","a":1.0,"b":0.0,"c":0.0}}"#,
+            r#"{"selector":{"kind":"logistic","a":1.0,"b":0.0}}"#,
+        ] {
+            assert!(serde_json::from_str::<Calibration>(bad).is_err(), "{bad}");
+        }
+    }
+}
