@@ -23,6 +23,10 @@ enum Command {
     /// Compare this implementation with known numbers.
     #[command(subcommand)]
     Eval(commands::eval::Command),
+    /// Train networks on your own images and videos.
+    #[cfg(feature = "train")]
+    #[command(subcommand)]
+    Train(commands::train::Command),
     /// Measure this machine; figures are machine-readable with --json.
     #[command(subcommand)]
     Bench(commands::bench::Command),
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Model(command) => commands::model::run(command),
         Command::Eval(command) => commands::eval::run(command),
+        #[cfg(feature = "train")]
+        Command::Train(command) => commands::train::run(command),
         Command::Bench(command) => commands::bench::run(command),
     };
     match outcome {

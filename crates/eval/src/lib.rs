@@ -3,4 +3,6 @@
 pub mod bench;
 pub mod metrics;
 pub mod parity;
+pub mod plots;
+pub mod retrieval;
 pub mod rule;

@@ -3,3 +3,5 @@
 pub(crate) mod bench;
 pub(crate) mod eval;
 pub(crate) mod model;
+#[cfg(feature = "train")]
+pub(crate) mod train;

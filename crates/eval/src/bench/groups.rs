@@ -413,6 +413,7 @@ fn coarse_index(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError>
         attention: true,
         transformer: Some(TransformerConfig { heads: 8, feedforward, layers: 1 }),
         netvlad: Some(NetVladConfig { clusters, output }),
+        regions: None,
     };
     let shapes = crate::parity::coarse_shapes(dims, feedforward, clusters, output);
     let wrong = |e: vidsieve_model::weights::WeightsError| BenchError::Tract(e.to_string());

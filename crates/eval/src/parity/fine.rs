@@ -147,7 +147,7 @@ pub(super) fn student(checker: &mut Checker, model: &str) -> Result<(), ParityEr
     }
     let Some(found) = checker.weights(model, &file, &shapes)? else { return Ok(()) };
     let config = FineConfig::infer(&found.state, Some(dims), false).map_err(|e| weights(&found.file, e))?;
-    let mut s = open(checker, &found.state, config, &file)?;
+    let mut s = open(checker, &found.state, config.clone(), &file)?;
     let videos = load(&mut s, &inputs)?;
     common(checker, &s, &out, &videos)?;
     stages(checker, &s, &out, &found.state, &config)?;

@@ -1,0 +1,354 @@
+//! `vidsieve train`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use vidsieve_kernels::Isa;
+use vidsieve_model::bundle::Storage;
+use vidsieve_train::defaults::Sizes;
+use vidsieve_train::editing::{self, EditOptions, RenderOptions};
+use vidsieve_train::materials::{Stills, VIDEOS, files, gather, named_in_truth};
+use vidsieve_train::monitor::{Monitor, Progress, Stop};
+use vidsieve_train::pipeline::Workshop;
+use vidsieve_train::recipe::{Recipe, Stage, bundles, carry_out, save_report};
+use vidsieve_train::run::Values;
+use vidsieve_train::{TrainError, device};
+
+use crate::output::{Failure, json, line, read, size, write};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Videos with known relations: rendered clips, edited copies.
+    #[command(subcommand)]
+    Data(Data),
+    /// Print the default recipe: every option of every stage as JSON, to be changed and given with --recipe.
+    Recipe,
+    /// The backbone, self-supervised: instance discrimination on views of stills.
+    Backbone(Run),
+    /// PCA-whitening of region vectors (trains the backbone first where that is missing; so do all later stages).
+    Pca(Run),
+    /// Video tensors of the training and validation corpora.
+    Features(Run),
+    /// Iterative quantisation: the start of the binary layer.
+    Itq(Run),
+    /// The teacher T (ViSiL): triplets of edited copies and distractors.
+    Teacher(Run),
+    /// A student, by distillation.
+    Student {
+        /// Which student.
+        #[arg(long)]
+        kind: Kind,
+        #[command(flatten)]
+        run: Run,
+    },
+    /// The selector SN.
+    Selector(Run),
+    /// Everything that is missing, calibration, and the bundle files.
+    Bundle {
+        /// Bundle with what a browser loads: backbone, whitening, S^f_B, S^c, SN.
+        #[arg(long)]
+        out: PathBuf,
+        /// Bundle with S^f_A and the teacher as well.
+        #[arg(long)]
+        full: Option<PathBuf>,
+        /// How weights are stored.
+        #[arg(long, default_value = "f16")]
+        storage: StorageArg,
+        /// Licence that the bundle states.
+        #[arg(long, default_value = "MIT OR Apache-2.0")]
+        licence: String,
+        #[command(flatten)]
+        run: Run,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Data {
+    /// Render clips: pans and zooms over stills, or drawn scenes without any.
+    Render {
+        /// Folder to write to.
+        #[arg(long)]
+        out: PathBuf,
+        /// Folders of JPEG or PNG images.
+        #[arg(long, num_args = 1..)]
+        stills: Vec<PathBuf>,
+        /// Clips.
+        #[arg(long, default_value_t = 12)]
+        count: u64,
+        /// Seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Log lines as JSON instead of a progress bar.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Edit videos: copies of every kind and chains, with truth.json, segments.json and edits.json.
+    Edit {
+        /// Folder of videos.
+        #[arg(long)]
+        videos: PathBuf,
+        /// Folder to write to.
+        #[arg(long)]
+        out: PathBuf,
+        /// Only videos that this truth file names.
+        #[arg(long)]
+        named_in: Option<PathBuf>,
+        /// Kinds of edits, separated by commas (default: all).
+        #[arg(long, value_delimiter = ',')]
+        kinds: Vec<String>,
+        /// Seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Log lines as JSON instead of a progress bar.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Kind {
+    /// S^c.
+    Coarse,
+    /// S^f_A.
+    FineAttention,
+    /// S^f_B.
+    FineBinary,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum StorageArg {
+    /// Single precision.
+    F32,
+    /// Half precision.
+    F16,
+    /// 8 bits with a scale a row.
+    Int8,
+}
+
+/// What every stage needs.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Working folder: checkpoints, features, results. The same command continues where it stopped.
+    #[arg(long)]
+    work: PathBuf,
+    /// Folders of JPEG or PNG images.
+    #[arg(long, num_args = 1..)]
+    stills: Vec<PathBuf>,
+    /// Folders of videos.
+    #[arg(long, num_args = 1..)]
+    clips: Vec<PathBuf>,
+    /// Truth files; what they name stays out of training.
+    #[arg(long, num_args = 1..)]
+    exclude: Vec<PathBuf>,
+    /// Most stills of one owner (named before the last `-` of a file name), about.
+    #[arg(long, default_value_t = 1000)]
+    per_owner: usize,
+    /// Recipe as printed by `train recipe`, options that are left out keep their defaults.
+    #[arg(long)]
+    recipe: Option<PathBuf>,
+    /// Sizes of the networks as JSON.
+    #[arg(long)]
+    sizes: Option<PathBuf>,
+    /// Log lines as JSON instead of progress bars.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Progress bars on a terminal, JSON lines on request; every line also goes to the log of the working folder.
+struct Show {
+    bar: ProgressBar,
+    stage: String,
+    json: bool,
+    log: Option<std::fs::File>,
+    stop: Stop,
+}
+
+impl Show {
+    fn new(json: bool, log: Option<&std::path::Path>) -> Result<Self, Failure> {
+        let log = log
+            .map(|path| {
+                std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(path)
+                    .map_err(|e| Failure::new(format_args!("{}: {e}", path.display())))
+            })
+            .transpose()?;
+        let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(1) };
+        if let Ok(style) = ProgressStyle::with_template("{prefix:20} [{bar:30}] {pos}/{len} {eta} {msg}") {
+            bar.set_style(style);
+        }
+        let stop = Stop::default();
+        let flag = stop.clone();
+        // A second interrupt ends the program as usual.
+        let _ = ctrlc::set_handler(move || {
+            if flag.is_set() {
+                std::process::exit(130);
+            }
+            flag.set();
+            eprintln!("stopping after this step; once more ends at once");
+        });
+        Ok(Self { bar, stage: String::new(), json, log, stop })
+    }
+}
+
+fn figures(values: &Values) -> String {
+    let shown = ["loss", "validation_map", "validation_recall1", "validation_auc", "map"];
+    let part = |name: &&str| values.get(*name).map(|v| format!("{} {v:.4}", name.trim_start_matches("validation_")));
+    shown.iter().filter_map(part).collect::<Vec<_>>().join("  ")
+}
+
+impl Monitor for Show {
+    fn report(&mut self, progress: &Progress) {
+        use std::io::Write;
+        if let Ok(text) = serde_json::to_string(progress) {
+            if let Some(log) = &mut self.log {
+                let _ = writeln!(log, "{text}");
+            }
+            if self.json {
+                line(text);
+            }
+        }
+        if self.stage != progress.stage {
+            if !self.stage.is_empty() {
+                self.bar.println(format!("{} done", self.stage));
+            }
+            self.stage.clone_from(&progress.stage);
+            self.bar.reset();
+            self.bar.set_prefix(progress.stage.clone());
+        }
+        self.bar.set_length(progress.steps);
+        self.bar.set_position(progress.step);
+        self.bar.set_message(figures(&progress.values));
+    }
+
+    fn cancelled(&self) -> bool {
+        self.stop.is_set()
+    }
+}
+
+fn option<T: Default + serde::de::DeserializeOwned>(path: Option<&PathBuf>) -> Result<T, Failure> {
+    let Some(path) = path else { return Ok(T::default()) };
+    serde_json::from_slice(&read(path)?).map_err(|e| Failure::new(format_args!("{}: {e}", path.display())))
+}
+
+/// Carries the recipe out up to a stage; the exit status of an interrupted run is 1.
+fn stage(run: &Run, until: Stage, then: impl FnOnce(&Workshop, &vidsieve_train::recipe::Networks) -> Result<(), Failure>) -> Result<ExitCode, Failure> {
+    let recipe: Recipe = option(run.recipe.as_ref())?;
+    let sizes: Sizes = option(run.sizes.as_ref())?;
+    let mut excluded = BTreeSet::new();
+    for truth in &run.exclude {
+        excluded.extend(named_in_truth(truth)?);
+    }
+    if run.stills.is_empty() {
+        return Err(Failure::new("give folders of images with --stills: training starts from stills"));
+    }
+    std::fs::create_dir_all(&run.work)
+        .map_err(|e| Failure::new(format_args!("{}: {e}", run.work.display())))?;
+    let mut show = Show::new(run.json, Some(&run.work.join("log.jsonl")))?;
+    let (material, refused) = gather(&run.stills, &run.clips, &excluded, run.per_owner)?;
+    for reason in refused {
+        eprintln!("left out: {reason}");
+    }
+    let shop = Workshop { folder: run.work.clone(), isa: Isa::best(), device: device(), sizes };
+    let outcome = carry_out(&shop, &recipe, &material, until, &mut show);
+    show.bar.finish_and_clear();
+    let (networks, report) = match outcome {
+        Err(TrainError::Cancelled) => {
+            eprintln!("vidsieve: {}", TrainError::Cancelled);
+            return Ok(ExitCode::from(1));
+        }
+        other => other?,
+    };
+    save_report(&shop, &recipe, &report)?;
+    if let Some(networks) = networks {
+        then(&shop, &networks)?;
+    }
+    if run.json {
+        json(&report)?;
+    } else {
+        for (name, stage) in &report.stages {
+            line(format_args!("{name:20} {:8.1} s  {}", stage.seconds, figures(&stage.values)));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Data(data) => self::data(data),
+        Command::Recipe => {
+            json(&Recipe::default())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Backbone(run) => stage(&run, Stage::Backbone, |_, _| Ok(())),
+        Command::Pca(run) => stage(&run, Stage::Pca, |_, _| Ok(())),
+        Command::Features(run) => stage(&run, Stage::Features, |_, _| Ok(())),
+        Command::Itq(run) => stage(&run, Stage::Itq, |_, _| Ok(())),
+        Command::Teacher(run) => stage(&run, Stage::Teacher, |_, _| Ok(())),
+        Command::Student { kind, run } => {
+            let until = match kind {
+                Kind::Coarse => Stage::Coarse,
+                Kind::FineAttention => Stage::FineAttention,
+                Kind::FineBinary => Stage::FineBinary,
+            };
+            stage(&run, until, |_, _| Ok(()))
+        }
+        Command::Selector(run) => stage(&run, Stage::Selector, |_, _| Ok(())),
+        Command::Bundle { out, full, storage, licence, run } => {
+            let storage = match storage {
+                StorageArg::F32 => Storage::F32,
+                StorageArg::F16 => Storage::F16,
+                StorageArg::Int8 => Storage::Int8,
+            };
+            stage(&run, Stage::Calibration, |shop, networks| {
+                let provenance = BTreeMap::from([
+                    ("trained by".to_owned(), format!("vidsieve {}", env!("CARGO_PKG_VERSION"))),
+                    ("recipe".to_owned(), serde_json::to_string(&option::<Recipe>(run.recipe.as_ref())?)?),
+                ]);
+                let [browser, whole] = bundles(shop, networks, storage, &licence, &provenance)?;
+                write(&out, browser.as_bytes())?;
+                line(format_args!("{}  {}  {}", out.display(), size(browser.as_bytes().len()), browser.id()));
+                if let Some(full) = &full {
+                    write(full, whole.as_bytes())?;
+                    line(format_args!("{}  {}  {}", full.display(), size(whole.as_bytes().len()), whole.id()));
+                }
+                Ok(())
+            })
+        }
+    }
+}
+
+fn data(data: Data) -> Result<ExitCode, Failure> {
+    match data {
+        Data::Render { out, stills, count, seed, json } => {
+            let mut show = Show::new(json, None)?;
+            let (stills, refused) = Stills::load(&stills)?;
+            for reason in refused {
+                eprintln!("left out: {reason}");
+            }
+            let stills: Vec<Arc<_>> = stills.images.into_iter().map(Arc::new).collect();
+            let options = RenderOptions { count, seed, ..RenderOptions::default() };
+            let written = editing::render(&out, &stills, &options, &mut show)?;
+            show.bar.finish_and_clear();
+            line(format_args!("{} clips in {}", written.len(), out.display()));
+        }
+        Data::Edit { videos, out, named_in, kinds, seed, json } => {
+            let mut show = Show::new(json, None)?;
+            let named = named_in.map(|path| named_in_truth(&path)).transpose()?;
+            let mut sources = files(&videos, VIDEOS)?;
+            if let Some(named) = named {
+                sources.retain(|p| p.file_name().is_some_and(|n| named.contains(n.to_string_lossy().as_ref())));
+            }
+            let options = EditOptions { kinds, seed, ..EditOptions::default() };
+            let copies = editing::edit(&out, &sources, &options, &mut show)?;
+            show.bar.finish_and_clear();
+            line(format_args!("{} copies of {} videos in {}", copies.len(), sources.len(), out.display()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,134 @@
+//! Score calibration: raw similarities to the probability that a pair is a copy, by isotonic regression.
+
+use vidsieve_model::calibration::Curve;
+
+use crate::TrainError;
+
+/// Steps of the fitted curve that are kept, at most.
+const STEPS: usize = 24;
+
+/// A labelled raw similarity.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Labelled {
+    /// Raw similarity of a network.
+    pub raw: f32,
+    /// Whether the pair is a copy.
+    pub copy: bool,
+}
+
+/// Fits a monotone piecewise-linear curve by pool-adjacent-violators; both classes weigh the same in all, so that the
+/// probability is that of a pair of which nothing else is known. Half a pair of the other class is added to every step, so
+/// that no step claims certainty that its number of pairs does not carry.
+///
+/// # Errors
+/// [`TrainError::Data`] when a class is empty.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+pub fn isotonic(pairs: &[Labelled]) -> Result<Curve, TrainError> {
+    let mut sorted: Vec<Labelled> = pairs.iter().copied().filter(|p| p.raw.is_finite()).collect();
+    sorted.sort_by(|a, b| a.raw.total_cmp(&b.raw));
+    let copies = sorted.iter().filter(|p| p.copy).count();
+    let others = sorted.len() - copies;
+    if copies == 0 || others == 0 {
+        return Err(TrainError::Data(format!("calibration needs copies and others, got {copies} and {others}")));
+    }
+    let weight = [0.5 / others as f64, 0.5 / copies as f64];
+    // A block: weight of copies, weight of all, weighted sum of raw similarities.
+    let mut blocks: Vec<[f64; 3]> = Vec::new();
+    let mut i = 0;
+    while i < sorted.len() {
+        let mut block = [0f64; 3];
+        let raw = sorted[i].raw;
+        while i < sorted.len() && sorted[i].raw <= raw {
+            let w = weight[usize::from(sorted[i].copy)];
+            block[0] += if sorted[i].copy { w } else { 0.0 };
+            block[1] += w;
+            block[2] += w * f64::from(raw);
+            i += 1;
+        }
+        blocks.push(block);
+        merge(&mut blocks);
+    }
+    // Thin the steps: the lightest joins its lighter neighbour until few are left.
+    while blocks.len() > STEPS {
+        let lightest = (0..blocks.len()).min_by(|&a, &b| blocks[a][1].total_cmp(&blocks[b][1])).unwrap_or(0);
+        let right = lightest == 0 || (lightest + 1 < blocks.len() && blocks[lightest + 1][1] < blocks[lightest - 1][1]);
+        let into = if right { lightest + 1 } else { lightest - 1 };
+        let block = blocks[lightest];
+        blocks[into].iter_mut().zip(block).for_each(|(a, b)| *a += b);
+        blocks.remove(lightest);
+    }
+    let mut knots: Vec<[f32; 2]> = Vec::with_capacity(blocks.len());
+    for [copy, all, raw] in &blocks {
+        let p = ((copy + 0.5 * weight[1]) / (all + 0.5 * weight[0] + 0.5 * weight[1])).clamp(0.0, 1.0);
+        let (x, y) = ((raw / all) as f32, p as f32);
+        match knots.last() {
+            Some([last, _]) if x <= *last => {}
+            Some([_, before]) => knots.push([x, y.max(*before)]),
+            None => knots.push([x, y]),
+        }
+    }
+    Ok(Curve::PiecewiseLinear { knots })
+}
+
+/// Joins the last blocks while they violate the order.
+fn merge(blocks: &mut Vec<[f64; 3]>) {
+    while let [.., a, b] = blocks.as_slice() {
+        if a[0] / a[1] < b[0] / b[1] {
+            break;
+        }
+        let joined = [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
+        blocks.truncate(blocks.len() - 2);
+        blocks.push(joined);
+    }
+}
+
+/// Mean probability and share of copies (each class weighing the same in all) in `bins` equal intervals of probability,
+/// and the weight of each: the points of a reliability diagram.
+#[must_use]
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub fn reliability(curve: &Curve, pairs: &[Labelled], bins: usize) -> Vec<[f64; 3]> {
+    let copies = pairs.iter().filter(|p| p.copy).count().max(1) as f64;
+    let others = pairs.iter().filter(|p| !p.copy).count().max(1) as f64;
+    let mut sums = vec![[0f64; 3]; bins];
+    for pair in pairs {
+        let p = f64::from(curve.apply(pair.raw));
+        let w = if pair.copy { 0.5 / copies } else { 0.5 / others };
+        let bin = ((p * bins as f64) as usize).min(bins - 1);
+        sums[bin][0] += w * p;
+        sums[bin][1] += if pair.copy { w } else { 0.0 };
+        sums[bin][2] += w;
+    }
+    sums.into_iter().filter(|s| s[2] > 0.0).map(|[p, c, w]| [p / w, c / w, w]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+
+    #[test]
+    fn the_curve_says_how_often_pairs_are_copies() {
+        let mut rng = rand_pcg::Pcg64::seed_from_u64(2);
+        let mut draw = |n: usize| -> Vec<Labelled> {
+            (0..n)
+                .map(|_| {
+                    let raw: f32 = rng.random_range(-1.0..1.0);
+                    Labelled { raw, copy: rng.random::<f32>() < ((raw + 1.0) / 2.0).powi(2) * 1.5 }
+                })
+                .collect()
+        };
+        let (fitted, fresh) = (draw(20_000), draw(20_000));
+        let curve = isotonic(&fitted).unwrap();
+        for [p, share, weight] in reliability(&curve, &fresh, 10) {
+            assert!(weight < 0.02 || (p - share).abs() < 0.05, "{p} {share} {weight}");
+        }
+        assert!(curve.apply(-0.9) < 0.05 && curve.apply(0.9) > 0.9);
+        let mut last = 0.0;
+        for i in -100..=100 {
+            let p = curve.apply(i as f32 / 100.0);
+            assert!(p >= last);
+            last = p;
+        }
+        assert!(isotonic(&[Labelled { raw: 0.0, copy: true }]).is_err());
+    }
+}

@@ -1,0 +1,216 @@
+//! Videos to train students on, made without labels: originals (real clips, pans and zooms over stills, drawn clips) and edited
+//! copies of them, as video tensors.
+
+use std::sync::Arc;
+
+use half::f16;
+use rand::RngExt;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use vidsieve_edits::clip::{FrameClip, ProceduralClip, ShotConfig, StillClip};
+use vidsieve_edits::{Clip, Edit, EditError, Edited, Image, Kind, Pcg64, SourceFacts, generator};
+use vidsieve_model::extractor::Extractor;
+use vidsieve_model::frames::RgbFrame;
+
+use crate::TrainError;
+use crate::features::{FeatureSet, Video, VideoInfo};
+
+/// A real clip in memory.
+#[derive(Debug, Clone)]
+pub struct NamedClip {
+    /// Its file's name.
+    pub name: String,
+    /// Its frames.
+    pub clip: FrameClip,
+}
+
+/// What the corpus is made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CorpusOptions {
+    /// Sources, real clips included.
+    pub sources: u64,
+    /// Sources of one shard file.
+    pub shard: u64,
+    /// Edited copies of a source.
+    pub copies: u64,
+    /// Edited copies of a source that is a real clip.
+    pub real_copies: u64,
+    /// Most frames of a video, at one a second.
+    pub frames: usize,
+    /// Seconds of a made clip, at least and at most.
+    pub seconds: [f64; 2],
+    /// Share of made clips that are drawn, not made of stills.
+    pub procedural: f64,
+    /// Strength of the edits, at least and at most, 0 to 1.
+    pub strength: [f32; 2],
+    /// Seed.
+    pub seed: u64,
+}
+
+impl Default for CorpusOptions {
+    fn default() -> Self {
+        Self {
+            sources: 1500,
+            shard: 50,
+            copies: 4,
+            real_copies: 12,
+            frames: 16,
+            seconds: [4.0, 20.0],
+            procedural: 0.2,
+            strength: [0.3, 1.0],
+            seed: 7,
+        }
+    }
+}
+
+/// Makes the videos of a corpus. Everything about source i follows from the seed and i.
+pub struct Corpus<'a> {
+    /// What is made.
+    pub options: CorpusOptions,
+    /// Stills that clips are made of.
+    pub stills: &'a [Arc<Image>],
+    /// Real clips: the first sources.
+    pub clips: &'a [NamedClip],
+    /// Frames to video tensors.
+    pub extractor: &'a Extractor,
+}
+
+fn data(error: EditError) -> TrainError {
+    TrainError::Data(error.to_string())
+}
+
+impl Corpus<'_> {
+    /// Shards of the corpus.
+    #[must_use]
+    pub fn shards(&self) -> u64 {
+        self.options.sources.div_ceil(self.options.shard.max(1))
+    }
+
+    /// The clip of a source, and its name.
+    #[allow(clippy::cast_possible_truncation)]
+    fn source(&self, source: u64) -> Result<(Box<dyn Clip>, String), TrainError> {
+        if let Some(real) = self.clips.get(source as usize) {
+            return Ok((Box::new(real.clip.clone()), real.name.clone()));
+        }
+        let mut rng = generator(&[self.options.seed, source, 1]);
+        let [low, high] = self.options.seconds;
+        let (width, height) = [(320, 240), (320, 180), (240, 320), (288, 288)][rng.random_range(0..4usize)];
+        let config = ShotConfig { width, height, duration: rng.random_range(low..=high), ..ShotConfig::default() };
+        let seed = rng.random();
+        if self.stills.is_empty() || rng.random::<f64>() < self.options.procedural {
+            let clip = ProceduralClip::new(seed, config).map_err(data)?;
+            return Ok((Box::new(clip), format!("procedural-{source}")));
+        }
+        // Every source has stills of its own: no two sources show the same.
+        let made = self.options.sources - self.clips.len() as u64;
+        let order = source - self.clips.len() as u64;
+        let share = (self.stills.len() as u64 / made.max(1)).clamp(1, 5);
+        let count = rng.random_range(1..=share);
+        let stills: Vec<Arc<Image>> = (0..count)
+            .map(|k| {
+                // 7919 is prime: neighbours in a folder, which often look alike, are spread over the sources.
+                let number = (order * share + k) * 7919 % self.stills.len() as u64;
+                Arc::clone(&self.stills[number as usize])
+            })
+            .collect();
+        Ok((Box::new(StillClip::new(&stills, seed, config).map_err(data)?), format!("stills-{source}")))
+    }
+
+    /// A random edit: picture in picture, chains and excerpts more often than others.
+    fn edit(&self, rng: &mut Pcg64, facts: &SourceFacts) -> Edit {
+        let [low, high] = self.options.strength;
+        let strength = rng.random_range(low..=high);
+        let u: f64 = rng.random();
+        if u < 0.18 {
+            Edit::sample(rng, Kind::PictureInPicture, strength, facts)
+        } else if u < 0.4 {
+            let count = rng.random_range(2..=4);
+            Edit::sample_chain(rng, count, strength, facts)
+        } else if u < 0.48 {
+            Edit::sample(rng, Kind::Excerpt, strength, facts)
+        } else {
+            let kind = Kind::ALL[rng.random_range(0..Kind::ALL.len())];
+            Edit::sample(rng, kind, strength, facts)
+        }
+    }
+
+    /// The videos of source `source`: the original first, then its copies.
+    ///
+    /// # Errors
+    /// [`TrainError`] where a clip cannot be made or described.
+    pub fn videos(&self, source: u64) -> Result<Vec<Video>, TrainError> {
+        let (mut original, name) = self.source(source)?;
+        let info = VideoInfo::new(name.clone(), source, "original".into());
+        let mut videos = vec![self.describe(original.as_mut(), 0.0, info)?];
+        #[allow(clippy::cast_possible_truncation)]
+        let real = (source as usize) < self.clips.len();
+        let copies = if real { self.options.real_copies } else { self.options.copies };
+        for copy in 0..copies {
+            let mut rng = generator(&[self.options.seed, source, 2, copy]);
+            let (clip, _) = self.source(source)?;
+            let (width, height) = clip.size();
+            let edit = self.edit(&mut rng, &SourceFacts { width, height, duration: clip.duration() });
+            let mut host = None;
+            let mut hosts: Vec<Box<dyn Clip>> = Vec::new();
+            for _ in 0..edit.hosts() {
+                // All hosts of a copy are one source: pairs name one host.
+                let number = *host.get_or_insert_with(|| {
+                    let other = rng.random_range(0..self.options.sources.max(2) - 1);
+                    if other >= source { other + 1 } else { other }
+                });
+                hosts.push(self.source(number)?.0);
+            }
+            let kind = edit.name().to_owned();
+            let mut edited = Edited::new(clip, hosts, edit).map_err(data)?;
+            let phase = rng.random_range(0.0..0.6);
+            let info = VideoInfo { host, ..VideoInfo::new(format!("{name}~{copy}"), source, kind) };
+            videos.push(self.describe(&mut edited, phase, info)?);
+        }
+        Ok(videos)
+    }
+
+    /// The tensor of a clip at one frame a second, from `phase` seconds on.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    fn describe(&self, clip: &mut dyn Clip, phase: f64, info: VideoInfo) -> Result<Video, TrainError> {
+        let count = ((clip.duration() - phase).ceil().max(1.0) as usize).min(self.options.frames);
+        let images = (0..count)
+            .map(|i| clip.frame(phase.min(clip.duration() / 2.0) + i as f64))
+            .collect::<Result<Vec<Image>, _>>()
+            .map_err(data)?;
+        tensor(self.extractor, &images, info)
+    }
+
+    /// All videos of a shard.
+    ///
+    /// # Errors
+    /// [`TrainError`] where a clip cannot be made or described.
+    pub fn shard(&self, shard: u64) -> Result<FeatureSet, TrainError> {
+        let first = shard * self.options.shard;
+        let last = (first + self.options.shard).min(self.options.sources);
+        let videos =
+            (first..last).into_par_iter().map(|s| self.videos(s)).collect::<Result<Vec<_>, _>>()?.concat();
+        let (regions, dims) = videos.first().map_or((0, 0), |v| {
+            let regions = self.extractor.region_ranges().and_then(|r| r.last()).map_or(0, |r| r.end);
+            (regions, v.data.len() / (v.frames * regions).max(1))
+        });
+        Ok(FeatureSet { regions, dims, videos })
+    }
+}
+
+/// The tensor of a video of these frames.
+///
+/// # Errors
+/// [`TrainError::Data`] for frames that the extractor does not take.
+pub fn tensor(extractor: &Extractor, images: &[Image], info: VideoInfo) -> Result<Video, TrainError> {
+    let wrong = |e: &dyn std::fmt::Display| TrainError::Data(format!("{}: {e}", info.id));
+    let frames = images
+        .iter()
+        .map(|i| RgbFrame::new(i.width, i.height, &i.pixels))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| wrong(&e))?;
+    let tensor = extractor.video(&frames).map_err(|e| wrong(&e))?;
+    let data = tensor.iter().map(|v| f16::from_f32(*v)).collect();
+    Ok(Video { info, frames: images.len(), data })
+}

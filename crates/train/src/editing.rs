@@ -1,0 +1,326 @@
+//! Video files with known relations: drawn clips, and edited copies of given clips with their true time alignment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rand::RngExt;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use vidsieve_edits::clip::{FrameClip, ProceduralClip, ShotConfig, StillClip};
+use vidsieve_edits::{Clip, Edit, EditError, Edited, Image, Kind, SourceFacts, generator};
+use vidsieve_video::{Codec, Rate, Writer, WriterOptions};
+
+use crate::TrainError;
+use crate::checkpoint::write_atomically;
+use crate::materials::{ClipLimits, load_clip};
+use crate::monitor::{Monitor, Progress};
+
+/// Drawn clips as files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RenderOptions {
+    /// Clips.
+    pub count: u64,
+    /// Seconds of a clip, at least and at most.
+    pub seconds: [f64; 2],
+    /// Width and height.
+    pub size: [u32; 2],
+    /// Frames a second.
+    pub fps: u32,
+    /// Seed.
+    pub seed: u64,
+}
+
+impl Default for RenderOptions {
+    fn default() -> Self {
+        Self { count: 12, seconds: [5.0, 12.0], size: [320, 180], fps: 15, seed: 1 }
+    }
+}
+
+/// Edited copies as files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EditOptions {
+    /// Kinds of edits, by name; every source gets each of them. Empty: all kinds.
+    pub kinds: Vec<String>,
+    /// Chains of this many edits that every source gets besides.
+    pub chains: Vec<usize>,
+    /// Strength of the edits, 0 to 1, at least and at most.
+    pub strength: [f32; 2],
+    /// Seconds of a source that are used, at most.
+    pub seconds: f64,
+    /// Longer side of the copies in pixels, at most.
+    pub side: u32,
+    /// Frames a second of the copies.
+    pub fps: u32,
+    /// Whether the rest of a longer clip is written as a distractor: the same scene, another take.
+    pub takes: bool,
+    /// Seed.
+    pub seed: u64,
+}
+
+impl Default for EditOptions {
+    fn default() -> Self {
+        Self {
+            kinds: Vec::new(),
+            chains: vec![2, 3, 4],
+            strength: [0.3, 1.0],
+            seconds: 12.0,
+            side: 426,
+            fps: 15,
+            takes: true,
+            seed: 1,
+        }
+    }
+}
+
+/// What is written about one edited copy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EditedCopy {
+    /// File of the copy, relative to the folder.
+    pub file: String,
+    /// File of the source, relative to the folder.
+    pub source: String,
+    /// Kind of the edit.
+    pub kind: String,
+    /// File of the clip that the copy is set in, or that is set in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The edit with its parameters.
+    pub edit: Edit,
+    /// Where the source is seen: `[start, end]` in seconds in the source and in the copy.
+    pub segments: Vec<vidsieve_edits::Segment>,
+}
+
+fn data(error: EditError) -> TrainError {
+    TrainError::Data(error.to_string())
+}
+
+/// Writes a clip at `fps`; sides are made even.
+///
+/// # Errors
+/// [`TrainError::File`].
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+pub fn write_clip(path: &Path, clip: &mut dyn Clip, fps: u32, codec: Codec) -> Result<(), TrainError> {
+    let failed = |e: vidsieve_video::Error| TrainError::File { path: path.to_owned(), reason: e.to_string() };
+    let (width, height) = clip.size();
+    let (width, height) = ((width & !1).max(2), (height & !1).max(2));
+    let options = WriterOptions {
+        codec,
+        ..WriterOptions::h264(width, height, Rate { num: fps, den: 1 })
+    };
+    let count = ((clip.duration() * f64::from(fps)).round() as u64).max(1);
+    let mut writer = Writer::create(path, &options).map_err(failed)?;
+    for i in 0..count {
+        let frame = clip.frame(i as f64 / f64::from(fps)).map_err(data)?;
+        let frame = if (frame.width, frame.height) == (width, height) { frame } else { frame.crop(0, 0, width, height) };
+        writer.write(&frame.pixels).map_err(failed)?;
+    }
+    writer.finish().map_err(failed)
+}
+
+/// Renders drawn clips, over `stills` where there are some, into `folder`: `clip-<number>.mp4`. Files that are there stay.
+///
+/// # Errors
+/// [`TrainError`].
+pub fn render(
+    folder: &Path,
+    stills: &[Arc<Image>],
+    options: &RenderOptions,
+    monitor: &mut dyn Monitor,
+) -> Result<Vec<PathBuf>, TrainError> {
+    create(folder)?;
+    let mut written = Vec::new();
+    for i in 0..options.count {
+        if monitor.cancelled() {
+            return Err(TrainError::Cancelled);
+        }
+        let path = folder.join(format!("clip-{i:04}.mp4"));
+        if !path.exists() {
+            let mut rng = generator(&[options.seed, i]);
+            let [low, high] = options.seconds;
+            let [width, height] = options.size;
+            let duration = if low < high { rng.random_range(low..=high) } else { low };
+            let config = ShotConfig { width, height, duration, ..ShotConfig::default() };
+            let seed = rng.random();
+            let mut clip: Box<dyn Clip> = if stills.is_empty() {
+                Box::new(ProceduralClip::new(seed, config).map_err(data)?)
+            } else {
+                let chosen: Vec<Arc<Image>> =
+                    (0..4).map(|_| Arc::clone(&stills[rng.random_range(0..stills.len())])).collect();
+                Box::new(StillClip::new(&chosen, seed, config).map_err(data)?)
+            };
+            write_clip(&path, clip.as_mut(), options.fps, Codec::H264 { crf: 20, preset: "veryfast" })?;
+        }
+        written.push(path);
+        monitor.report(&step("render", i + 1, options.count));
+    }
+    Ok(written)
+}
+
+fn create(folder: &Path) -> Result<(), TrainError> {
+    std::fs::create_dir_all(folder).map_err(|e| TrainError::File { path: folder.to_owned(), reason: e.to_string() })
+}
+
+fn step(stage: &str, step: u64, steps: u64) -> Progress {
+    Progress { stage: stage.to_owned(), step, steps, ..Progress::default() }
+}
+
+/// Edits the videos `sources` into `folder`: `sources/`, `copies/`, `takes/`, and `truth.json`, `segments.json`, `edits.json` about
+/// them, in the form that `eval retrieval` reads. Hosts of insets and excerpts are other sources; they are neither
+/// copies nor distractors of the clip set in them: `ignore` of the truth leaves those copies out of the host's ranking. Files
+/// that are there stay.
+///
+/// # Errors
+/// [`TrainError`]; a source that cannot be read is an error, since the truth would be wrong without it.
+pub fn edit(
+    folder: &Path,
+    sources: &[PathBuf],
+    options: &EditOptions,
+    monitor: &mut dyn Monitor,
+) -> Result<Vec<EditedCopy>, TrainError> {
+    if sources.len() < 2 {
+        return Err(TrainError::Data("editing needs two videos at least: one is set in the other".into()));
+    }
+    let kinds = if options.kinds.is_empty() {
+        Kind::ALL.to_vec()
+    } else {
+        options
+            .kinds
+            .iter()
+            .map(|name| {
+                Kind::from_name(name).ok_or_else(|| {
+                    let known: Vec<&str> = Kind::ALL.iter().map(|k| k.name()).collect();
+                    TrainError::Data(format!("there is no edit `{name}`; known are {}", known.join(", ")))
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?
+    };
+    for part in ["sources", "copies", "takes"] {
+        create(&folder.join(part))?;
+    }
+    let stem = |i: usize| {
+        let name = sources[i].file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+        format!("{i:03}-{safe}")
+    };
+    let limits = ClipLimits { fps: f64::from(options.fps), side: options.side, seconds: options.seconds };
+    let mut copies = Vec::new();
+    let mut takes = Vec::new();
+    for i in 0..sources.len() {
+        if monitor.cancelled() {
+            return Err(TrainError::Cancelled);
+        }
+        // The original as it is, cut to the part that is used; what comes after is another take of the scene.
+        let whole = load_clip(&sources[i], ClipLimits { seconds: 2.0 * options.seconds, ..limits })?;
+        let used = whole.duration().min(options.seconds);
+        let used = if options.takes && whole.duration() >= 8.0 { used.min(whole.duration() * 0.6) } else { used };
+        let (clip, rest) = split(&whole, used)?;
+        let source_file = format!("sources/{}.mp4", stem(i));
+        let good = Codec::H264 { crf: 18, preset: "veryfast" };
+        keep(&folder.join(&source_file), &mut clip.clone(), options.fps, good)?;
+        if let (true, Some(mut rest)) = (options.takes, rest) {
+            let file = format!("takes/{}.mp4", stem(i));
+            keep(&folder.join(&file), &mut rest, options.fps, good)?;
+            takes.push(file);
+        }
+        let mut plans: Vec<(String, Edit, Option<usize>)> = Vec::new();
+        let (width, height) = clip.size();
+        let facts = SourceFacts { width, height, duration: clip.duration() };
+        let count = kinds.len() + options.chains.len();
+        for k in 0..count {
+            let mut rng = generator(&[options.seed, i as u64, k as u64]);
+            let [low, high] = options.strength;
+            let strength = if low < high { rng.random_range(low..=high) } else { low };
+            let (name, edit) = match kinds.get(k) {
+                Some(kind) => (kind.name().to_owned(), Edit::sample(&mut rng, *kind, strength, &facts)),
+                None => {
+                    let length = options.chains[k - kinds.len()];
+                    (format!("chain{length}"), Edit::sample_chain(&mut rng, length, strength, &facts))
+                }
+            };
+            let host = (edit.hosts() > 0).then(|| {
+                let other = rng.random_range(0..sources.len() - 1);
+                if other >= i { other + 1 } else { other }
+            });
+            plans.push((name, edit, host));
+        }
+        let made = plans
+            .into_par_iter()
+            .enumerate()
+            .map(|(k, (name, edit, host))| {
+                let vp9 = k % 4 == 3;
+                let file = format!("copies/{}-{name}.{}", stem(i), if vp9 { "webm" } else { "mp4" });
+                let host_clip = host.map(|h| load_clip(&sources[h], limits)).transpose()?;
+                let hosts: Vec<Box<dyn Clip>> = (0..edit.hosts())
+                    .filter_map(|_| host_clip.clone())
+                    .map(|c| Box::new(c) as Box<dyn Clip>)
+                    .collect();
+                let crf = edit.crf().unwrap_or(26);
+                let mut edited = Edited::new(Box::new(clip.clone()), hosts, edit.clone()).map_err(data)?;
+                let codec = if vp9 {
+                    Codec::Vp9 { crf: (crf + 8).min(56) }
+                } else {
+                    Codec::H264 { crf, preset: "veryfast" }
+                };
+                let segments = edited.segments().to_vec();
+                keep(&folder.join(&file), &mut edited, options.fps, codec)?;
+                let host = host.map(|h| format!("sources/{}.mp4", stem(h)));
+                Ok(EditedCopy { file, source: source_file.clone(), kind: name, host, edit, segments })
+            })
+            .collect::<Result<Vec<_>, TrainError>>()?;
+        copies.extend(made);
+        monitor.report(&step("edit", i as u64 + 1, sources.len() as u64));
+    }
+    describe(folder, &copies, &takes)?;
+    Ok(copies)
+}
+
+fn keep(path: &Path, clip: &mut dyn Clip, fps: u32, codec: Codec) -> Result<(), TrainError> {
+    if path.exists() { Ok(()) } else { write_clip(path, clip, fps, codec) }
+}
+
+/// The first `seconds` of a clip, and the rest if it is a second or longer.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn split(clip: &FrameClip, seconds: f64) -> Result<(FrameClip, Option<FrameClip>), TrainError> {
+    let frames = clip.frames();
+    let at = ((seconds * clip.fps()).round() as usize).clamp(1, frames.len());
+    let first = FrameClip::new(frames[..at].to_vec(), clip.fps()).map_err(data)?;
+    #[allow(clippy::cast_precision_loss)]
+    let rest = ((frames.len() - at) as f64 >= clip.fps())
+        .then(|| FrameClip::new(frames[at..].to_vec(), clip.fps()).map_err(data))
+        .transpose()?;
+    Ok((first, rest))
+}
+
+/// `truth.json`, `segments.json` and `edits.json`.
+fn describe(folder: &Path, copies: &[EditedCopy], takes: &[String]) -> Result<(), TrainError> {
+    let mut queries: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut hosts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut segments = Vec::new();
+    for copy in copies {
+        queries.entry(&copy.source).or_default().push(&copy.file);
+        if let Some(host) = &copy.host {
+            hosts.entry(host).or_default().push(&copy.file);
+        }
+        for s in &copy.segments {
+            segments.push(serde_json::json!({
+                "query": copy.source, "target": copy.file, "query_segment": s.source, "target_segment": s.edited,
+                "reversed": s.reversed,
+            }));
+        }
+    }
+    let database: Vec<&str> =
+        copies.iter().map(|c| c.file.as_str()).chain(takes.iter().map(String::as_str)).collect();
+    let write = |name: &str, value: serde_json::Value| -> Result<(), TrainError> {
+        let path = folder.join(name);
+        let bytes = serde_json::to_vec_pretty(&value)
+            .map_err(|e| TrainError::File { path: path.clone(), reason: e.to_string() })?;
+        write_atomically(&path, &bytes)
+    };
+    write("truth.json", serde_json::json!({ "queries": queries, "database": database, "ignore": hosts }))?;
+    write("segments.json", serde_json::json!(segments))?;
+    write("edits.json", serde_json::json!(copies))
+}

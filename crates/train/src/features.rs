@@ -1,0 +1,236 @@
+//! Video tensors of a training set, kept on disk in half precision: every later stage trains on them alone.
+
+use std::path::{Path, PathBuf};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use half::f16;
+use rayon::prelude::*;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use vidsieve_kernels::{Isa, gemm};
+use vidsieve_model::math::normalise_rows;
+
+use crate::TrainError;
+use crate::checkpoint::{read, write_atomically};
+
+/// Key of the list of videos in a shard's metadata.
+const HEADER: &str = "vidsieve_features";
+
+/// What is known of a video of a training set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoInfo {
+    /// Name, unique in the set.
+    pub id: String,
+    /// Number of the source: videos of one source are copies of each other.
+    pub source: u64,
+    /// `original`, `distractor`, or the kinds of edits, joined by `+`.
+    pub kind: String,
+    /// Another source whose material is in the video too (the host of an inset or an excerpt): neither copy nor negative.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<u64>,
+    /// Groups of the source and of the host, once [`FeatureSet::group`] has looked: sources of one group show the same thing,
+    /// though nobody made one of the other.
+    #[serde(skip)]
+    pub group: Option<[Option<u64>; 2]>,
+}
+
+impl VideoInfo {
+    /// A video of a source without a host.
+    #[must_use]
+    pub fn new(id: String, source: u64, kind: String) -> Self {
+        Self { id, source, kind, host: None, group: None }
+    }
+
+    /// Whether two videos share no material: their sources and hosts are of different groups.
+    #[must_use]
+    pub fn unrelated(&self, other: &Self) -> bool {
+        let groups = |v: &Self| v.group.unwrap_or([Some(v.source), v.host]);
+        let (a, b) = (groups(self), groups(other));
+        !a.iter().flatten().any(|g| b.iter().flatten().any(|h| g == h))
+    }
+}
+
+/// A video with its tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Video {
+    /// What is known of it.
+    pub info: VideoInfo,
+    /// T.
+    pub frames: usize,
+    /// `[T, R, D]`, row-major.
+    pub data: Vec<f16>,
+}
+
+/// Videos with tensors of one shape.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FeatureSet {
+    /// R.
+    pub regions: usize,
+    /// D.
+    pub dims: usize,
+    /// The videos.
+    pub videos: Vec<Video>,
+}
+
+impl FeatureSet {
+    /// The tensor of frames at `positions` of a video, in single precision.
+    #[must_use]
+    pub fn frames(&self, video: usize, positions: &[usize]) -> Vec<f32> {
+        let size = self.regions * self.dims;
+        let data = &self.videos[video].data;
+        positions.iter().flat_map(|&p| data[p * size..(p + 1) * size].iter().map(|v| v.to_f32())).collect()
+    }
+
+    /// The whole tensor of a video, in single precision.
+    #[must_use]
+    pub fn tensor(&self, video: usize) -> ndarray::Array3<f32> {
+        let v = &self.videos[video];
+        let data = v.data.iter().map(|v| v.to_f32()).collect();
+        ndarray::Array3::from_shape_vec((v.frames, self.regions, self.dims), data).unwrap_or_default()
+    }
+
+    /// Finds sources whose originals show the same thing - the same clip twice in a folder, a preview and the full version -
+    /// and puts them into one group, so that their copies are never taken for distractors of each other. Frames are compared by
+    /// the cosine of their mean region vectors; `threshold` is the least of the same thing.
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn group(&mut self, isa: Isa, threshold: f32) {
+        let (r, d) = (self.regions, self.dims);
+        let mut owners: Vec<u64> = Vec::new();
+        let mut frames: Vec<f32> = Vec::new();
+        for video in self.videos.iter().filter(|v| v.info.kind == "original") {
+            for frame in video.data.chunks_exact(r * d) {
+                let mut mean = vec![0f32; d];
+                for region in frame.chunks_exact(d).take(9) {
+                    mean.iter_mut().zip(region).for_each(|(m, v)| *m += v.to_f32());
+                }
+                frames.extend(mean);
+                owners.push(video.info.source);
+            }
+        }
+        normalise_rows(&mut frames, d.max(1));
+        let packed = gemm::Packed::from_rows(isa, &frames, owners.len(), d);
+        const BLOCK: usize = 64;
+        let pairs: Vec<(u64, u64)> = frames
+            .par_chunks(BLOCK * d.max(1))
+            .enumerate()
+            .flat_map_iter(|(block, rows)| {
+                let n = rows.len() / d;
+                let mut products = vec![0f32; n * owners.len()];
+                gemm::matmul(rows, n, &packed, &mut products);
+                let owners = &owners;
+                let found: BTreeSet<(u64, u64)> = products
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, s)| **s >= threshold)
+                    .map(|(at, _)| (owners[block * BLOCK + at / owners.len()], owners[at % owners.len()]))
+                    .filter(|(a, b)| a < b)
+                    .collect();
+                found
+            })
+            .collect();
+        let mut parent: BTreeMap<u64, u64> = owners.iter().map(|&o| (o, o)).collect();
+        fn root(parent: &BTreeMap<u64, u64>, mut at: u64) -> u64 {
+            while let Some(&up) = parent.get(&at).filter(|&&up| up != at) {
+                at = up;
+            }
+            at
+        }
+        for (a, b) in pairs {
+            let (a, b) = (root(&parent, a), root(&parent, b));
+            parent.insert(a.max(b), a.min(b));
+        }
+        for video in &mut self.videos {
+            let group = |source: u64| root(&parent, source);
+            video.info.group = Some([Some(group(video.info.source)), video.info.host.map(group)]);
+        }
+    }
+
+    /// Writes the set as one shard.
+    ///
+    /// # Errors
+    /// [`TrainError::File`].
+    pub fn save(&self, path: &Path) -> Result<(), TrainError> {
+        let failed = |reason: String| TrainError::File { path: path.to_owned(), reason };
+        let infos: Vec<&VideoInfo> = self.videos.iter().map(|v| &v.info).collect();
+        let header = serde_json::to_string(&infos).map_err(|e| failed(e.to_string()))?;
+        let bytes: Vec<Vec<u8>> =
+            self.videos.iter().map(|v| v.data.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
+        let views = self
+            .videos
+            .iter()
+            .zip(&bytes)
+            .enumerate()
+            .map(|(i, (v, b))| {
+                Ok((format!("{i:06}"), TensorView::new(Dtype::F16, vec![v.frames, self.regions, self.dims], b)?))
+            })
+            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+            .map_err(|e| failed(e.to_string()))?;
+        let metadata = std::collections::HashMap::from([(HEADER.to_owned(), header)]);
+        write_atomically(path, &safetensors::serialize(views, Some(metadata)).map_err(|e| failed(e.to_string()))?)
+    }
+
+    /// Adds the videos of a shard.
+    ///
+    /// # Errors
+    /// [`TrainError::File`] for a file that is no shard, or tensors of another shape than the set's.
+    pub fn load(&mut self, path: &Path) -> Result<(), TrainError> {
+        let failed = |reason: String| TrainError::File { path: path.to_owned(), reason };
+        let bytes = read(path)?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| failed(e.to_string()))?;
+        let header = metadata.metadata().as_ref().and_then(|m| m.get(HEADER));
+        let header = header.ok_or_else(|| failed("it holds no video tensors of a training set".into()))?;
+        let infos: Vec<VideoInfo> = serde_json::from_str(header).map_err(|e| failed(e.to_string()))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| failed(e.to_string()))?;
+        for (i, info) in infos.into_iter().enumerate() {
+            let view = file.tensor(&format!("{i:06}")).map_err(|e| failed(e.to_string()))?;
+            let &[frames, regions, dims] = view.shape() else {
+                return Err(failed(format!("video {i} has shape {:?}, not [T, R, D]", view.shape())));
+            };
+            if self.videos.is_empty() {
+                (self.regions, self.dims) = (regions, dims);
+            }
+            if view.dtype() != Dtype::F16 || [regions, dims] != [self.regions, self.dims] || frames == 0 {
+                return Err(failed(format!("video {i} is {:?} {:?}", view.dtype(), view.shape())));
+            }
+            let data = view.data().as_chunks().0.iter().map(|b| f16::from_le_bytes(*b)).collect();
+            self.videos.push(Video { info, frames, data });
+        }
+        Ok(())
+    }
+
+    /// All shards `<prefix>-<number>.safetensors` of a folder, in order.
+    ///
+    /// # Errors
+    /// [`TrainError::File`] for a folder that cannot be read, without a shard, or with a damaged one.
+    pub fn load_all(folder: &Path, prefix: &str) -> Result<Self, TrainError> {
+        let mut set = Self::default();
+        for path in shards(folder, prefix)? {
+            set.load(&path)?;
+        }
+        if set.videos.is_empty() {
+            let reason = format!("there are no `{prefix}-*.safetensors`: extract features first");
+            return Err(TrainError::File { path: folder.to_owned(), reason });
+        }
+        Ok(set)
+    }
+}
+
+/// The shards of a prefix in a folder, in order of their names.
+///
+/// # Errors
+/// [`TrainError::File`] for a folder that cannot be read.
+pub fn shards(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, TrainError> {
+    let failed = |e: std::io::Error| TrainError::File { path: folder.to_owned(), reason: e.to_string() };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        if name.strip_prefix(prefix).is_some_and(|n| n.starts_with('-') && n.ends_with(".safetensors")) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}

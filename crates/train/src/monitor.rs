@@ -1,0 +1,58 @@
+//! What a training run tells while it works, and how it is stopped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+
+/// One line of a run's log.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Progress {
+    /// Stage: `backbone`, `pca`, `teacher`, …
+    pub stage: String,
+    /// Units of work done, out of `steps`.
+    pub step: u64,
+    /// Units of work in all.
+    pub steps: u64,
+    /// Losses, rates and metrics by name, such as `loss`, `validation_map`.
+    pub values: BTreeMap<String, f64>,
+    /// Seconds since this run of the stage began.
+    pub seconds: f64,
+}
+
+/// Receives progress; decides whether to go on.
+pub trait Monitor {
+    /// Called now and then; `progress.step == progress.steps` at the end.
+    fn report(&mut self, progress: &Progress);
+
+    /// Whether the run should stop at the next step, keeping a checkpoint.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// A monitor that keeps nothing.
+#[derive(Debug, Default)]
+pub struct Silent;
+
+impl Monitor for Silent {
+    fn report(&mut self, _: &Progress) {}
+}
+
+/// A flag that stops a run, shared with a signal handler.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks to stop.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,183 @@
+//! Which videos are paired in training: pools of positives and distractors of every anchor (§7.2), with a teacher's
+//! similarities.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use vidsieve_kernels::{Isa, gemm};
+use vidsieve_model::fine::{Fine, VideoTensor};
+use vidsieve_model::math::normalise_rows;
+
+use crate::TrainError;
+use crate::checkpoint::{read, write_atomically};
+use crate::features::FeatureSet;
+
+/// A video of a pool with the teacher's similarity to the anchor.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// Position in the feature set.
+    pub video: usize,
+    /// Similarity in [-1, 1], anchor as query.
+    pub similarity: f32,
+}
+
+/// An anchor with its pools.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// Position in the feature set.
+    pub video: usize,
+    /// Copies of it.
+    pub positives: Vec<Member>,
+    /// Distractors: videos that look like it and are no copies, and random ones.
+    pub negatives: Vec<Member>,
+}
+
+/// Pools of a feature set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pools {
+    /// One entry an anchor.
+    pub anchors: Vec<Anchor>,
+}
+
+/// How pools are made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PoolOptions {
+    /// Distractors that look like the anchor most, by mean vector.
+    pub hard: usize,
+    /// Distractors drawn at random.
+    pub random: usize,
+    /// Seed of what is drawn.
+    pub seed: u64,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self { hard: 24, random: 8, seed: 1 }
+    }
+}
+
+/// Mean vectors of all videos over frames and regions, normalised, `[V, D]`.
+#[must_use]
+pub fn mean_vectors(set: &FeatureSet) -> Vec<f32> {
+    let d = set.dims;
+    let mut means = vec![0f32; set.videos.len() * d];
+    means.par_chunks_exact_mut(d).zip(&set.videos).for_each(|(mean, video)| {
+        for row in video.data.chunks_exact(d) {
+            mean.iter_mut().zip(row).for_each(|(m, v)| *m += v.to_f32());
+        }
+    });
+    normalise_rows(&mut means, d);
+    means
+}
+
+impl Pools {
+    /// Pools for every video but distractors: originals have all their copies as positives, copies their original.
+    /// Similarities are 1 for positives and -1 for negatives until a teacher gives others ([`Pools::score`]).
+    #[must_use]
+    pub fn mine(isa: Isa, set: &FeatureSet, options: &PoolOptions) -> Self {
+        let means = mean_vectors(set);
+        let count = set.videos.len();
+        let packed = gemm::Packed::from_rows(isa, &means, count, set.dims);
+        let mut by_source: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        for (i, v) in set.videos.iter().enumerate() {
+            by_source.entry(v.info.source).or_default().push(i);
+        }
+        let anchors = (0..count)
+            .into_par_iter()
+            .filter_map(|video| {
+                let info = &set.videos[video].info;
+                let original = info.kind == "original";
+                let positives: Vec<Member> = by_source[&info.source]
+                    .iter()
+                    .filter(|&&v| v != video && (original || set.videos[v].info.kind == "original"))
+                    .map(|&video| Member { video, similarity: 1.0 })
+                    .collect();
+                if positives.is_empty() {
+                    return None;
+                }
+                let mut scores = vec![0f32; count];
+                gemm::matmul(&means[video * set.dims..][..set.dims], 1, &packed, &mut scores);
+                let mut others: Vec<usize> =
+                    (0..count).filter(|&v| info.unrelated(&set.videos[v].info)).collect();
+                others.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+                let hard = options.hard.min(others.len());
+                let mut chosen = others[..hard].to_vec();
+                let mut rng = Pcg64::seed_from_u64(options.seed ^ (video as u64) << 20);
+                let mut rest = others[hard..].to_vec();
+                let (drawn, _) = rest.partial_shuffle(&mut rng, options.random);
+                chosen.extend_from_slice(drawn);
+                let negatives = chosen.into_iter().map(|video| Member { video, similarity: -1.0 }).collect();
+                Some(Anchor { video, positives, negatives })
+            })
+            .collect();
+        Self { anchors }
+    }
+
+    /// Replaces all similarities by a teacher's, anchor as query.
+    ///
+    /// # Errors
+    /// [`TrainError::Network`] when the teacher does not take the set's tensors.
+    pub fn score(&mut self, teacher: &Fine, set: &FeatureSet) -> Result<(), TrainError> {
+        let wrong = |e: vidsieve_model::fine::InputError| TrainError::Network(e.to_string());
+        let tensors = (0..set.videos.len())
+            .into_par_iter()
+            .map(|v| teacher.index(set.tensor(v).view()).map_err(wrong))
+            .collect::<Result<Vec<VideoTensor>, _>>()?;
+        self.anchors.par_iter_mut().try_for_each(|anchor| {
+            let query = &tensors[anchor.video];
+            for member in anchor.positives.iter_mut().chain(&mut anchor.negatives) {
+                member.similarity = teacher.similarity(query, &tensors[member.video]).map_err(wrong)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes the pools.
+    ///
+    /// # Errors
+    /// [`TrainError::File`].
+    pub fn save(&self, path: &Path) -> Result<(), TrainError> {
+        let bytes = serde_json::to_vec(self)
+            .map_err(|e| TrainError::File { path: path.to_owned(), reason: e.to_string() })?;
+        write_atomically(path, &bytes)
+    }
+
+    /// Reads pools.
+    ///
+    /// # Errors
+    /// [`TrainError::File`] for a file that is damaged or names videos beyond `videos`.
+    pub fn load(path: &Path, videos: usize) -> Result<Self, TrainError> {
+        let failed = |reason: String| TrainError::File { path: path.to_owned(), reason };
+        let pools: Self = serde_json::from_slice(&read(path)?).map_err(|e| failed(e.to_string()))?;
+        let fits = |m: &Member| m.video < videos && m.similarity.is_finite();
+        let ok = |a: &Anchor| a.video < videos && a.positives.iter().all(fits) && a.negatives.iter().all(fits);
+        if pools.anchors.is_empty() || !pools.anchors.iter().all(ok) {
+            return Err(failed("it belongs to another set of videos".into()));
+        }
+        Ok(pools)
+    }
+
+    /// One positive and one distractor of a random anchor, drawn uniformly.
+    ///
+    /// # Panics
+    /// When there is no anchor.
+    #[must_use]
+    pub fn draw(&self, rng: &mut Pcg64) -> (usize, Member, Member) {
+        let anchor = &self.anchors[rng.random_range(0..self.anchors.len())];
+        let pick = |rng: &mut Pcg64, pool: &[Member]| {
+            if pool.is_empty() {
+                Member { video: anchor.video, similarity: 1.0 }
+            } else {
+                pool[rng.random_range(0..pool.len())]
+            }
+        };
+        let positive = pick(rng, &anchor.positives);
+        (anchor.video, positive, pick(rng, &anchor.negatives))
+    }
+}
