@@ -15,6 +15,7 @@ const BOTTOM: f64 = 56.0;
 const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
 /// Lines also differ in their dashes, for prints without colour.
 const DASHES: [&str; 4] = ["", "7 3", "2 3", "9 3 2 3"];
+const REFERENCE_DASHES: [&str; 4] = ["1.5 3", "8 4", "4 2", "12 3 2 3"];
 
 /// How values are laid along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -209,8 +210,8 @@ impl Plot {
         let x = Placed::new(&self.x, points().map(|p| p.0), LEFT, right);
         let y = Placed::new(&self.y, points().map(|p| p.1).chain(bands), bottom, TOP);
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
-             font-family=\"sans-serif\" font-size=\"13\" fill=\"#222\" role=\"img\">\n<title>{title}</title>\n\
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
+             height=\"{HEIGHT}\" font-family=\"sans-serif\" font-size=\"13\" fill=\"#222\" role=\"img\">\n<title>{title}</title>\n\
              <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>\n\
              <text x=\"{LEFT}\" y=\"26\" font-size=\"16\" font-weight=\"bold\">{title}</text>\n\
              <clipPath id=\"area\"><rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{w}\" height=\"{h}\"/></clipPath>\n",
@@ -253,10 +254,11 @@ impl Plot {
             c((TOP + bottom) / 2.0),
             escaped(&self.y.label),
         );
-        let mut number = 0;
+        let (mut number, mut references) = (0, 0);
         for (row, series) in self.series.iter().enumerate() {
             let (colour, dashes, width) = if series.reference {
-                ("#888", "3 3", "1")
+                references += 1;
+                ("#888", REFERENCE_DASHES[(references - 1) % REFERENCE_DASHES.len()], "1.2")
             } else {
                 number += 1;
                 let i = number - 1;
@@ -319,8 +321,8 @@ impl Series {
     }
 }
 
-/// mAP against the share of the database that is looked at again, for every order of selection; the networks on their own
-/// as horizontal lines.
+/// mAP against the share of the database that is looked at again, for every order of selection; the networks on their
+/// own as horizontal lines.
 #[must_use]
 pub fn selection(report: &Report) -> Plot {
     let mut plot = Plot::new(

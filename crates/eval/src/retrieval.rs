@@ -1,11 +1,12 @@
-//! Evaluation on a folder of videos: every network, the merge of coarse and fine answers, and what the selector is worth.
+//! Evaluation on a folder of videos: every network, the merge of coarse and fine answers, and what the selector is
+//! worth.
 //!
 //! Nothing is decoded here. The caller indexes the videos, [`score`]s them (or fills the [`Matrix`]es itself), and
 //! [`evaluate`] makes the numbers.
 //!
-//! Rules: equal scores keep database order; a query that is itself in the database is left out of its own ranking and of
-//! the pairs that are selected; videos that could not be read are left out of rankings and of what is relevant, and are
-//! named in the report.
+//! Rules: equal scores keep database order; a query that is itself in the database is left out of its own ranking and
+//! of the pairs that are selected; videos that could not be read are left out of rankings and of what is relevant, and
+//! are named in the report.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
@@ -81,9 +82,8 @@ pub struct Truth {
 impl Truth {
     /// Reads the JSON of `eval retrieval --truth`. Other fields are ignored.
     ///
-    /// # Errors
-    /// [`RetrievalError::Truth`]: no such JSON, no queries, an empty database, a video twice in the database, a relevant
-    /// video that is not in the database.
+    /// # Errors [`RetrievalError::Truth`]: no such JSON, no queries, an empty database, a video twice in the database,
+    /// a relevant video that is not in the database.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, RetrievalError> {
         let refuse = |detail: String| RetrievalError::Truth { file: file.to_owned(), detail };
         let truth: Self = serde_json::from_slice(bytes).map_err(|e| refuse(e.to_string()))?;
@@ -406,8 +406,8 @@ impl Serialize for ByShare {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Curve {
     /// The selector's name, `random` (mean of several orders), `similarity` (highest coarse cosine first), `threshold`
-    /// (coarse cosine closest to the threshold first) or `oracle` (largest |fine - coarse| first, both in [0, 1] as they
-    /// are merged).
+    /// (coarse cosine closest to the threshold first) or `oracle` (largest |fine - coarse| first, both in [0, 1] as
+    /// they are merged).
     pub order: String,
     /// The fine network that looks again.
     pub fine: String,
@@ -638,7 +638,8 @@ struct Pair {
     relevant: bool,
 }
 
-/// Micro-AP of pairs sorted by score descending, each counted as often as its query's weight. Equal scores share a rank.
+/// Micro-AP of pairs sorted by score descending, each counted as often as its query's weight. Equal scores share a
+/// rank.
 #[allow(clippy::cast_precision_loss, clippy::float_cmp)]
 fn micro_ap(pairs: &[Pair], weights: &[u32]) -> f64 {
     let (mut found, mut seen, mut sum) = (0u64, 0u64, 0f64);
@@ -835,7 +836,8 @@ mod tests {
         assert_eq!(dns.get(0), Some(&coarse));
         // 5 % and 10 % of 5 or 4 videos are none.
         assert_eq!(dns.get(10), Some(&coarse));
-        // 30 % is one of each: a looks again at d (now 1.0, first), b at c (now 0.9, which ties with e and comes before).
+        // 30 % is one of each: a looks again at d (now 1.0, first), b at c (now 0.9, which ties with e and comes
+        // before).
         near(dns.get(30).unwrap().map, 1.0);
         near(dns.get(100).unwrap().map, 1.0);
         assert_eq!(dns.get(100).unwrap().recall1, 1.0);

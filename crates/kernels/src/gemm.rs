@@ -94,7 +94,17 @@ impl Packed {
     #[must_use]
     pub fn from_columns(isa: Isa, b: &[f32], k: usize, n: usize) -> Self {
         assert_eq!(k.checked_mul(n), Some(b.len()), "a right operand of {k} rows of {n}");
-        Self::pack(isa, k, n, |i, j| b[i * n + j])
+        let width = 2 * lanes_of(isa);
+        let mut panels = vec![0f32; n.div_ceil(width) * width * k];
+        if k > 0 {
+            for (p, panel) in panels.chunks_exact_mut(k * width).enumerate() {
+                let columns = width.min(n - p * width);
+                for (row, from) in panel.chunks_exact_mut(width).zip(b.chunks_exact(n)) {
+                    row[..columns].copy_from_slice(&from[p * width..][..columns]);
+                }
+            }
+        }
+        Self { isa, k, n, panels }
     }
 
     fn pack(isa: Isa, k: usize, n: usize, at: impl Fn(usize, usize) -> f32) -> Self {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use vidsieve_kernels::comparator::Pool;
 use vidsieve_kernels::hamming;
 
 use crate::backbone::BackboneConfig;
@@ -249,6 +250,32 @@ pub enum PaddingMode {
     Replicate,
 }
 
+/// What the comparator's pools do with a last row or column that fills half a cell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolEdge {
+    /// Drop it: upstream's evaluation of single pairs. Up to three frames at the end of a video do not count.
+    #[default]
+    Drop,
+    /// Keep it: what masked training sees, and every frame counts.
+    Keep,
+}
+
+impl PoolEdge {
+    fn is_drop(&self) -> bool {
+        *self == Self::Drop
+    }
+}
+
+impl From<PoolEdge> for Pool {
+    fn from(edge: PoolEdge) -> Self {
+        match edge {
+            PoolEdge::Drop => Self::Floor,
+            PoolEdge::Keep => Self::Ceil,
+        }
+    }
+}
+
 /// The video comparator: three 3x3 convolutions, two pools, one 1x1 convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -257,6 +284,9 @@ pub struct ComparatorConfig {
     pub channels: [usize; 4],
     /// Padding of each convolution.
     pub padding: PaddingMode,
+    /// Edge of the pools when videos are compared.
+    #[serde(default, skip_serializing_if = "PoolEdge::is_drop")]
+    pub edge: PoolEdge,
 }
 
 /// One map of frame similarities: which regions of a query frame are compared with which regions of a target frame.
@@ -379,7 +409,7 @@ impl ComparatorConfig {
         let [c1, c0, _, _] = state.shape_of_rank::<4>(&format!("{p}conv1.weight"))?;
         let [c2, _, _, _] = state.shape_of_rank::<4>(&format!("{p}conv2.weight"))?;
         let [c3, _, _, _] = state.shape_of_rank::<4>(&format!("{p}conv3.weight"))?;
-        Ok(Self { channels: [c0, c1, c2, c3], padding })
+        Ok(Self { channels: [c0, c1, c2, c3], padding, edge: PoolEdge::Drop })
     }
 }
 

@@ -577,15 +577,16 @@ impl Fine {
         }
         let pair = self.pair(&query, &target)?;
         let (h, w) = (query.frames(), target.frames());
+        let edge = Pool::from(self.config.comparator.edge);
         let (_, columns) =
-            Comparator::output_shape(h, w, Pool::Floor).ok_or(InputError::Empty { frames: h.min(w), regions: 1 })?;
+            Comparator::output_shape(h, w, edge).ok_or(InputError::Empty { frames: h.min(w), regions: 1 })?;
         let mut score = VideoChamfer::new(columns, self.config.symmetric);
         let Workspace { scratch, buffers } = workspace;
         let mut failed = None;
         self.comparator.forward_banded(
             h,
             w,
-            Pool::Floor,
+            edge,
             |rows, out| {
                 if let Err(error) = pair.fill(rows, buffers, out) {
                     out.fill(0.0);

@@ -121,7 +121,7 @@ impl Selector {
         self.comparator.forward_banded(
             frames,
             frames,
-            Pool::Floor,
+            self.config.comparator.edge.into(),
             |rows, out| gram.rows(rows, out),
             |_, row| {
                 total += row.iter().map(|&v| f64::from(v)).sum::<f64>();

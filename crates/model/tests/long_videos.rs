@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use ndarray::Array3;
 use vidsieve_kernels::comparator::Pool;
 use vidsieve_kernels::{Isa, hamming};
-use vidsieve_model::config::{Attention, ComparatorConfig, FineConfig, PaddingMode};
+use vidsieve_model::config::{Attention, ComparatorConfig, FineConfig, PaddingMode, PoolEdge};
 use vidsieve_model::fine::{Fine, VideoTensor, video_chamfer};
 use vidsieve_model::weights::StateDict;
 
@@ -78,7 +78,7 @@ fn network(dims: usize, bits: Option<usize>) -> Fine {
         add("attention.context_vector.weight", &[1, dims], 1.0);
         Attention::H
     };
-    let comparator = ComparatorConfig { channels: [1, 32, 64, 128], padding: PaddingMode::Zero };
+    let comparator = ComparatorConfig { channels: [1, 32, 64, 128], padding: PaddingMode::Zero, edge: PoolEdge::Drop };
     let config = FineConfig { dims, attention, bits, symmetric: false, channels: None, comparator };
     Fine::new(Isa::best(), config, &state).unwrap()
 }

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
 use vidsieve_model::backbone::BackboneConfig;
-use vidsieve_train::instance::{LossWeights, loss, regions, taps};
+use vidsieve_train::backbone::LossConfig;
+use vidsieve_train::instance::{loss, regions, taps};
 use vidsieve_train::parameters::Leaves;
 
 fn main() {
@@ -21,7 +22,7 @@ fn main() {
             let maps = taps(&leaves, &config, images.clone(), &mut Vec::new()).unwrap();
             let forward = start.elapsed().as_secs_f64();
             let same = Tensor::zeros([views / 2, views / 2], &device);
-            let (total, _) = loss(&leaves, regions(&maps), same, &LossWeights::default()).unwrap();
+            let (total, _) = loss(&leaves, regions(&maps), same, &LossConfig::default()).unwrap();
             let whole = start.elapsed().as_secs_f64();
             let gradients = leaves.gradients(&total.backward()).unwrap();
             let end = start.elapsed().as_secs_f64();

@@ -2,7 +2,7 @@
 
 use vidsieve_model::backbone::BackboneConfig;
 use vidsieve_model::config::{
-    Attention, Channel, CoarseConfig, ComparatorConfig, Config, FineConfig, ItqConfig, NetVladConfig, PaddingMode, Scale,
+    Attention, Channel, CoarseConfig, ComparatorConfig, Config, FineConfig, ItqConfig, NetVladConfig, PaddingMode, PoolEdge, Scale,
     SelectorConfig, TransformerConfig, WhiteningConfig,
 };
 use vidsieve_model::frames::Preprocess;
@@ -105,7 +105,7 @@ impl Sizes {
     fn fine(&self, attention: Attention, bits: Option<usize>) -> FineConfig {
         let channels = self.channels();
         let [a, b, c] = self.comparator;
-        let comparator = ComparatorConfig { channels: [channels.len(), a, b, c], padding: PaddingMode::Zero };
+        let comparator = ComparatorConfig { channels: [channels.len(), a, b, c], padding: PaddingMode::Zero, edge: PoolEdge::Keep };
         FineConfig { dims: self.dims, attention, bits, symmetric: false, comparator, channels: Some(channels) }
     }
 
@@ -145,7 +145,7 @@ impl Sizes {
         let [a, b, c] = self.selector_comparator;
         SelectorConfig {
             dims: self.dims,
-            comparator: ComparatorConfig { channels: [1, a, b, c], padding: PaddingMode::Zero },
+            comparator: ComparatorConfig { channels: [1, a, b, c], padding: PaddingMode::Zero, edge: PoolEdge::Keep },
             hidden: self.hidden,
             layers: 1,
             regions: Some([0, FIRST]),

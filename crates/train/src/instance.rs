@@ -7,6 +7,7 @@ use burn::tensor::{Tensor, activation, module, ops};
 use vidsieve_model::backbone::PlainConfig;
 
 use crate::TrainError;
+use crate::backbone::LossConfig;
 use crate::losses::info_nce;
 use crate::nets::normalise;
 use crate::parameters::Leaves;
@@ -17,27 +18,6 @@ const GEM: f32 = 3.0;
 const FLOOR: f32 = 1e-6;
 /// Variance epsilon of batch normalisation.
 const EPSILON: f32 = 1e-5;
-
-/// Weights of the parts of the loss.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LossWeights {
-    /// Temperature of all InfoNCE terms.
-    pub temperature: f32,
-    /// Region Chamfer InfoNCE over the nine windows.
-    pub regions: f32,
-    /// InfoNCE of mean vectors.
-    pub global: f32,
-    /// KoLeo entropy of mean vectors.
-    pub entropy: f32,
-    /// InfoNCE of the whole frame against the best window of the other view.
-    pub cross: f32,
-}
-
-impl Default for LossWeights {
-    fn default() -> Self {
-        Self { temperature: 0.07, regions: 1.0, global: 0.5, entropy: 0.1, cross: 0.5 }
-    }
-}
 
 /// Means and biased variances of one batch normalisation, by the name of the layer.
 pub type NormStatistics = Vec<(String, Tensor<1>, Tensor<1>)>;
@@ -134,7 +114,7 @@ pub fn loss(
     net: &Leaves,
     vectors: Tensor<3>,
     same: Tensor<2>,
-    weights: &LossWeights,
+    weights: &LossConfig,
 ) -> Result<(Tensor<1>, Vec<(&'static str, Tensor<1>)>), TrainError> {
     let [views, r, c] = vectors.dims();
     let b = views / 2;
@@ -169,9 +149,9 @@ pub fn loss(
         w.max_pair(all)
     };
     let cross = contrast(best(&left, &right).max_pair(best(&right, &left).transpose()));
-    let total = chamfer.clone() * weights.regions
+    let total = chamfer.clone() * weights.region
         + mean.clone() * weights.global
-        + entropy.clone() * weights.entropy
+        + entropy.clone() * weights.koleo
         + cross.clone() * weights.cross;
-    Ok((total, vec![("regions", chamfer), ("global", mean), ("entropy", entropy), ("cross", cross)]))
+    Ok((total, vec![("region", chamfer), ("global", mean), ("koleo", entropy), ("cross", cross)]))
 }

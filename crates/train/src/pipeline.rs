@@ -29,8 +29,8 @@ use crate::corpus::{Corpus, CorpusOptions, NamedClip};
 use crate::defaults::Sizes;
 use crate::features::FeatureSet;
 use crate::fine::{FineLearner, FineOptions, index_all};
+use crate::backbone::LossConfig;
 use crate::init;
-use crate::instance::LossWeights;
 use crate::linear::{Pca, itq};
 use crate::monitor::{Monitor, Progress};
 use crate::nets::{CoarseNet, FineNet, SelectorNet};
@@ -117,11 +117,11 @@ impl Workshop {
         let mut learner = BackboneLearner::new(
             config,
             options,
-            LossWeights::default(),
+            LossConfig::default(),
             stills,
             &held_out,
             schedule.seed,
-            self.device.clone(),
+            cfg!(feature = "gpu").then(|| self.device.clone()),
             self.isa,
         )?;
         let path = self.path("backbone.safetensors");

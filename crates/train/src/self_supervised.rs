@@ -21,7 +21,8 @@ use vidsieve_model::weights::StateDict;
 use vidsieve_model::whitening::Whitening;
 
 use crate::TrainError;
-use crate::instance::{LossWeights, NormStatistics, loss, regions, taps};
+use crate::backbone::{LossConfig, Trainer, TrainerConfig};
+use crate::instance::{NormStatistics, loss, regions, taps};
 use crate::linear::Pca;
 use crate::parameters::{Leaves, NamedGradients, Parameters, values};
 use crate::run::{Learner, Values, rng_of};
@@ -74,10 +75,10 @@ struct Source {
 #[derive(Debug)]
 struct Views {
     side: usize,
-    /// `[2 B, 3, side, side]`, normalised.
-    data: Vec<f32>,
-    /// Position of the image of each pair.
-    sources: Vec<usize>,
+    /// `[2 B][side][side][3]`.
+    data: Vec<u8>,
+    /// Number of the image of each pair.
+    sources: Vec<u32>,
 }
 
 impl Source {
@@ -86,13 +87,14 @@ impl Source {
     }
 
     /// The batch of update `step`.
+    #[allow(clippy::cast_possible_truncation)]
     fn batch(&self, step: u64) -> Views {
         let side = self.side(step);
         let b = self.options.images;
         let mut rng = rng_of(self.seed ^ 0x5EED_1111, step);
         let seeds: Vec<u64> = (0..b).map(|_| rng.random()).collect();
         let size = 3 * (side * side) as usize;
-        let mut data = vec![0f32; 2 * b * size];
+        let mut data = vec![0u8; 2 * b * size];
         let (left, right) = data.split_at_mut(b * size);
         let sources = left
             .par_chunks_exact_mut(size)
@@ -106,16 +108,16 @@ impl Source {
                 let drawn;
                 if count == 0 || rng.random::<f32>() < self.options.procedural {
                     drawn = procedural::still(&mut rng, 160, 120);
-                    (image, source) = (&drawn, usize::MAX - i);
+                    (image, source) = (&drawn, u32::MAX - i as u32);
                 } else {
-                    source = rng.random_range(0..count);
-                    image = &self.stills[source];
+                    let position = rng.random_range(0..count);
+                    (image, source) = (&self.stills[position], position as u32);
                 }
                 let others: Vec<&Image> =
                     (0..3).filter(|_| count > 0).map(|_| &self.stills[rng.random_range(0..count)]).collect();
                 let pair = self.maker.pair(&mut rng, image, &others, side);
-                planes(&pair[0].image, a);
-                planes(&pair[1].image, b);
+                a.copy_from_slice(&pair[0].image.pixels);
+                b.copy_from_slice(&pair[1].image.pixels);
                 source
             })
             .collect();
@@ -124,39 +126,41 @@ impl Source {
 }
 
 /// Interleaved bytes to normalised planes.
-fn planes(image: &Image, out: &mut [f32]) {
+fn planes(pixels: &[u8], out: &mut [f32]) {
     let n = out.len() / 3;
-    for (i, pixel) in image.pixels.chunks_exact(3).enumerate().take(n) {
+    for (i, pixel) in pixels.chunks_exact(3).enumerate().take(n) {
         for (channel, value) in pixel.iter().enumerate() {
             out[channel * n + i] = (f32::from(*value) - 115.0) / 58.0;
         }
     }
 }
 
-/// A backbone in training on burn.
+/// A backbone in training: on the kernels' engine where burn would compute on the CPU, on burn elsewhere.
 #[derive(Debug)]
 pub struct BackboneLearner {
     config: PlainConfig,
-    weights: LossWeights,
+    weights: LossConfig,
+    engine: Option<Trainer>,
     source: Arc<Source>,
     next: Option<(u64, JoinHandle<Views>)>,
     validation: ViewSearch,
-    device: Device,
+    device: Option<Device>,
 }
 
 impl BackboneLearner {
-    /// A learner on `stills`; `held_out` are for validation. `seed` is the schedule's.
+    /// A learner on `stills`; `held_out` are for validation. `seed` is the schedule's. `device` is burn's; `None` trains on the
+    /// kernels.
     ///
     /// # Errors
     /// [`TrainError::Data`] for views that contradict themselves or nothing to train on.
     pub fn new(
         config: PlainConfig,
         options: BackboneOptions,
-        weights: LossWeights,
+        weights: LossConfig,
         stills: Arc<Vec<Image>>,
         held_out: &[Image],
         seed: u64,
-        device: Device,
+        device: Option<Device>,
         isa: Isa,
     ) -> Result<Self, TrainError> {
         let data = |e: vidsieve_edits::EditError| TrainError::Data(e.to_string());
@@ -165,8 +169,19 @@ impl BackboneLearner {
         }
         let maker = ViewMaker::new(options.views.clone()).map_err(data)?;
         let validation = ViewSearch::new(isa, &maker, held_out, 0xE7A1);
+        let engine = if device.is_none() {
+            let dims = options.head;
+            Some(Trainer::new(TrainerConfig {
+                network: config.clone(),
+                dims,
+                loss: weights,
+                ..TrainerConfig::tiny(1, seed)
+            })?)
+        } else {
+            None
+        };
         let source = Arc::new(Source { stills, maker, options, seed });
-        Ok(Self { config, weights, source, next: None, validation, device })
+        Ok(Self { config, weights, engine, source, next: None, validation, device })
     }
 
     fn views(&mut self, step: u64) -> Result<Views, TrainError> {
@@ -191,13 +206,31 @@ impl Learner for BackboneLearner {
     ) -> Result<(NamedGradients, Values), TrainError> {
         let views = self.views(step)?;
         let b = views.sources.len();
-        let images = TensorData::new(views.data, [2 * b, 3, views.side, views.side]);
-        let images = Tensor::<4>::from_data(images, &self.device);
+        if let Some(engine) = &mut self.engine {
+            let (loss, gradients) = engine.gradients_at(parameters, &views.data, views.side, &views.sources)?;
+            let parts = [
+                ("loss", loss.total),
+                ("region", loss.region),
+                ("global", loss.global),
+                ("koleo", loss.koleo),
+                ("cross", loss.cross),
+                ("accuracy", loss.accuracy),
+            ];
+            return Ok((gradients, parts.map(|(name, value)| (name.to_owned(), value)).into()));
+        }
+        let Some(device) = self.device.clone() else {
+            return Err(TrainError::Network("the backbone has neither an engine nor a device".into()));
+        };
+        let size = 3 * views.side * views.side;
+        let mut data = vec![0f32; views.data.len()];
+        data.par_chunks_exact_mut(size).zip(views.data.par_chunks_exact(size)).for_each(|(out, p)| planes(p, out));
+        let images = TensorData::new(data, [2 * b, 3, views.side, views.side]);
+        let images = Tensor::<4>::from_data(images, &device);
         let same: Vec<f32> = (0..b * b)
             .map(|i| f32::from(u8::from(views.sources[i / b] == views.sources[i % b])))
             .collect();
-        let same = Tensor::<2>::from_data(TensorData::new(same, [b, b]), &self.device);
-        let leaves = Leaves::new(parameters, &self.device, |name| !name.contains("running_"));
+        let same = Tensor::<2>::from_data(TensorData::new(same, [b, b]), &device);
+        let leaves = Leaves::new(parameters, &device, |name| !name.contains("running_"));
         let mut statistics = NormStatistics::new();
         let maps = taps(&leaves, &self.config, images, &mut statistics)?;
         let pixels: Vec<usize> = norm_counts(&self.config, views.side).into_iter().map(|p| p * 2 * b).collect();
@@ -310,7 +343,7 @@ impl ViewSearch {
             .par_chunks(16)
             .map(|images| {
                 let mut batch = vec![0f32; images.len() * 3 * side * side];
-                batch.chunks_exact_mut(3 * side * side).zip(images).for_each(|(out, image)| planes(image, out));
+                batch.chunks_exact_mut(3 * side * side).zip(images).for_each(|(out, image)| planes(&image.pixels, out));
                 let batch = Array4::from_shape_vec((images.len(), 3, side, side), batch)
                     .map_err(|e| TrainError::Network(e.to_string()))?;
                 let maps = backbone.run(batch.view()).map_err(network)?;

@@ -9,8 +9,9 @@ use std::path::PathBuf;
 pub enum Error {
     /// `ffmpeg` or `ffprobe` cannot be started.
     #[error(
-        "cannot run {tool:?} ({source}): install FFmpeg 4.4 or newer (Debian and Ubuntu: apt install ffmpeg; macOS: brew \
-         install ffmpeg; Windows: winget install ffmpeg), or set VIDSIEVE_FFMPEG and VIDSIEVE_FFPROBE to the programs"
+        "cannot run {tool:?} ({source}): install FFmpeg 4.4 or newer (Debian and Ubuntu: apt install ffmpeg; macOS: \
+         brew install ffmpeg; Windows: winget install ffmpeg), or set VIDSIEVE_FFMPEG and VIDSIEVE_FFPROBE to the \
+         programs"
     )]
     FfmpegMissing {
         /// The program that was tried.

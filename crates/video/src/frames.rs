@@ -241,8 +241,8 @@ impl Frames {
     /// Probes the file and starts decoding.
     ///
     /// # Errors
-    /// What [`crate::probe`] refuses, and options that contradict themselves. A file that decodes to nothing fails at the
-    /// first frame.
+    /// What [`crate::probe`] refuses, and options that contradict themselves. A file that decodes to nothing fails at
+    /// the first frame.
     pub fn open(path: &Path, options: Options) -> Result<Self, Error> {
         Self::open_with(&Tools::of_environment(), path, options)
     }
@@ -474,7 +474,8 @@ impl Decoder {
                 let keep = period - (window + late + SLACK) as f64;
                 // The first frame, the first one of each period, and those shortly before a sample's time.
                 graph.push_str(&format!(
-                    ",select='isnan(prev_pts)+not(eq(floor((pts-{anchor})/{period}),floor((prev_pts-{anchor})/{period})))\
+                    ",select='isnan(prev_pts)+not(eq(floor((pts-{anchor})/{period}),\
+                     floor((prev_pts-{anchor})/{period})))\
                      +gte((pts-{from})-{period}*floor((pts-{from})/{period}),{keep})'"
                 ));
             }

@@ -157,8 +157,8 @@ struct SideData {
 /// Reads what the file says about its video.
 ///
 /// # Errors
-/// [`Error`] when the file is missing, empty, no video, has sound only, a picture of a size beyond [`MAX_SIDE`], or when
-/// FFmpeg is missing.
+/// [`Error`] when the file is missing, empty, no video, has sound only, a picture of a size beyond [`MAX_SIDE`], or
+/// when FFmpeg is missing.
 pub fn probe(path: &Path) -> Result<Info, Error> {
     probe_with(&Tools::of_environment(), path)
 }

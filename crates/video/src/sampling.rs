@@ -1,11 +1,12 @@
 //! Which frames are taken. The rule for [`Sampling::Fps`] is this, and a browser applies the very same one:
 //!
-//! Times are relative to the first frame. Sample k (0, 1, …) is taken at `t_k = k / fps`: it is the last frame whose time
-//! is at most `t_k + TOLERANCE`, that is the one on the screen at `t_k`. Samples end with the last frame: k is taken while
-//! `t_k <= t_last + TOLERANCE`. A frame that is on the screen for several samples is taken for each of them.
+//! Times are relative to the first frame. Sample k (0, 1, …) is taken at `t_k = k / fps`: it is the last frame whose
+//! time is at most `t_k + TOLERANCE`, that is the one on the screen at `t_k`. Samples end with the last frame: k is
+//! taken while `t_k <= t_last + TOLERANCE`. A frame that is on the screen for several samples is taken for each of
+//! them.
 
-/// Seconds by which a frame may be late for its sample: containers round time stamps to milliseconds. Half a millisecond
-/// more than a whole number of them, so that no rounded stamp lies on the edge.
+/// Seconds by which a frame may be late for its sample: containers round time stamps to milliseconds. Half a
+/// millisecond more than a whole number of them, so that no rounded stamp lies on the edge.
 pub const TOLERANCE: f64 = 0.0025;
 
 /// Which frames of a video are wanted.
@@ -19,8 +20,8 @@ pub enum Sampling {
     All,
 }
 
-/// The rule of [`Sampling::Fps`] on a whole list: `times` in seconds, ascending; the result has the index of the frame of
-/// each sample.
+/// The rule of [`Sampling::Fps`] on a whole list: `times` in seconds, ascending; the result has the index of the frame
+/// of each sample.
 #[must_use]
 pub fn covering(times: &[f64], fps: f64) -> Vec<usize> {
     let (Some(first), Some(last)) = (times.first(), times.last()) else { return Vec::new() };

@@ -1,4 +1,5 @@
-//! Decoding of rendered files. Each frame carries its number in two grey levels, so that it is known which one came out.
+//! Decoding of rendered files. Each frame carries its number in two grey levels, so that it is known which one came
+//! out.
 
 use std::ffi::OsString;
 use std::io::Write as _;

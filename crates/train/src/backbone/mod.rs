@@ -210,6 +210,25 @@ impl Trainer {
         Ok(StepReport { step, rate, loss, gradient_norm })
     }
 
+    /// The loss and the gradients at `parameters` for a batch, as [`Trainer::step`] takes it; running statistics of `parameters`
+    /// move, the trainer's own parameters and optimiser do not.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] for views that do not fit; [`TrainError::Network`] for other parameters than the network's.
+    pub fn gradients_at(
+        &mut self,
+        parameters: &mut Parameters,
+        views: &[u8],
+        side: usize,
+        sources: &[u32],
+    ) -> Result<(LossParts, NamedGradients), TrainError> {
+        std::mem::swap(&mut self.parameters, parameters);
+        let result = self.gradients(views, side, sources);
+        self.engine.update_statistics(&mut self.parameters);
+        std::mem::swap(&mut self.parameters, parameters);
+        result
+    }
+
     /// The loss and the gradients of all parameters for a batch, as [`Trainer::step`] takes it. Changes nothing.
     ///
     /// # Errors
