@@ -211,7 +211,8 @@ impl Plot {
         let y = Placed::new(&self.y, points().map(|p| p.1).chain(bands), bottom, TOP);
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
-             height=\"{HEIGHT}\" font-family=\"sans-serif\" font-size=\"13\" fill=\"#222\" role=\"img\">\n<title>{title}</title>\n\
+             height=\"{HEIGHT}\" font-family=\"sans-serif\" font-size=\"13\" \
+             fill=\"#222\" role=\"img\">\n<title>{title}</title>\n\
              <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>\n\
              <text x=\"{LEFT}\" y=\"26\" font-size=\"16\" font-weight=\"bold\">{title}</text>\n\
              <clipPath id=\"area\"><rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{w}\" height=\"{h}\"/></clipPath>\n",

@@ -77,6 +77,10 @@ pub struct Truth {
     pub queries: BTreeMap<String, Vec<String>>,
     /// The videos that are searched.
     pub database: Vec<String>,
+    /// Query -> videos that share material with it but are no copies (it is the host of an inset, say): left out of its
+    /// ranking.
+    #[serde(default)]
+    pub ignore: BTreeMap<String, Vec<String>>,
 }
 
 impl Truth {
@@ -119,8 +123,8 @@ pub struct Task {
     targets: Vec<String>,
     /// A query: positions of relevant targets, ascending.
     relevant: Vec<Vec<usize>>,
-    /// A query: its own position in the database.
-    own: Vec<Option<usize>>,
+    /// A query: positions that are not ranked - its own and what the truth leaves out, ascending.
+    left_out: Vec<Vec<usize>>,
     unreadable: Vec<String>,
 }
 
@@ -136,7 +140,15 @@ impl Task {
             return Err(RetrievalError::Nothing { queries: queries.len(), targets: targets.len() });
         }
         let position: HashMap<&str, usize> = targets.iter().enumerate().map(|(i, v)| (v.as_str(), i)).collect();
-        let own: Vec<Option<usize>> = queries.iter().map(|q| position.get(q.as_str()).copied()).collect();
+        let left_out = queries
+            .iter()
+            .map(|q| {
+                let ignored = truth.ignore.get(q).into_iter().flatten().map(String::as_str);
+                let set: BTreeSet<usize> =
+                    ignored.chain([q.as_str()]).filter_map(|v| position.get(v).copied()).collect();
+                set.into_iter().collect()
+            })
+            .collect();
         let relevant = queries
             .iter()
             .map(|q| {
@@ -146,7 +158,7 @@ impl Task {
             })
             .collect();
         let unreadable = truth.files().into_iter().filter(|v| !readable(v)).map(str::to_owned).collect();
-        Ok(Self { queries, targets, relevant, own, unreadable })
+        Ok(Self { queries, targets, relevant, left_out, unreadable })
     }
 
     /// Names of the queries, in the order of matrix rows.
@@ -161,9 +173,36 @@ impl Task {
         &self.targets
     }
 
-    /// Columns that are ranked for a query: all but the query itself.
+    /// Columns that are ranked for a query: all but the query itself and what the truth leaves out.
     fn candidates(&self, query: usize) -> Vec<usize> {
-        (0..self.targets.len()).filter(|t| self.own[query] != Some(*t)).collect()
+        (0..self.targets.len()).filter(|t| self.left_out[query].binary_search(t).is_err()).collect()
+    }
+
+    /// The mean reciprocal rank of each relevant video among the videos that are not relevant, and how many there are, by a
+    /// label of the video (its kind of edit, say): how well each kind is found whatever else is found.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn by_label(&self, scores: &Matrix, label: impl Fn(&str) -> Option<String>) -> BTreeMap<String, (f64, f64, usize)> {
+        let mut rows: BTreeMap<String, (f64, f64, usize)> = BTreeMap::new();
+        for query in 0..self.queries.len() {
+            let row = scores.row(query);
+            let others: Vec<f64> = self
+                .candidates(query)
+                .into_iter()
+                .filter(|t| !self.is_relevant(query, *t))
+                .map(|t| row[t])
+                .collect();
+            for &target in self.relevant[query].iter().filter(|t| self.left_out[query].binary_search(t).is_err()) {
+                let Some(label) = label(&self.targets[target]) else { continue };
+                // Ties count against the copy.
+                let above = others.iter().filter(|&&o| o >= row[target]).count();
+                let entry = rows.entry(label).or_default();
+                entry.0 += 1.0 / (above + 1) as f64;
+                entry.1 += f64::from(u8::from(above == 0));
+                entry.2 += 1;
+            }
+        }
+        rows.into_iter().map(|(k, (sum, first, n))| (k, (sum / n as f64, first / n as f64, n))).collect()
     }
 
     fn is_relevant(&self, query: usize, target: usize) -> bool {

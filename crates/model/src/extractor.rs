@@ -211,7 +211,7 @@ mod tests {
     use crate::backbone::{BackboneConfig, PlainConfig};
     use crate::bundle::{BundleWriter, Storage};
     use crate::config::{Config, WhiteningConfig};
-    use crate::regions::Pooling;
+    use crate::regions::{Pooling, RegionPooling};
     use crate::weights::StateDict;
 
     fn bundle() -> Bundle {

@@ -521,15 +521,15 @@ impl Fine {
     /// # Errors
     /// As [`Fine::channel_similarity`].
     pub fn frame_similarity(&self, query: &VideoTensor, target: &VideoTensor) -> Result<Array2<f32>, InputError> {
-        let mut maps = self.channel_similarity(query, target)?;
+        let maps = self.channel_similarity(query, target)?;
+        let mut best = maps.index_axis(Axis(0), 0).to_owned();
         if maps.dim().0 > 1 {
-            let (mut first, others) = maps.view_mut().split_at(Axis(0), 1);
-            for (i, value) in first.iter_mut().enumerate() {
-                let best = others.outer_iter().filter_map(|m| m.iter().nth(i).copied()).fold(*value, f32::max);
-                *value = (*value + best) / 2.0;
+            for map in maps.outer_iter().skip(1) {
+                best.zip_mut_with(&map, |best, v| *best = best.max(*v));
             }
+            best.zip_mut_with(&maps.index_axis(Axis(0), 0), |best, v| *best = (*best + v) / 2.0);
         }
-        Ok(maps.index_axis_move(Axis(0), 0))
+        Ok(best)
     }
 
     /// The comparator's raw output (before Hardtanh) for the frame-to-frame matrix of a network with one channel: [h/4, w/4],

@@ -20,6 +20,7 @@ use crate::validation::{Validation, one};
 
 /// Settings of a coarse training run beside its schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CoarseOptions {
     /// Anchors of a batch; each brings a positive and a negative.
     pub anchors: usize,
@@ -36,6 +37,8 @@ pub struct CoarseOptions {
     pub dropout: f32,
     /// Whether positives and negatives are augmented in time.
     pub augment: bool,
+    /// Largest noise on region vectors, drawn for each video (0 upstream; [`FeatureSet::noisy_frames`]).
+    pub noise: f32,
 }
 
 impl Default for CoarseOptions {
@@ -48,6 +51,7 @@ impl Default for CoarseOptions {
             temperature: 0.07,
             dropout: 0.1,
             augment: true,
+            noise: 0.0,
         }
     }
 }
@@ -105,7 +109,8 @@ impl Learner for CoarseLearner<'_> {
                 let count = self.set.videos[v].frames;
                 let positions =
                     if i >= b && self.options.augment { augment(count, rng) } else { (0..count).collect() };
-                self.set.frames(v, &crop(positions, self.options.frames, rng))
+                let noise = self.options.noise * rng.random::<f32>();
+                self.set.noisy_frames(v, &crop(positions, self.options.frames, rng), noise, rng)
             })
             .collect();
         let leaves = Leaves::new(parameters, &self.device, |_| true);

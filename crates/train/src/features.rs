@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
 
 use half::f16;
+use rand::RngExt;
+use rand_pcg::Pcg64;
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -81,6 +83,26 @@ impl FeatureSet {
         let size = self.regions * self.dims;
         let data = &self.videos[video].data;
         positions.iter().flat_map(|&p| data[p * size..(p + 1) * size].iter().map(|v| v.to_f32())).collect()
+    }
+
+    /// [`FeatureSet::frames`] with normal noise added to every region vector, which keeps its unit length: `noise` times the
+    /// vector's norm. A vector and itself with noise n have a cosine of about `1 / sqrt(1 + n^2)`. Descriptors of images
+    /// that the backbone was trained on agree better than those of new images; noise closes the gap.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn noisy_frames(&self, video: usize, positions: &[usize], noise: f32, rng: &mut Pcg64) -> Vec<f32> {
+        let mut data = self.frames(video, positions);
+        if noise > 0.0 {
+            let deviation = noise / (self.dims as f32).sqrt();
+            // Sum of four uniform values: close enough to normal, and cheap.
+            let scale = deviation * (12.0f32 / 4.0).sqrt();
+            for v in &mut data {
+                let sum: f32 = (0..4).map(|_| rng.random::<f32>() - 0.5).sum();
+                *v += sum * scale;
+            }
+            normalise_rows(&mut data, self.dims);
+        }
+        data
     }
 
     /// The whole tensor of a video, in single precision.

@@ -34,6 +34,7 @@ pub enum Objective {
 
 /// Settings of a fine-grained training run beside its schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FineOptions {
     /// What is learnt from.
     pub objective: Objective,
@@ -48,6 +49,8 @@ pub struct FineOptions {
     pub augment: bool,
     /// `sqrt(2 sigma)` of the erf in training of a binary student (upstream: sqrt(2e-6)).
     pub erf_denominator: f32,
+    /// Largest noise on region vectors, drawn for each video (0 upstream; [`FeatureSet::noisy_frames`]).
+    pub noise: f32,
     /// Share of anchors that are targets instead of queries (triplets only; a teacher's similarities have a direction).
     pub swap: f32,
 }
@@ -61,6 +64,7 @@ impl Default for FineOptions {
             regulariser: 1e-3,
             augment: true,
             erf_denominator: 2e-6f32.sqrt(),
+            noise: 0.0,
             swap: 0.0,
         }
     }
@@ -89,7 +93,8 @@ impl FineLearner<'_> {
     fn frames(&self, video: usize, augmented: bool, rng: &mut Pcg64) -> Vec<f32> {
         let count = self.set.videos[video].frames;
         let positions = if augmented { augment(count, rng) } else { (0..count).collect() };
-        self.set.frames(video, &crop(positions, self.options.frames, rng))
+        let noise = self.options.noise * rng.random::<f32>();
+        self.set.noisy_frames(video, &crop(positions, self.options.frames, rng), noise, rng)
     }
 }
 

@@ -82,6 +82,7 @@ impl Default for Recipe {
                 objective,
                 anchors: 16,
                 frames: 16,
+                noise: 0.8,
                 regulariser,
                 ..FineOptions::default()
             },
@@ -107,7 +108,7 @@ impl Default for Recipe {
             iterations: 2,
             fine_attention: fine(Objective::Distill, 1e-3, 1500, 3),
             fine_binary: fine(Objective::Distill, 1e-3, 1500, 4),
-            coarse: CoarseOptions { anchors: 48, frames: 16, contrast: 1.0, ..CoarseOptions::default() },
+            coarse: CoarseOptions { anchors: 48, frames: 16, contrast: 1.0, noise: 0.8, ..CoarseOptions::default() },
             coarse_schedule: schedule(3000, 1e-3, 250, 5),
             selector: SelectorOptions { frames: 16, ..SelectorOptions::default() },
             selector_schedule: schedule(2000, 1e-3, 250, 6),

@@ -15,6 +15,7 @@ use crate::parameters::{Adam, NamedGradients, Parameters};
 
 /// How long and how fast a network is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Schedule {
     /// Updates.
     pub steps: u64,

@@ -41,6 +41,7 @@ impl ScoredPair {
 
 /// Settings of a selector's training run beside its schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SelectorOptions {
     /// t: an answer is wrong when it is off by more (0.2 upstream).
     pub threshold: f32,

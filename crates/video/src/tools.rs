@@ -17,7 +17,7 @@ const DEMUXERS: &str = "\
     h264,hevc,vvc,av1,obu,ivf,ogg,flv,live_flv,kux,asf,asf_o,gif,apng,nut,nuv,nsv,mxf,lxf,\
     gxf,wtv,dv,rm,rl2,yuv4mpegpipe,swf,mjpeg,mjpeg_2000,smjpeg,mpjpeg,dirac,vc1,vc1test,cavsvideo,\
     avs,avs2,avs3,dnxhd,cine,r3d,ea,psxstr,thp,film_cpk,flic,4xm,bink,smk,roq,vmd,idcin,\
-    ipmovie,wc3movie,txd,c93,bethsoftvid,tiertexseq,interplay,mtv,mv,moflex,pva,pmp,ty,vobsub,hnm,\
+    ipmovie,wc3movie,txd,c93,bethsoftvid,tiertexseq,interplay,mtv,mv,moflex,pva,pmp,ty,hnm,\
     jv,yop,cdxl,anm,iv8,ivr,vivo,xmv,rpl,mm,mvi,nc,dhav,evc,iamf,png_pipe,jpeg_pipe,\
     jpegxl_pipe,webp_pipe,bmp_pipe,tiff_pipe,gif_pipe,webp,avif,mp3,aac,flac,wav,w64,aiff,au,ac3,\
     eac3,dts,dtshd,truehd,amr,ape,caf,opus,tta,tak,wv,voc,mpc,mpc8,spdif,adts,loas";

@@ -22,6 +22,8 @@ pub(crate) enum Command {
         #[arg(long, value_parser = isa)]
         isa: Option<Isa>,
     },
+    /// Search videos of a folder for the copies that a truth file names; mAP, recall, micro-AP of every network.
+    Retrieval(super::retrieval::Args),
 }
 
 /// An instruction set of this machine by its name.
@@ -33,7 +35,10 @@ pub(crate) fn isa(name: &str) -> Result<Isa, String> {
 }
 
 pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
-    let Command::Parity { dir, json: as_json, isa } = command;
+    let (dir, as_json, isa) = match command {
+        Command::Parity { dir, json, isa } => (dir, json, isa),
+        Command::Retrieval(args) => return super::retrieval::run(&args),
+    };
     let bar = indicatif::ProgressBar::new_spinner();
     let options = parity::Options { isa: isa.unwrap_or_else(Isa::best) };
     let report = parity::run(&dir, options, |file| {
