@@ -51,6 +51,9 @@ pub struct FineOptions {
     pub erf_denominator: f32,
     /// Largest noise on region vectors, drawn for each video (0 upstream; [`FeatureSet::noisy_frames`]).
     pub noise: f32,
+    /// Share of videos that are cut to a random part of at least half their length, four frames or more (0 upstream): copies
+    /// made from whole videos would otherwise be told by their equal lengths.
+    pub shorten: f32,
     /// Share of anchors that are targets instead of queries (triplets only; a teacher's similarities have a direction).
     pub swap: f32,
 }
@@ -65,6 +68,7 @@ impl Default for FineOptions {
             augment: true,
             erf_denominator: 2e-6f32.sqrt(),
             noise: 0.0,
+            shorten: 0.0,
             swap: 0.0,
         }
     }
@@ -92,7 +96,12 @@ pub struct FineLearner<'a> {
 impl FineLearner<'_> {
     fn frames(&self, video: usize, augmented: bool, rng: &mut Pcg64) -> Vec<f32> {
         let count = self.set.videos[video].frames;
-        let positions = if augmented { augment(count, rng) } else { (0..count).collect() };
+        let mut positions = if augmented { augment(count, rng) } else { (0..count).collect() };
+        if rng.random::<f32>() < self.options.shorten {
+            let least = positions.len().div_ceil(2).max(4).min(positions.len());
+            let length = rng.random_range(least..=positions.len());
+            positions = crop(positions, length, rng);
+        }
         let noise = self.options.noise * rng.random::<f32>();
         self.set.noisy_frames(video, &crop(positions, self.options.frames, rng), noise, rng)
     }

@@ -57,14 +57,18 @@ fn comparator(p: &mut Parameters, rng: &mut Pcg64, config: &ComparatorConfig) {
 
 /// Output of a comparator that lets its input through for a frame similarity of 0, and how much it rises up to 1.
 const THROUGH: [f32; 2] = [-1.0, 2.5];
-/// Weight of the first channel in it; the others share the rest.
-const FIRST_CHANNEL: f32 = 0.5;
+/// Weight of what a further channel exceeds the first one by; the first has weight 1.
+const EXCESS: f32 = 0.5;
+/// Taps of the first convolution: a pair of frames and the pairs before and after it, which in a copy agree as well.
+const ALONG: [(usize, f32); 3] = [(0, 0.25), (4, 0.5), (8, 0.25)];
 /// What random weights keep beside the path that lets the input through.
-const BESIDE: f32 = 0.3;
+const BESIDE: f32 = 0.1;
 
-/// Turns a comparator's start into one that lets the maps through: one filter a channel passes the middle of its window on, the
-/// output is their weighted sum, so that training starts from (max-pooled) Chamfer similarity instead of noise. `gain` is what
-/// similarities are multiplied by to reach 1 for equal frames.
+/// Turns a comparator's start into one that lets the maps through: the first filter passes the first channel on, averaged along the
+/// diagonal, one filter
+/// for each further channel what that exceeds the first by (`max(a, b) = a + relu(b - a)`), and the output is their weighted sum:
+/// training starts from max-pooled Chamfer similarity instead of noise. `gain` is what similarities are multiplied by to reach
+/// 1 for equal frames.
 #[allow(clippy::cast_precision_loss)]
 fn let_through(p: &mut Parameters, config: &ComparatorConfig, gain: f32) {
     let maps = config.channels[0];
@@ -77,7 +81,16 @@ fn let_through(p: &mut Parameters, config: &ComparatorConfig, gain: f32) {
             for (filter, w) in weights.chunks_exact_mut(inputs * 9).enumerate() {
                 if filter < maps {
                     w.fill(0.0);
-                    w[filter * 9 + 4] = if layer == 1 { gain } else { 1.0 };
+                    if layer > 1 {
+                        w[filter * 9 + 4] = 1.0;
+                        continue;
+                    }
+                    for (tap, weight) in ALONG {
+                        w[filter * 9 + tap] = weight * gain;
+                        if filter > 0 {
+                            w[tap] = -weight * gain;
+                        }
+                    }
                 }
             }
         }
@@ -88,11 +101,7 @@ fn let_through(p: &mut Parameters, config: &ComparatorConfig, gain: f32) {
     if let Some(weights) = p.values_mut("visil_head.fconv.weight") {
         weights.iter_mut().for_each(|w| *w *= BESIDE);
         for (map, w) in weights[..maps].iter_mut().enumerate() {
-            let share = match (maps, map) {
-                (1, _) => 1.0,
-                (_, 0) => FIRST_CHANNEL,
-                _ => (1.0 - FIRST_CHANNEL) / (maps - 1) as f32,
-            };
+            let share = if map == 0 { 1.0 } else { EXCESS };
             *w = THROUGH[1] * share;
         }
     }

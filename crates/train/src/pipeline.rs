@@ -56,6 +56,24 @@ pub struct Material {
     pub held_out_clips: Vec<NamedClip>,
 }
 
+impl Material {
+    /// Adds `count` drawn stills, one in 16 held out.
+    pub fn draw(&mut self, count: usize) {
+        let drawn: Vec<Arc<Image>> = (0..count as u64)
+            .into_par_iter()
+            .map(|i| Arc::new(vidsieve_edits::procedural::still(&mut generator(&[0xD2A3, i]), 192, 144)))
+            .collect();
+        for (i, still) in drawn.into_iter().enumerate() {
+            if i % 16 == 7 {
+                self.held_out.push(still);
+            } else {
+                self.stills.push(Arc::clone(&still));
+                self.scenes.push(still);
+            }
+        }
+    }
+}
+
 /// A working folder and the instructions to work with.
 #[derive(Debug, Clone)]
 pub struct Workshop {

@@ -83,10 +83,11 @@ impl Default for Recipe {
                 anchors: 16,
                 frames: 16,
                 noise: 0.8,
+                shorten: 0.5,
                 regulariser,
                 ..FineOptions::default()
             },
-            schedule: schedule(steps, 1e-3, 250, seed),
+            schedule: schedule(steps, 1e-4, 250, seed),
         };
         let steps = 5000;
         Self {
@@ -104,7 +105,7 @@ impl Default for Recipe {
             distractors: 300,
             itq_vectors: 200_000,
             pools: PoolOptions::default(),
-            teacher: fine(Objective::Triplet { margin: 1.0 }, 0.1, 2000, 2),
+            teacher: fine(Objective::Triplet { margin: 0.5 }, 0.1, 2000, 2),
             iterations: 2,
             fine_attention: fine(Objective::Distill, 1e-3, 1500, 3),
             fine_binary: fine(Objective::Distill, 1e-3, 1500, 4),

@@ -37,6 +37,18 @@ enum Task {
         /// Folder of golden numbers (default: tests/golden).
         dir: Option<std::path::PathBuf>,
     },
+    /// Train the default bundle from stills and clips to models/, resumably, and measure it.
+    TrainDefault {
+        /// Folder with stills/, stills2/, clips/ and copies/.
+        #[arg(long, default_value = "../shared/media")]
+        media: std::path::PathBuf,
+        /// Working folder: the same command continues there.
+        #[arg(long, default_value = "target/train-default")]
+        work: std::path::PathBuf,
+        /// Folder of the bundle files.
+        #[arg(long, default_value = "models")]
+        out: std::path::PathBuf,
+    },
     /// Fuzz targets, one after the other (needs a nightly toolchain and cargo-fuzz).
     Fuzz {
         /// Seconds for each target.
@@ -50,6 +62,7 @@ fn main() -> ExitCode {
         Task::Test { only, list } => steps::test(&only, list),
         Task::BenchWasm { args } => steps::bench_wasm(&args),
         Task::ParityWasm { dir } => steps::parity_wasm(dir.as_deref()),
+        Task::TrainDefault { media, work, out } => steps::train_default(&media, &work, &out),
         Task::Fuzz { seconds } => steps::fuzz(seconds),
     };
     match outcome {

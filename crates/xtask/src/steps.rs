@@ -16,8 +16,19 @@ struct Step {
 
 const STEPS: &[Step] = &[
     Step { name: "format", run: || Line::cargo().args("fmt --all -- --check").run() },
-    Step { name: "lints", run: || Line::cargo().args("clippy --workspace --all-targets -- -D warnings").run() },
-    Step { name: "test-native", run: || Line::cargo().args("test --workspace").run() },
+    Step {
+        name: "lints",
+        run: || Line::cargo().args("clippy --workspace --all-targets --features vidsieve-cli/train -- -D warnings").run(),
+    },
+    // The default command is built without training, as users build it; the tests are of the one with it.
+    Step { name: "build-default", run: || Line::cargo().args("build -p vidsieve-cli").run() },
+    Step {
+        name: "test-native",
+        run: || {
+            ffmpeg_is_there()?;
+            Line::cargo().args("test --workspace --features vidsieve-cli/train").run()
+        },
+    },
     Step { name: "parity-native", run: parity_native },
     Step { name: "bench-native", run: bench_native },
     Step {
@@ -62,6 +73,74 @@ pub(crate) fn test(only: &[String], list: bool) -> Result<(), String> {
     eprintln!("\nall {} steps passed in {} s:", steps.len(), start.elapsed().as_secs());
     times.iter().for_each(|(name, seconds)| eprintln!("  {name:<20} {seconds:>5} s"));
     Ok(())
+}
+
+fn debian_root() -> bool {
+    Path::new("/etc/debian_version").exists() && Line::new("id").arg("-u").output().is_ok_and(|id| id == "0")
+}
+
+/// FFmpeg decodes and writes the videos of the tests; on Debian as root it is installed.
+fn ffmpeg_is_there() -> Result<(), String> {
+    if Line::new("ffmpeg").arg("-version").succeeds() && Line::new("ffprobe").arg("-version").succeeds() {
+        return Ok(());
+    }
+    if !debian_root() {
+        return Err("FFmpeg is needed: install `ffmpeg` (https://ffmpeg.org, or your system's package)".into());
+    }
+    Line::new("apt-get").args("-q update").run()?;
+    Line::new("apt-get").args("-q install -y --no-install-recommends ffmpeg").run()
+}
+
+/// Trains the default bundle from material to files, or goes on where an earlier run stopped; then measures it.
+pub(crate) fn train_default(media: &Path, work: &Path, out: &Path) -> Result<(), String> {
+    ffmpeg_is_there()?;
+    let under = |part: &str| media.join(part).display().to_string();
+    let mut line = Line::cargo().args("run -q --release -p vidsieve-cli --features train -- train bundle --work");
+    line = line.arg(&work.display().to_string());
+    let has_media = media.join("stills").is_dir();
+    if has_media {
+        line = line.arg("--stills").arg(&under("stills")).arg(&under("stills2"));
+        line = line.arg("--clips").arg(&under("clips")).arg("--exclude").arg(&under("copies/truth.json"));
+    } else {
+        eprintln!("note: {} is not here; training on drawn images alone", media.display());
+    }
+    let file = |name: &str| out.join(name).display().to_string();
+    line.arg("--out").arg(&file("default.safetensors")).arg("--full").arg(&file("default-full.safetensors")).run()?;
+    if !has_media {
+        return Ok(());
+    }
+    let vidsieve = || Line::cargo().args("run -q --release -p vidsieve-cli --features train --");
+    let full = file("default-full.safetensors");
+    let hard = work.join("hard").display().to_string();
+    vidsieve()
+        .args("train data edit --videos")
+        .arg(&under("clips"))
+        .arg("--named-in")
+        .arg(&under("copies/truth.json"))
+        .arg("--out")
+        .arg(&hard)
+        .run()?;
+    vidsieve()
+        .args("eval retrieval --videos")
+        .arg(&media.display().to_string())
+        .arg("--truth")
+        .arg(&under("copies/truth.json"))
+        .arg("--model")
+        .arg(&full)
+        .run()?;
+    let of_hard = |name: &str| format!("{hard}/{name}");
+    vidsieve()
+        .args("eval retrieval --videos")
+        .arg(&hard)
+        .arg("--truth")
+        .arg(&of_hard("truth.json"))
+        .arg("--edits")
+        .arg(&of_hard("edits.json"))
+        .arg("--model")
+        .arg(&full)
+        .arg("--plots")
+        .arg(&of_hard("plots"))
+        .run()
 }
 
 fn node_is_there() -> Result<(), String> {
@@ -129,9 +208,7 @@ fn neon() -> Result<(), String> {
     if !Line::new("qemu-aarch64").arg("--version").succeeds()
         || !Line::new("aarch64-linux-gnu-gcc").arg("--version").succeeds()
     {
-        let debian_root =
-            Path::new("/etc/debian_version").exists() && Line::new("id").arg("-u").output().is_ok_and(|id| id == "0");
-        if !debian_root {
+        if !debian_root() {
             eprintln!(
                 "skipped: qemu-aarch64 and aarch64-linux-gnu-gcc are not here; on Debian: apt-get install qemu-user gcc-aarch64-linux-gnu"
             );

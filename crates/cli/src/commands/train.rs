@@ -14,7 +14,7 @@ use vidsieve_train::editing::{self, EditOptions, RenderOptions};
 use vidsieve_train::materials::{Stills, VIDEOS, files, gather, named_in_truth};
 use vidsieve_train::monitor::{Monitor, Progress, Stop};
 use vidsieve_train::pipeline::Workshop;
-use vidsieve_train::recipe::{Recipe, Stage, bundles, carry_out, save_report};
+use vidsieve_train::recipe::{Networks, Recipe, Stage, bundles, carry_out, save_report};
 use vidsieve_train::run::Values;
 use vidsieve_train::{TrainError, device};
 
@@ -158,6 +158,9 @@ pub(crate) struct Run {
     json: bool,
 }
 
+/// Images that are drawn when none are given.
+const DRAWN: usize = 3000;
+
 /// Progress bars on a terminal, JSON lines on request; every line also goes to the log of the working folder.
 struct Show {
     bar: ProgressBar,
@@ -237,20 +240,25 @@ fn option<T: Default + serde::de::DeserializeOwned>(path: Option<&PathBuf>) -> R
 }
 
 /// Carries the recipe out up to a stage; the exit status of an interrupted run is 1.
-fn stage(run: &Run, until: Stage, then: impl FnOnce(&Workshop, &vidsieve_train::recipe::Networks) -> Result<(), Failure>) -> Result<ExitCode, Failure> {
+fn stage(
+    run: &Run,
+    until: Stage,
+    then: impl FnOnce(&Workshop, &Networks) -> Result<(), Failure>,
+) -> Result<ExitCode, Failure> {
     let recipe: Recipe = option(run.recipe.as_ref())?;
     let sizes: Sizes = option(run.sizes.as_ref())?;
     let mut excluded = BTreeSet::new();
     for truth in &run.exclude {
         excluded.extend(named_in_truth(truth)?);
     }
-    if run.stills.is_empty() {
-        return Err(Failure::new("give folders of images with --stills: training starts from stills"));
-    }
     std::fs::create_dir_all(&run.work)
         .map_err(|e| Failure::new(format_args!("{}: {e}", run.work.display())))?;
     let mut show = Show::new(run.json, Some(&run.work.join("log.jsonl")))?;
-    let (material, refused) = gather(&run.stills, &run.clips, &excluded, run.per_owner)?;
+    let (mut material, refused) = gather(&run.stills, &run.clips, &excluded, run.per_owner)?;
+    if material.stills.is_empty() {
+        eprintln!("no images were given with --stills: training on {DRAWN} drawn ones, which teach less than photographs");
+        material.draw(DRAWN);
+    }
     for reason in refused {
         eprintln!("left out: {reason}");
     }
