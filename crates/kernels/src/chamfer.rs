@@ -28,11 +28,12 @@ const BLOCK_FRAMES: usize = 8;
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
     values: &'a [f32],
-    /// Of a frame.
-    regions: usize,
+    /// Of a whole frame.
+    frame_regions: usize,
     dims: usize,
     first: usize,
-    count: usize,
+    /// Of the part.
+    regions: usize,
 }
 
 impl<'a> Part<'a> {
@@ -45,19 +46,19 @@ impl<'a> Part<'a> {
         assert!(!range.is_empty() && range.end <= regions, "regions {range:?} of a frame of {regions}");
         let frame = regions.checked_mul(dims).filter(|&n| n > 0 && values.len().is_multiple_of(n));
         assert!(frame.is_some(), "{} values are not whole frames of {regions} x {dims}", values.len());
-        Self { values, regions, dims, first: range.start, count: range.len() }
+        Self { values, frame_regions: regions, dims, first: range.start, regions: range.len() }
     }
 
     /// Number of frames.
     #[must_use]
     pub const fn frames(&self) -> usize {
-        self.values.len() / (self.regions * self.dims)
+        self.values.len() / (self.frame_regions * self.dims)
     }
 
     /// Regions in the part.
     #[must_use]
     pub const fn regions(&self) -> usize {
-        self.count
+        self.regions
     }
 
     /// D.
@@ -68,15 +69,15 @@ impl<'a> Part<'a> {
 
     /// The part of every frame, `[regions of the part][dims]` each.
     fn iter(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
-        let (start, length) = (self.first * self.dims, self.count * self.dims);
-        self.values.chunks_exact(self.regions * self.dims).map(move |frame| &frame[start..start + length])
+        let (start, length) = (self.first * self.dims, self.regions * self.dims);
+        self.values.chunks_exact(self.frame_regions * self.dims).map(move |frame| &frame[start..start + length])
     }
 }
 
 impl fmt::Debug for Part<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let range = self.first..self.first + self.count;
-        write!(f, "regions {range:?} of {} frames of {} x {}", self.frames(), self.regions, self.dims)
+        let range = self.first..self.first + self.regions;
+        write!(f, "regions {range:?} of {} frames of {} x {}", self.frames(), self.frame_regions, self.dims)
     }
 }
 
@@ -132,7 +133,7 @@ impl Target {
     /// Packs some regions of every frame.
     #[must_use]
     pub fn of_part(isa: Isa, part: &Part<'_>) -> Self {
-        let (frames, regions, dims) = (part.frames(), part.count, part.dims);
+        let (frames, regions, dims) = (part.frames(), part.regions, part.dims);
         let (lanes, span) = lanes_and_span(isa);
         let frame = regions * dims;
         let mut data = vec![0f32; frames.div_ceil(lanes) * lanes * frame];
@@ -179,6 +180,7 @@ impl Target {
     /// Computes the matrix; checks that shapes agree.
     fn compare(&self, query: &Part<'_>, f2f: &mut [f32], sides: Sides) {
         assert_eq!(query.dims, self.dims, "region vectors of one length");
+        assert!(self.regions > 0, "a target without regions");
         let frames = query.frames();
         assert_eq!(frames.checked_mul(self.frames), Some(f2f.len()), "{frames} x {} similarities", self.frames);
         if !f2f.is_empty() {
@@ -207,7 +209,7 @@ pub fn region_chamfer_symmetric(query: &[f32], target: &Target, f2f: &mut [f32])
 /// mean is over the regions of one of them.
 ///
 /// # Panics
-/// If the region vectors differ in length or `f2f` has not Tq * Tt values.
+/// If the region vectors differ in length, the target has no regions or `f2f` has not Tq * Tt values.
 pub fn region_chamfer_part(query: &Part<'_>, target: &Target, direction: Direction, f2f: &mut [f32]) {
     target.compare(query, f2f, Sides::One(direction));
 }
@@ -221,7 +223,7 @@ const fn tile_regions<V: F32s>() -> usize {
 
 #[inline(always)]
 unsafe fn chamfer_body<V: F32s>(query: &Part<'_>, target: &Target, f2f: &mut [f32], sides: Sides) {
-    let (rows, columns, dims, lanes) = (query.count, target.regions, target.dims, V::LANES);
+    let (rows, columns, dims, lanes) = (query.regions, target.regions, target.dims, V::LANES);
     let most = tile_regions::<V>();
     // Values of a frame on either side.
     let (row, column) = (rows * dims, columns * dims);

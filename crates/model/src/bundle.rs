@@ -496,6 +496,27 @@ mod tests {
     }
 
     #[test]
+    fn networks_that_ask_for_regions_that_there_are_not_are_refused_when_the_file_is_read() {
+        let text = r#"{"format":1,"config":{
+            "preprocess":{"resize":{"square":112},"filter":"area","divisor":1.0,"mean":[1,1,1],"std":[1,1,1]},
+            "regions":{"windows":{"grids":[{"count":3,"fraction":0.5}],"pooling":"max","normalise":false}},
+            "coarse":{"dims":8,"attention":false,"regions":[0,10]}}}"#;
+        let read = |text: &str| {
+            let metadata = HashMap::from([(METADATA_KEY.to_owned(), text.to_owned())]);
+            let nothing: [(&str, TensorView<'_>); 0] = [];
+            Bundle::from_bytes("asks.safetensors", safetensors::serialize(nothing, Some(metadata)).unwrap())
+        };
+        let message = read(text).unwrap_err().to_string();
+        for part in ["asks.safetensors", "`coarse.regions`", "up to 10", "a frame has 9", "add a scale"] {
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(read(&text.replace("[0,10]", "[0,9]")).is_ok());
+        let curve = r#""calibration":{"coarse":{"kind":"logistic","a":-1.0,"b":0.0}},"coarse""#;
+        let message = read(&text.replace("[0,10]", "[0,9]").replace("\"coarse\"", curve)).unwrap_err().to_string();
+        assert!(message.contains("`calibration.coarse`") && message.contains("positive"), "{message}");
+    }
+
+    #[test]
     fn weights_that_are_not_numbers_are_refused_by_name() {
         let mut state = StateDict::new("");
         state.insert("mean", vec![2], vec![0.0, f32::INFINITY]).unwrap();

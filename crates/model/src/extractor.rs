@@ -211,10 +211,14 @@ mod tests {
     use crate::backbone::{BackboneConfig, PlainConfig};
     use crate::bundle::{BundleWriter, Storage};
     use crate::config::{Config, WhiteningConfig};
-    use crate::regions::{Pooling, RegionPooling};
+    use crate::regions::{Pooling, RegionPooling, WindowGrid};
     use crate::weights::StateDict;
 
     fn bundle() -> Bundle {
+        seen_at(Preprocess::square(32), RegionPooling::windows3x3(Pooling::Max, false), vec![])
+    }
+
+    fn seen_at(preprocess: Preprocess, regions: RegionPooling, further_scales: Vec<Scale>) -> Bundle {
         let backbone = BackboneConfig::Plain(PlainConfig { stem: 4, stages: vec![6, 8], residual: true });
         let mut weights = StateDict::new("");
         let mut z = 1u32;
@@ -232,9 +236,10 @@ mod tests {
         pca.insert("mean", vec![14], (0..14).map(|_| number()).collect()).unwrap();
         pca.insert("DVt", vec![14, 5], (0..70).map(|_| number()).collect()).unwrap();
         let config = Config {
-            preprocess: Some(Preprocess::square(32)),
+            preprocess: Some(preprocess),
             backbone: Some(backbone),
-            regions: Some(RegionPooling::windows3x3(Pooling::Max, false)),
+            regions: Some(regions),
+            further_scales,
             whitening: Some(WhiteningConfig { input: 14, dims: 5 }),
             ..Config::default()
         };
@@ -242,6 +247,51 @@ mod tests {
         writer.add(Network::Backbone, &weights, Storage::F32).unwrap();
         writer.add(Network::Pca, &pca, Storage::F32).unwrap();
         writer.finish().unwrap()
+    }
+
+    #[test]
+    fn scales_are_what_each_would_be_alone_one_after_the_other() {
+        let windows = |grids: &[(usize, f64)]| RegionPooling::Windows {
+            grids: grids.iter().map(|&(count, fraction)| WindowGrid { count, fraction }).collect(),
+            pooling: Pooling::Gem { p: 3.0, floor: 1e-6 },
+            normalise: false,
+        };
+        let scales = [
+            Scale { preprocess: Preprocess::square(32), regions: windows(&[(3, 0.5), (1, 1.0)]) },
+            Scale { preprocess: Preprocess::square(64), regions: windows(&[(3, 0.5), (4, 0.5)]) },
+            // 48 pixels: taps of 12 and 6, a grid of 2x2 by the last.
+            Scale {
+                preprocess: Preprocess { crop: Some(48), ..Preprocess::imagenet(50, 48) },
+                regions: RegionPooling::L3Imac { kernels: vec![6, 3] },
+            },
+        ];
+        let [first, further @ ..] = scales.clone();
+        let bundle = seen_at(first.preprocess, first.regions, further.to_vec());
+        let extractor = Extractor::new(Isa::best(), &bundle).unwrap();
+        // Frames of two sizes in one batch.
+        let sizes = [(48, 40), (64, 90), (48, 40)];
+        let pixels: Vec<Vec<u8>> = sizes
+            .iter()
+            .enumerate()
+            .map(|(f, (w, h))| (0..w * h * 3).map(|i| ((i * (f + 3)) % 251) as u8).collect())
+            .collect();
+        let frames: Vec<RgbFrame<'_>> =
+            sizes.iter().zip(&pixels).map(|((w, h), p)| RgbFrame::new(*w as u32, *h as u32, p).unwrap()).collect();
+        let video = extractor.video(&frames).unwrap();
+        let ranges = bundle.config().region_ranges().unwrap().unwrap();
+        assert_eq!(extractor.region_ranges().unwrap(), ranges);
+        assert_eq!((ranges[0].clone(), ranges[1].clone()), (0..10, 10..35));
+        assert_eq!(video.dim(), (3, bundle.config().region_count().unwrap().unwrap(), 5));
+        for (index, (scale, range)) in scales.into_iter().zip(ranges).enumerate() {
+            let alone = seen_at(scale.preprocess, scale.regions, vec![]);
+            assert_eq!(alone.config().region_count().unwrap(), Some(range.len()));
+            let alone = Extractor::new(Isa::best(), &alone).unwrap().video(&frames).unwrap();
+            assert_eq!(video.slice(ndarray::s![.., range, ..]), alone, "scale {index}");
+            let prepared = scale.preprocess.batch(&frames).unwrap();
+            assert_eq!(extractor.prepared(index, prepared.view()).unwrap(), alone);
+        }
+        let message = extractor.prepared(3, ndarray::Array4::zeros((1, 3, 8, 8)).view()).unwrap_err().to_string();
+        assert!(message.contains("no scale 3") && message.contains("3 scales"), "{message}");
     }
 
     #[test]

@@ -48,7 +48,9 @@ pub enum InputError {
         found: usize,
     },
     /// Frames of fewer regions than the network asks for.
-    #[error("a frame has {found} regions, the network asks for regions up to {needed}: encode with the bundle's scales")]
+    #[error(
+        "a frame has {found} regions, the network asks for regions up to {needed}: encode with the bundle's scales"
+    )]
     Regions {
         /// Regions that a frame must have at least.
         needed: usize,

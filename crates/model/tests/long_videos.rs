@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use ndarray::Array3;
 use vidsieve_kernels::comparator::Pool;
 use vidsieve_kernels::{Isa, hamming};
-use vidsieve_model::config::{Attention, ComparatorConfig, FineConfig, PaddingMode, PoolEdge};
+use vidsieve_model::config::{Attention, Channel, ComparatorConfig, FineConfig, PaddingMode, PoolEdge};
 use vidsieve_model::fine::{Fine, VideoTensor, video_chamfer};
 use vidsieve_model::weights::StateDict;
 
@@ -55,13 +55,18 @@ fn numbers(seed: u32, n: usize) -> Vec<f32> {
 }
 
 fn network(dims: usize, bits: Option<usize>) -> Fine {
+    network_of(dims, bits, None)
+}
+
+fn network_of(dims: usize, bits: Option<usize>, channels: Option<Vec<Channel>>) -> Fine {
+    let inputs = channels.as_ref().map_or(1, Vec::len);
     let mut state = StateDict::new("fine.");
     let mut add = |name: &str, shape: &[usize], scale: f32| {
         let n = shape.iter().product();
         let data = numbers(n as u32, n).into_iter().map(|v| v * scale).collect();
         state.insert(name, shape.to_vec(), data).unwrap();
     };
-    add("visil_head.conv1.weight", &[32, 1, 3, 3], 0.8);
+    add("visil_head.conv1.weight", &[32, inputs, 3, 3], 0.8);
     add("visil_head.conv1.bias", &[32], 0.1);
     add("visil_head.conv2.weight", &[64, 32, 3, 3], 0.14);
     add("visil_head.conv2.bias", &[64], 0.1);
@@ -78,13 +83,14 @@ fn network(dims: usize, bits: Option<usize>) -> Fine {
         add("attention.context_vector.weight", &[1, dims], 1.0);
         Attention::H
     };
-    let comparator = ComparatorConfig { channels: [1, 32, 64, 128], padding: PaddingMode::Zero, edge: PoolEdge::Drop };
-    let config = FineConfig { dims, attention, bits, symmetric: false, channels: None, comparator };
+    let channels_of = [inputs, 32, 64, 128];
+    let comparator = ComparatorConfig { channels: channels_of, padding: PaddingMode::Zero, edge: PoolEdge::Drop };
+    let config = FineConfig { dims, attention, bits, symmetric: false, channels, comparator };
     Fine::new(Isa::best(), config, &state).unwrap()
 }
 
-fn codes(seed: u32, frames: usize) -> VideoTensor {
-    let shape = hamming::Shape::new(9, 512).unwrap();
+fn codes(seed: u32, frames: usize, regions: usize, bits: usize) -> VideoTensor {
+    let shape = hamming::Shape::new(regions, bits).unwrap();
     let bytes = frames * shape.frame_bytes();
     let data = numbers(seed, bytes).into_iter().map(|v| (v * 127.0) as i8 as u8).collect();
     VideoTensor::Codes { data, frames, shape }
@@ -113,13 +119,18 @@ fn bands_give_the_score_of_the_whole_matrix() {
 fn memory_does_not_grow_with_the_product_of_the_lengths() {
     const LIMIT: usize = 64 << 20;
     let _turn = TURN.lock().unwrap();
-    let net = network(512, Some(512));
-    for (q, t) in [(600, 6000), (3600, 3600)] {
-        let (query, target) = (codes(3, q), codes(4, t));
+    let channel = |query, target, transposed| Channel { query, target, transposed };
+    let across =
+        vec![channel([0, 9], [0, 9], false), channel([9, 10], [10, 35], false), channel([10, 35], [9, 10], true)];
+    let one = network(512, Some(512));
+    let several = network_of(512, Some(128), Some(across));
+    for (net, q, t, regions) in [(&one, 600, 6000, 9), (&one, 3600, 3600, 9), (&several, 600, 6000, 35)] {
+        let bits = net.config().bits.unwrap();
+        let (query, target) = (codes(3, q, regions, bits), codes(4, t, regions, bits));
         let (score, bytes) = peak(|| net.similarity(&query, &target).unwrap());
-        eprintln!("{q} x {t} frames: {:.1} MB, similarity {score}", bytes as f64 / 1e6);
+        eprintln!("{q} x {t} frames of {regions} regions: {:.1} MB, similarity {score}", bytes as f64 / 1e6);
         assert!((-1.0..=1.0).contains(&score));
-        // The matrix alone would take 14 and 52 MB, the first layer's activations 32 times that.
+        // A channel's matrix alone would take 14 or 52 MB, the first layer's activations 32 times that.
         assert!(bytes < LIMIT, "{q} x {t} frames took {bytes} bytes");
     }
 }

@@ -154,7 +154,7 @@ impl Learner for CoarseLearner<'_> {
     fn validate(&mut self, parameters: &Parameters) -> Result<Values, TrainError> {
         let wrong = |e: vidsieve_model::weights::WeightsError| TrainError::Network(e.to_string());
         let state = parameters.to_state("trained.").map_err(wrong)?;
-        let coarse = Coarse::new(self.isa, self.net.config.clone(), &state).map_err(wrong)?;
+        let coarse = Coarse::new(self.isa, self.net.config, &state).map_err(wrong)?;
         self.validation.coarse(&coarse)
     }
 }

@@ -105,6 +105,9 @@ pub fn windows_of(side: usize) -> Vec<(usize, usize, usize)> {
     windows
 }
 
+/// Parts of a loss by name.
+pub type LossTensors = Vec<(&'static str, Tensor<1>)>;
+
 /// The loss of region vectors `[2B, 10, C]` (first all views A, then all views B) after the head, and its parts by name.
 /// `same` `[B, B]` is 1 where two images of the batch are one image.
 ///
@@ -115,7 +118,7 @@ pub fn loss(
     vectors: Tensor<3>,
     same: Tensor<2>,
     weights: &LossConfig,
-) -> Result<(Tensor<1>, Vec<(&'static str, Tensor<1>)>), TrainError> {
+) -> Result<(Tensor<1>, LossTensors), TrainError> {
     let [views, r, c] = vectors.dims();
     let b = views / 2;
     let (weight, bias) = (net.get::<2>("head.weight")?, net.get::<1>("head.bias")?);

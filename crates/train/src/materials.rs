@@ -114,7 +114,7 @@ pub fn gather(
         let every = counts[&owner].div_ceil(per_owner.max(1));
         let number = seen.entry(owner).or_default();
         *number += 1;
-        if *number % every != 0 || excluded.contains(name) {
+        if !number.is_multiple_of(every) || excluded.contains(name) {
             continue;
         }
         let image = std::sync::Arc::new(image);

@@ -199,8 +199,8 @@ pub fn train(
         let seconds = began.elapsed().as_secs_f64();
         let means = || sums.iter().map(|(n, (s, c))| (n.clone(), s / f64::from(*c))).collect::<Values>();
         let last = header.step >= schedule.steps;
-        if !last && header.step % schedule.validate_every.max(1) != 0 {
-            if header.step % 10 == 0 {
+        if !last && !header.step.is_multiple_of(schedule.validate_every.max(1)) {
+            if header.step.is_multiple_of(10) {
                 monitor.report(&progress(&header, means(), seconds));
             }
             continue;

@@ -173,7 +173,7 @@ impl Learner for SelectorLearner<'_> {
     fn validate(&mut self, parameters: &Parameters) -> Result<Values, TrainError> {
         let wrong = |e: vidsieve_model::weights::WeightsError| TrainError::Network(e.to_string());
         let state = parameters.to_state("trained.").map_err(wrong)?;
-        let selector = Selector::new(self.isa, self.net.config.clone(), &state).map_err(wrong)?;
+        let selector = Selector::new(self.isa, self.net.config, &state).map_err(wrong)?;
         let mut own = std::collections::BTreeMap::new();
         for v in self.held_out.iter().flat_map(|p| [p.query, p.target]) {
             if let std::collections::btree_map::Entry::Vacant(entry) = own.entry(v) {

@@ -153,6 +153,7 @@ impl BackboneLearner {
     ///
     /// # Errors
     /// [`TrainError::Data`] for views that contradict themselves or nothing to train on.
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         config: PlainConfig,
         options: BackboneOptions,

@@ -76,7 +76,7 @@ mod tests {
             }
         }
         for (count, share) in [(same, 500), (reversed, 100), (halved, 100), (doubled, 100), (other, 200)] {
-            assert!((count as i32 - share).abs() < 70, "{count} of {share}");
+            assert!(i32::abs(count - share) < 70, "{count} of {share}");
         }
         assert_eq!(crop((0..20).collect(), 5, &mut rng).len(), 5);
         assert_eq!(crop((0..3).collect(), 5, &mut rng), [0, 1, 2]);

@@ -174,10 +174,11 @@ impl core::error::Error for ShapeError {}
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
     codes: &'a [u8],
-    shape: Shape,
+    /// Of a whole frame.
+    frame: Shape,
     first: usize,
     /// Of the part.
-    own: Shape,
+    shape: Shape,
 }
 
 impl<'a> Part<'a> {
@@ -191,7 +192,7 @@ impl<'a> Part<'a> {
             return Err(ShapeError::Range { start: range.start, end: range.end, regions: shape.regions });
         }
         let own = Shape { regions: range.len(), bits: shape.bits };
-        Ok(Self { codes, shape, first: range.start, own })
+        Ok(Self { codes, frame: shape, first: range.start, shape: own })
     }
 
     /// All regions of `codes`.
@@ -205,29 +206,29 @@ impl<'a> Part<'a> {
     /// Number of frames.
     #[must_use]
     pub const fn frames(&self) -> usize {
-        self.codes.len() / self.shape.frame_bytes()
+        self.codes.len() / self.frame.frame_bytes()
     }
 
     /// The layout of the part: its number of regions, the bits of a code.
     #[must_use]
     pub const fn shape(&self) -> Shape {
-        self.own
+        self.shape
     }
 
     /// The code of one region of the part.
     fn code(&self, frame: usize, region: usize) -> &'a [u8] {
-        let code_bytes = self.own.code_bytes();
-        &self.codes[(frame * self.shape.regions + self.first + region) * code_bytes..][..code_bytes]
+        let code_bytes = self.shape.code_bytes();
+        &self.codes[(frame * self.frame.regions + self.first + region) * code_bytes..][..code_bytes]
     }
 
     /// The codes of the part alone, without those between: borrowed if it is the whole.
     fn gathered(&self) -> Cow<'a, [u8]> {
-        if self.own == self.shape {
+        if self.shape == self.frame {
             return Cow::Borrowed(self.codes);
         }
-        let (start, length) = (self.first * self.own.code_bytes(), self.own.frame_bytes());
+        let (start, length) = (self.first * self.shape.code_bytes(), self.shape.frame_bytes());
         let mut codes = Vec::with_capacity(self.frames() * length);
-        for frame in self.codes.chunks_exact(self.shape.frame_bytes()) {
+        for frame in self.codes.chunks_exact(self.frame.frame_bytes()) {
             codes.extend_from_slice(&frame[start..start + length]);
         }
         Cow::Owned(codes)
@@ -236,8 +237,8 @@ impl<'a> Part<'a> {
 
 impl fmt::Debug for Part<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let regions = self.first..self.first + self.own.regions;
-        f.debug_struct("Part").field("shape", &self.shape).field("regions", &regions).finish_non_exhaustive()
+        let regions = self.first..self.first + self.shape.regions;
+        f.debug_struct("Part").field("frame", &self.frame).field("regions", &regions).finish_non_exhaustive()
     }
 }
 
@@ -349,10 +350,10 @@ pub fn region_chamfer(query: &[u8], target: &Target, sums: &mut [u16]) {
 /// # Panics
 /// The codes of the two differ in length, or `sums` has the wrong length.
 pub fn region_chamfer_part(query: &Part<'_>, target: &Target, sums: &mut [u16]) {
-    assert_eq!(query.own.bits, target.shape.bits, "codes of one length");
+    assert_eq!(query.shape.bits, target.shape.bits, "codes of one length");
     assert_eq!(sums.len(), query.frames() * target.frames, "sums must be query frames x target frames");
     let codes = query.gathered();
-    compare(target.isa, query.own.regions, &codes, target.shape, target.packed(), target.frames, sums);
+    compare(target.isa, query.shape.regions, &codes, target.shape, target.packed(), target.frames, sums);
 }
 
 /// Frame-to-frame similarities `1 - 2 S / (regions * bits)` in [-1, 1] from the sums S of [`region_chamfer`]; `shape` is that

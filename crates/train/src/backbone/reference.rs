@@ -162,6 +162,7 @@ pub(super) fn loss(
     let all = vectors(p, config, views, side);
     let n = sources.len();
     let (a, b) = all.split_at(n);
+    #[allow(clippy::type_complexity)]
     let table = |f: &dyn Fn(&[Vec<f64>], &[Vec<f64>]) -> f64| -> Vec<Vec<f64>> {
         a.iter().map(|a| b.iter().map(|b| f(a, b)).collect()).collect()
     };

@@ -1,0 +1,123 @@
+//! The whole recipe in small: every stage from drawn images to a bundle that describes and compares videos.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use vidsieve_kernels::Isa;
+use vidsieve_model::bundle::{Bundle, Network, Storage};
+use vidsieve_train::TrainError;
+use vidsieve_train::corpus::CorpusOptions;
+use vidsieve_train::defaults::Sizes;
+use vidsieve_train::monitor::{Monitor, Progress, Silent};
+use vidsieve_train::pipeline::{Material, Workshop};
+use vidsieve_train::recipe::{Networks, Recipe, Stage, bundles, carry_out};
+use vidsieve_train::run::Schedule;
+
+fn recipe() -> Recipe {
+    let mut r = Recipe::default();
+    let short = |s: &mut Schedule| (s.steps, s.validate_every) = (4, 2);
+    r.backbone.images = 8;
+    r.backbone.sides = vec![(0, 32)];
+    short(&mut r.backbone_schedule);
+    r.pca_views = 24;
+    let corpus = CorpusOptions { sources: 6, shard: 3, copies: 2, frames: 5, ..CorpusOptions::default() };
+    r.validation = CorpusOptions { seed: 8, ..corpus.clone() };
+    r.corpus = corpus;
+    r.itq_vectors = 2000;
+    r.iterations = 2;
+    for plan in [&mut r.teacher, &mut r.fine_attention, &mut r.fine_binary] {
+        plan.options.anchors = 3;
+        short(&mut plan.schedule);
+    }
+    r.coarse.anchors = 4;
+    short(&mut r.coarse_schedule);
+    // So low that some answers are wrong whatever four steps made of the students.
+    r.selector.threshold = 0.1;
+    r.selector.pairs = 8;
+    short(&mut r.selector_schedule);
+    r
+}
+
+fn shop(name: &str) -> Workshop {
+    let folder = std::env::temp_dir().join(format!("vidsieve-pipeline-{name}-{}", std::process::id()));
+    let sizes = Sizes {
+        dims: 32,
+        bits: 32,
+        output: 16,
+        clusters: 2,
+        feedforward: 16,
+        heads: 2,
+        comparator: [4, 8, 8],
+        selector_comparator: [4, 4, 4],
+        hidden: 8,
+        two_scales: true,
+    };
+    Workshop { folder, isa: Isa::best(), device: Device::flex().autodiff(), sizes }
+}
+
+fn material() -> Material {
+    let mut material = Material::default();
+    material.draw(48);
+    material
+}
+
+fn files(shop: &Workshop, networks: &Networks) -> [Bundle; 2] {
+    bundles(shop, networks, Storage::F16, "MIT", &BTreeMap::new()).unwrap()
+}
+
+/// Stops after so many reports.
+struct StopAfter(u32);
+
+impl Monitor for StopAfter {
+    fn report(&mut self, _: &Progress) {
+        self.0 = self.0.saturating_sub(1);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+#[test]
+fn from_images_to_a_bundle_the_same_however_often_interrupted() {
+    let (recipe, material) = (recipe(), material());
+    let whole = shop("whole");
+    let (networks, report) = carry_out(&whole, &recipe, &material, Stage::Calibration, &mut Silent).unwrap();
+    let [browser, full] = files(&whole, &networks.unwrap());
+    assert_eq!(report.stages.len(), 12, "{:?}", report.stages.keys());
+    assert!(report.plain.contains_key("across_scales"));
+    for network in [Network::Backbone, Network::Pca, Network::FineBinary, Network::Coarse, Network::Selector] {
+        assert!(browser.networks().any(|n| n == network), "{network}");
+    }
+    assert!(browser.weights(Network::FineAttention).is_err() && full.weights(Network::Teacher).is_ok());
+    assert_eq!(browser.config().region_count().unwrap(), Some(35));
+    assert!(browser.config().calibration.as_ref().unwrap().fine_binary.is_some());
+
+    let parts = shop("parts");
+    let mut stops = 0;
+    let networks = loop {
+        match carry_out(&parts, &recipe, &material, Stage::Calibration, &mut StopAfter(3)) {
+            Err(TrainError::Cancelled) => stops += 1,
+            other => break other.unwrap().0.unwrap(),
+        }
+        assert!(stops < 100, "no progress between stops");
+    };
+    assert!(stops > 3, "{stops}");
+    let [again, _] = files(&parts, &networks);
+    assert_eq!(again.id(), browser.id(), "an interrupted run ends as one that was not");
+    for shop in [whole, parts] {
+        std::fs::remove_dir_all(shop.folder).unwrap();
+    }
+}
+
+#[test]
+fn nothing_to_train_on_is_said() {
+    let shop = shop("empty");
+    let mut recipe = recipe();
+    recipe.backbone.procedural = 0.0;
+    let error = carry_out(&shop, &recipe, &Material::default(), Stage::Backbone, &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("stills"), "{error}");
+    let _ = std::fs::remove_dir_all(PathBuf::from(&shop.folder));
+}
