@@ -25,11 +25,23 @@ fn the_default_bundle_finds_edited_copies() {
     ok(&["train", "data", "edit", "--videos", &at("clips"), "--out", &at("set"), "--kinds", kinds]);
     let (videos, truth, edits, plots) = (at("set"), at("set/truth.json"), at("set/edits.json"), at("plots"));
     let text = ok(&[
-        "eval", "retrieval", "--videos", &videos, "--truth", &truth, "--edits", &edits, "--model", &model, "--plots",
-        &plots, "--json",
+        "eval",
+        "retrieval",
+        "--videos",
+        &videos,
+        "--truth",
+        &truth,
+        "--edits",
+        &edits,
+        "--model",
+        &model,
+        "--plots",
+        &plots,
+        "--json",
     ]);
     let report: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let number = |path: &str| report.pointer(path).and_then(serde_json::Value::as_f64).unwrap_or_else(|| panic!("{path}"));
+    let number =
+        |path: &str| report.pointer(path).and_then(serde_json::Value::as_f64).unwrap_or_else(|| panic!("{path}"));
     // Four clips, each with six kinds and three chains.
     assert_eq!((report["queries"].as_u64(), report["relevant_pairs"].as_u64()), (Some(4), Some(36)));
     for (path, least) in [("/coarse/map", 0.6), ("/fine_binary/map", 0.75), ("/fine_binary/recall1", 0.99)] {

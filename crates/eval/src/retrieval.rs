@@ -182,16 +182,16 @@ impl Task {
     /// label of the video (its kind of edit, say): how well each kind is found whatever else is found.
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
-    pub fn by_label(&self, scores: &Matrix, label: impl Fn(&str) -> Option<String>) -> BTreeMap<String, (f64, f64, usize)> {
+    pub fn by_label(
+        &self,
+        scores: &Matrix,
+        label: impl Fn(&str) -> Option<String>,
+    ) -> BTreeMap<String, (f64, f64, usize)> {
         let mut rows: BTreeMap<String, (f64, f64, usize)> = BTreeMap::new();
         for query in 0..self.queries.len() {
             let row = scores.row(query);
-            let others: Vec<f64> = self
-                .candidates(query)
-                .into_iter()
-                .filter(|t| !self.is_relevant(query, *t))
-                .map(|t| row[t])
-                .collect();
+            let others: Vec<f64> =
+                self.candidates(query).into_iter().filter(|t| !self.is_relevant(query, *t)).map(|t| row[t]).collect();
             for &target in self.relevant[query].iter().filter(|t| self.left_out[query].binary_search(t).is_err()) {
                 let Some(label) = label(&self.targets[target]) else { continue };
                 // Ties count against the copy.

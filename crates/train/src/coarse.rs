@@ -107,8 +107,7 @@ impl Learner for CoarseLearner<'_> {
             .enumerate()
             .map(|(i, &v)| {
                 let count = self.set.videos[v].frames;
-                let positions =
-                    if i >= b && self.options.augment { augment(count, rng) } else { (0..count).collect() };
+                let positions = if i >= b && self.options.augment { augment(count, rng) } else { (0..count).collect() };
                 let noise = self.options.noise * rng.random::<f32>();
                 self.set.noisy_frames(v, &crop(positions, self.options.frames, rng), noise, rng)
             })

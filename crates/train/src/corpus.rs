@@ -189,8 +189,7 @@ impl Corpus<'_> {
     pub fn shard(&self, shard: u64) -> Result<FeatureSet, TrainError> {
         let first = shard * self.options.shard;
         let last = (first + self.options.shard).min(self.options.sources);
-        let videos =
-            (first..last).into_par_iter().map(|s| self.videos(s)).collect::<Result<Vec<_>, _>>()?.concat();
+        let videos = (first..last).into_par_iter().map(|s| self.videos(s)).collect::<Result<Vec<_>, _>>()?.concat();
         let (regions, dims) = videos.first().map_or((0, 0), |v| {
             let regions = self.extractor.region_ranges().and_then(|r| r.last()).map_or(0, |r| r.end);
             (regions, v.data.len() / (v.frames * regions).max(1))

@@ -2,8 +2,8 @@
 
 use vidsieve_model::backbone::BackboneConfig;
 use vidsieve_model::config::{
-    Attention, Channel, CoarseConfig, ComparatorConfig, Config, FineConfig, ItqConfig, NetVladConfig, PaddingMode, PoolEdge, Scale,
-    SelectorConfig, TransformerConfig, WhiteningConfig,
+    Attention, Channel, CoarseConfig, ComparatorConfig, Config, FineConfig, ItqConfig, NetVladConfig, PaddingMode,
+    PoolEdge, Scale, SelectorConfig, TransformerConfig, WhiteningConfig,
 };
 use vidsieve_model::frames::Preprocess;
 use vidsieve_model::regions::{Pooling, RegionPooling, WindowGrid};
@@ -105,7 +105,8 @@ impl Sizes {
     fn fine(&self, attention: Attention, bits: Option<usize>) -> FineConfig {
         let channels = self.channels();
         let [a, b, c] = self.comparator;
-        let comparator = ComparatorConfig { channels: [channels.len(), a, b, c], padding: PaddingMode::Zero, edge: PoolEdge::Keep };
+        let comparator =
+            ComparatorConfig { channels: [channels.len(), a, b, c], padding: PaddingMode::Zero, edge: PoolEdge::Keep };
         FineConfig { dims: self.dims, attention, bits, symmetric: false, comparator, channels: Some(channels) }
     }
 

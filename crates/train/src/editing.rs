@@ -107,15 +107,13 @@ pub fn write_clip(path: &Path, clip: &mut dyn Clip, fps: u32, codec: Codec) -> R
     let failed = |e: vidsieve_video::Error| TrainError::File { path: path.to_owned(), reason: e.to_string() };
     let (width, height) = clip.size();
     let (width, height) = ((width & !1).max(2), (height & !1).max(2));
-    let options = WriterOptions {
-        codec,
-        ..WriterOptions::h264(width, height, Rate { num: fps, den: 1 })
-    };
+    let options = WriterOptions { codec, ..WriterOptions::h264(width, height, Rate { num: fps, den: 1 }) };
     let count = ((clip.duration() * f64::from(fps)).round() as u64).max(1);
     let mut writer = Writer::create(path, &options).map_err(failed)?;
     for i in 0..count {
         let frame = clip.frame(i as f64 / f64::from(fps)).map_err(data)?;
-        let frame = if (frame.width, frame.height) == (width, height) { frame } else { frame.crop(0, 0, width, height) };
+        let frame =
+            if (frame.width, frame.height) == (width, height) { frame } else { frame.crop(0, 0, width, height) };
         writer.write(&frame.pixels).map_err(failed)?;
     }
     writer.finish().map_err(failed)
@@ -254,17 +252,12 @@ pub fn edit(
                 let vp9 = k % 4 == 3;
                 let file = format!("copies/{}-{name}.{}", stem(i), if vp9 { "webm" } else { "mp4" });
                 let host_clip = host.map(|h| load_clip(&sources[h], limits)).transpose()?;
-                let hosts: Vec<Box<dyn Clip>> = (0..edit.hosts())
-                    .filter_map(|_| host_clip.clone())
-                    .map(|c| Box::new(c) as Box<dyn Clip>)
-                    .collect();
+                let hosts: Vec<Box<dyn Clip>> =
+                    (0..edit.hosts()).filter_map(|_| host_clip.clone()).map(|c| Box::new(c) as Box<dyn Clip>).collect();
                 let crf = edit.crf().unwrap_or(26);
                 let mut edited = Edited::new(Box::new(clip.clone()), hosts, edit.clone()).map_err(data)?;
-                let codec = if vp9 {
-                    Codec::Vp9 { crf: (crf + 8).min(56) }
-                } else {
-                    Codec::H264 { crf, preset: "veryfast" }
-                };
+                let codec =
+                    if vp9 { Codec::Vp9 { crf: (crf + 8).min(56) } } else { Codec::H264 { crf, preset: "veryfast" } };
                 let segments = edited.segments().to_vec();
                 keep(&folder.join(&file), &mut edited, options.fps, codec)?;
                 let host = host.map(|h| format!("sources/{}.mp4", stem(h)));
@@ -312,8 +305,7 @@ fn describe(folder: &Path, copies: &[EditedCopy], takes: &[String]) -> Result<()
             }));
         }
     }
-    let database: Vec<&str> =
-        copies.iter().map(|c| c.file.as_str()).chain(takes.iter().map(String::as_str)).collect();
+    let database: Vec<&str> = copies.iter().map(|c| c.file.as_str()).chain(takes.iter().map(String::as_str)).collect();
     let write = |name: &str, value: serde_json::Value| -> Result<(), TrainError> {
         let path = folder.join(name);
         let bytes = serde_json::to_vec_pretty(&value)

@@ -157,7 +157,8 @@ impl Learner for FineLearner<'_> {
 
     fn validate(&mut self, parameters: &Parameters) -> Result<Values, TrainError> {
         let state = parameters.to_state("trained.").map_err(|e| TrainError::Network(e.to_string()))?;
-        let fine = Fine::new(self.isa, self.net.config.clone(), &state).map_err(|e| TrainError::Network(e.to_string()))?;
+        let fine =
+            Fine::new(self.isa, self.net.config.clone(), &state).map_err(|e| TrainError::Network(e.to_string()))?;
         self.validation.fine(&fine)
     }
 }

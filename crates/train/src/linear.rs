@@ -99,9 +99,18 @@ impl Pca {
 ///
 /// # Errors
 /// [`TrainError::Data`] for more bits than dimensions or no vectors.
-pub fn itq(isa: Isa, x: &[f32], dims: usize, bits: usize, iterations: usize, seed: u64) -> Result<Vec<f32>, TrainError> {
+pub fn itq(
+    isa: Isa,
+    x: &[f32],
+    dims: usize,
+    bits: usize,
+    iterations: usize,
+    seed: u64,
+) -> Result<Vec<f32>, TrainError> {
     if bits == 0 || bits > dims || x.len() < dims {
-        return Err(TrainError::Data(format!("ITQ gives at most as many bits as dimensions ({dims}), {bits} were asked")));
+        return Err(TrainError::Data(format!(
+            "ITQ gives at most as many bits as dimensions ({dims}), {bits} were asked"
+        )));
     }
     // X in its first `bits` principal axes; with bits == dims this is a rotation only.
     let mut scatter = vec![0f64; dims * dims];

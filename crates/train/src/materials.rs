@@ -150,7 +150,13 @@ pub fn named_in_truth(path: &Path) -> Result<BTreeSet<String>, TrainError> {
     let truth: Truth = serde_json::from_slice(&read(path)?)
         .map_err(|e| TrainError::File { path: path.to_owned(), reason: e.to_string() })?;
     let name = |file: String| file.rsplit('/').next().unwrap_or_default().to_owned();
-    Ok(truth.queries.into_iter().flat_map(|(q, r)| std::iter::once(q).chain(r)).chain(truth.database).map(name).collect())
+    Ok(truth
+        .queries
+        .into_iter()
+        .flat_map(|(q, r)| std::iter::once(q).chain(r))
+        .chain(truth.database)
+        .map(name)
+        .collect())
 }
 
 /// How clips are read into memory.
@@ -171,7 +177,8 @@ impl Default for ClipLimits {
 }
 
 /// Extensions of files that are taken for videos when a folder is read.
-pub const VIDEOS: &[&str] = &["mp4", "m4v", "mov", "mkv", "webm", "avi", "gif", "mpg", "mpeg", "ts", "ogv", "wmv", "flv"];
+pub const VIDEOS: &[&str] =
+    &["mp4", "m4v", "mov", "mkv", "webm", "avi", "gif", "mpg", "mpeg", "ts", "ogv", "wmv", "flv"];
 
 /// Decodes a clip.
 ///

@@ -5,7 +5,9 @@
 
 use burn::tensor::{Device, Tensor, TensorData, activation, module, ops};
 
-use vidsieve_model::config::{Attention, Channel, CoarseConfig, ComparatorConfig, FineConfig, PaddingMode, SelectorConfig};
+use vidsieve_model::config::{
+    Attention, Channel, CoarseConfig, ComparatorConfig, FineConfig, PaddingMode, SelectorConfig,
+};
 
 use crate::TrainError;
 use crate::parameters::{Leaves, Parameters, values};
@@ -101,14 +103,8 @@ fn l2_attention(net: &Leaves, x: &Tensor<4>) -> Result<Tensor<4>, TrainError> {
 pub fn region_chamfer(query: Tensor<4>, target: Tensor<4>) -> Tensor<3> {
     let [p, tq, rq, d] = query.dims();
     let [_, tt, rt, _] = target.dims();
-    let products =
-        query.reshape([p, tq * rq, d]).matmul(target.reshape([p, tt * rt, d]).swap_dims(1, 2));
-    products
-        .reshape([p, tq * rq * tt, rt])
-        .max_dim(2)
-        .reshape([p, tq, rq, tt])
-        .mean_dim(2)
-        .reshape([p, tq, tt])
+    let products = query.reshape([p, tq * rq, d]).matmul(target.reshape([p, tt * rt, d]).swap_dims(1, 2));
+    products.reshape([p, tq * rq * tt, rt]).max_dim(2).reshape([p, tq, rq, tt]).mean_dim(2).reshape([p, tq, tt])
 }
 
 /// The comparator over `[P, C, Tq, Tt]` with a mask `[P, 1, Tq, Tt]`: raw output `[P, Tq/4, Tt/4]` and its mask.
@@ -208,10 +204,9 @@ impl FineNet {
         let mask = query.mask.clone().reshape([p, 1, tq, 1]) * target.mask.clone().reshape([p, 1, 1, tt]);
         let map = |q: Tensor<4>, t: Tensor<4>| region_chamfer(q, t) * scale;
         let maps: Vec<Tensor<3>> = match self.config.channels.as_deref() {
-            Some(channels) if !channels.is_empty() => channels
-                .iter()
-                .map(|c| channel(c, query, target, &map))
-                .collect(),
+            Some(channels) if !channels.is_empty() => {
+                channels.iter().map(|c| channel(c, query, target, &map)).collect()
+            }
             _ => {
                 let forward = map(query.videos.clone(), target.videos.clone());
                 if self.config.symmetric {
@@ -346,9 +341,7 @@ fn encoder_layer(
     let size = d / heads;
     let weight = net.get(&format!("{p}self_attn.in_proj_weight"))?;
     let qkv = linear(x.clone(), weight, Some(net.get(&format!("{p}self_attn.in_proj_bias"))?));
-    let part = |which: usize| {
-        qkv.clone().narrow(2, which * d, d).reshape([b, t, heads, size]).swap_dims(1, 2)
-    };
+    let part = |which: usize| qkv.clone().narrow(2, which * d, d).reshape([b, t, heads, size]).swap_dims(1, 2);
     #[allow(clippy::cast_precision_loss)]
     let scores = part(0).matmul(part(1).swap_dims(2, 3)) / (size as f32).sqrt();
     let hidden = (mask.clone() * -1.0 + 1.0).reshape([b, 1, 1, t]) * MASKED;
@@ -416,7 +409,8 @@ impl SelectorNet {
             let centred = x - mean.clone();
             let variance = centred.clone().square().mean_dim(0);
             let norm = 4 * layer + 1;
-            let (weight, bias) = (net.get(&format!("mlp.model.{norm}.weight"))?, net.get(&format!("mlp.model.{norm}.bias"))?);
+            let (weight, bias) =
+                (net.get(&format!("mlp.model.{norm}.weight"))?, net.get(&format!("mlp.model.{norm}.bias"))?);
             x = centred / (variance.clone() + EPSILON).sqrt() * Tensor::<1>::unsqueeze::<2>(weight)
                 + Tensor::<1>::unsqueeze::<2>(bias);
             let [_, width] = variance.dims();
@@ -424,7 +418,8 @@ impl SelectorNet {
             x = drop(activation::relu(x), dropout);
         }
         let last = 4 * (self.config.layers + 1);
-        let out = linear(x, net.get(&format!("mlp.model.{last}.weight"))?, Some(net.get(&format!("mlp.model.{last}.bias"))?));
+        let out =
+            linear(x, net.get(&format!("mlp.model.{last}.weight"))?, Some(net.get(&format!("mlp.model.{last}.bias"))?));
         Ok((out.reshape([rows]), statistics))
     }
 }

@@ -190,7 +190,10 @@ impl Adam {
     pub fn step(&mut self, parameters: &mut Parameters, gradients: &NamedGradients, lr: f32) -> Result<(), TrainError> {
         for (name, gradient) in gradients {
             if gradient.iter().any(|g| !g.is_finite()) {
-                return Err(TrainError::Diverged(format!("the gradient of `{name}` is not finite at step {}", self.step)));
+                return Err(TrainError::Diverged(format!(
+                    "the gradient of `{name}` is not finite at step {}",
+                    self.step
+                )));
             }
         }
         self.step += 1;

@@ -23,13 +23,13 @@ use vidsieve_model::math::dot;
 use vidsieve_model::weights::{StateDict, WeightsError};
 
 use crate::TrainError;
+use crate::backbone::LossConfig;
 use crate::checkpoint::{read, write_atomically};
 use crate::coarse::{CoarseLearner, CoarseOptions};
 use crate::corpus::{Corpus, CorpusOptions, NamedClip};
 use crate::defaults::Sizes;
 use crate::features::FeatureSet;
 use crate::fine::{FineLearner, FineOptions, index_all};
-use crate::backbone::LossConfig;
 use crate::init;
 use crate::linear::{Pca, itq};
 use crate::monitor::{Monitor, Progress};
@@ -213,8 +213,7 @@ impl Workshop {
                         (1..4).map(|k| stills[(i * 104_729 + k * 31) % stills.len()].as_ref()).collect();
                     let strength = if i % 2 == 0 { Strength::Plain } else { Strength::Edited };
                     let view = maker.make(&mut rng, image, &others, 224, strength).image;
-                    let frame =
-                        RgbFrame::new(view.width, view.height, &view.pixels).map_err(|e| network(&e))?;
+                    let frame = RgbFrame::new(view.width, view.height, &view.pixels).map_err(|e| network(&e))?;
                     let tensor = extractor.video(&[frame]).map_err(|e| network(&e))?;
                     Ok(tensor.iter().copied().collect::<Vec<f32>>())
                 })
@@ -434,8 +433,7 @@ impl Workshop {
         let start = init::selector(&config, schedule.seed);
         let net = SelectorNet { config };
         let settings = format!("{config:?} {options:?} {} pairs", pairs.len());
-        let mut learner =
-            SelectorLearner::new(net, options.clone(), set, pairs, self.device.clone(), self.isa)?;
+        let mut learner = SelectorLearner::new(net, options.clone(), set, pairs, self.device.clone(), self.isa)?;
         let path = self.path(&format!("{name}.safetensors"));
         train(name, &path, &settings, schedule, start, &mut learner, monitor)
     }

@@ -103,8 +103,7 @@ impl Pools {
                 }
                 let mut scores = vec![0f32; count];
                 gemm::matmul(&means[video * set.dims..][..set.dims], 1, &packed, &mut scores);
-                let mut others: Vec<usize> =
-                    (0..count).filter(|&v| info.unrelated(&set.videos[v].info)).collect();
+                let mut others: Vec<usize> = (0..count).filter(|&v| info.unrelated(&set.videos[v].info)).collect();
                 others.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
                 let hard = options.hard.min(others.len());
                 let mut chosen = others[..hard].to_vec();
@@ -143,8 +142,8 @@ impl Pools {
     /// # Errors
     /// [`TrainError::File`].
     pub fn save(&self, path: &Path) -> Result<(), TrainError> {
-        let bytes = serde_json::to_vec(self)
-            .map_err(|e| TrainError::File { path: path.to_owned(), reason: e.to_string() })?;
+        let bytes =
+            serde_json::to_vec(self).map_err(|e| TrainError::File { path: path.to_owned(), reason: e.to_string() })?;
         write_atomically(path, &bytes)
     }
 

@@ -70,13 +70,8 @@ pub struct Recipe {
 
 impl Default for Recipe {
     fn default() -> Self {
-        let schedule = |steps, lr, every, seed| Schedule {
-            steps,
-            lr,
-            validate_every: every,
-            seed,
-            ..Schedule::default()
-        };
+        let schedule =
+            |steps, lr, every, seed| Schedule { steps, lr, validate_every: every, seed, ..Schedule::default() };
         let fine = |objective, regulariser, steps, seed| FinePlan {
             options: FineOptions {
                 objective,
@@ -92,11 +87,7 @@ impl Default for Recipe {
         let steps = 5000;
         Self {
             backbone: BackboneOptions { sides: vec![(0, 64), (steps * 92 / 100, 112)], ..BackboneOptions::default() },
-            backbone_schedule: Schedule {
-                weight_decay: 1e-3,
-                clip: 0.0,
-                ..schedule(steps, 2e-3, 250, 1)
-            },
+            backbone_schedule: Schedule { weight_decay: 1e-3, clip: 0.0, ..schedule(steps, 2e-3, 250, 1) },
             pca_views: 6000,
             pca_shrink: 0.0,
             corpus: CorpusOptions::default(),
@@ -238,8 +229,7 @@ pub fn carry_out(
 
     let extractor_bundle =
         shop.extractor(material, &backbone.parameters, recipe.pca_views, recipe.pca_shrink, monitor)?;
-    let extractor =
-        Extractor::new(shop.isa, &extractor_bundle).map_err(|e| TrainError::Network(e.to_string()))?;
+    let extractor = Extractor::new(shop.isa, &extractor_bundle).map_err(|e| TrainError::Network(e.to_string()))?;
     clock.done("pca", None, Values::new());
     if until == Stage::Pca {
         return Ok((None, report));
@@ -273,8 +263,7 @@ pub fn carry_out(
     let labels = shop.pools("labels", &train_set, &recipe.pools, None)?;
     let config = shop.sizes.teacher();
     let start = init::fine(&config, None, recipe.teacher.schedule.seed);
-    let teacher =
-        shop.fine("teacher", &config, start, &recipe.teacher, &train_set, &labels, &validation, monitor)?;
+    let teacher = shop.fine("teacher", &config, start, &recipe.teacher, &train_set, &labels, &validation, monitor)?;
     clock.done("teacher", Some(&teacher), Values::new());
     if until == Stage::Teacher {
         return Ok((None, report));
@@ -288,8 +277,7 @@ pub fn carry_out(
         let pools = shop.pools(&name, &train_set, &recipe.pools, Some(&master))?;
         let start = init::fine(&attention_config, None, recipe.fine_attention.schedule.seed + iteration as u64);
         let plan = &recipe.fine_attention;
-        let student =
-            shop.fine(&name, &attention_config, start, plan, &train_set, &pools, &validation, monitor)?;
+        let student = shop.fine(&name, &attention_config, start, plan, &train_set, &pools, &validation, monitor)?;
         clock.done(&name, Some(&student), Values::new());
         master = shop.build_fine(&attention_config, &student.parameters)?;
         fine_attention = Some(student.parameters);
@@ -418,16 +406,13 @@ pub fn bundles(
         for network in [Network::Backbone, Network::Pca] {
             writer.add(network, &networks.extractor.weights(network).map_err(absent)?, storage).map_err(wrong)?;
         }
-        let mut parts =
-            vec![(Network::FineBinary, &networks.fine_binary), (Network::Coarse, &networks.coarse), (
-                Network::Selector,
-                &networks.selector,
-            )];
+        let mut parts = vec![
+            (Network::FineBinary, &networks.fine_binary),
+            (Network::Coarse, &networks.coarse),
+            (Network::Selector, &networks.selector),
+        ];
         if whole {
-            parts.extend([
-                (Network::FineAttention, &networks.fine_attention),
-                (Network::Teacher, &networks.teacher),
-            ]);
+            parts.extend([(Network::FineAttention, &networks.fine_attention), (Network::Teacher, &networks.teacher)]);
         }
         for (network, parameters) in parts {
             writer.add(network, &parameters.to_state("trained.").map_err(wrong)?, storage).map_err(wrong)?;
@@ -443,7 +428,8 @@ pub fn bundles(
 /// [`TrainError::File`].
 pub fn save_report(shop: &Workshop, recipe: &Recipe, report: &Report) -> Result<(), TrainError> {
     let path = shop.path("report.json");
-    let text = serde_json::to_vec_pretty(&serde_json::json!({ "recipe": recipe, "sizes": shop.sizes, "report": report }))
-        .map_err(|e| TrainError::File { path: path.clone(), reason: e.to_string() })?;
+    let text =
+        serde_json::to_vec_pretty(&serde_json::json!({ "recipe": recipe, "sizes": shop.sizes, "report": report }))
+            .map_err(|e| TrainError::File { path: path.clone(), reason: e.to_string() })?;
     write_atomically(&path, &text)
 }

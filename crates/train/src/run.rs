@@ -185,7 +185,8 @@ pub fn train(
         if monitor.cancelled() {
             return Err(TrainError::Cancelled);
         }
-        let (mut gradients, values) = learner.step(header.step, &mut parameters, &mut rng_of(schedule.seed, header.step))?;
+        let (mut gradients, values) =
+            learner.step(header.step, &mut parameters, &mut rng_of(schedule.seed, header.step))?;
         if let Some((name, value)) = values.iter().find(|(_, v)| !v.is_finite()) {
             return Err(TrainError::Diverged(format!("{stage}: `{name}` is {value} at step {}", header.step)));
         }
@@ -209,7 +210,8 @@ pub fn train(
         sums.clear();
         values.extend(learner.validate(&parameters)?.into_iter().map(|(n, v)| (format!("validation_{n}"), v)));
         let score = values.get("validation_score").copied().unwrap_or(f64::NEG_INFINITY);
-        if header.best.is_none_or(|b| score > b) {
+        // Without a score the latest parameters count as the best.
+        if header.best.is_none_or(|b| score > b) || score == f64::NEG_INFINITY {
             header.best = Some(score);
             header.stale = 0;
             best_parameters = parameters.clone();
@@ -219,8 +221,7 @@ pub fn train(
         header.finished = last || (schedule.patience > 0 && header.stale >= schedule.patience);
         let seconds = before + began.elapsed().as_secs_f64();
         header.history.push(Point { step: header.step, values: values.clone(), seconds });
-        let all =
-            checkpoint::join(&[("now", &parameters), ("best", &best_parameters), ("adam", &adam.state())]);
+        let all = checkpoint::join(&[("now", &parameters), ("best", &best_parameters), ("adam", &adam.state())]);
         checkpoint::save(path, &header, &all)?;
         let mut report = progress(&header, values, seconds);
         if header.finished {

@@ -91,7 +91,11 @@ impl<'a> SelectorLearner<'a> {
         let mut seen = [0usize; 2];
         for pair in pairs {
             let class = usize::from(pair.wrong(options.threshold));
-            if seen[class] % 32 == 31 { held_out.push(*pair) } else { classes[class].push(*pair) }
+            if seen[class] % 32 == 31 {
+                held_out.push(*pair)
+            } else {
+                classes[class].push(*pair)
+            }
             seen[class] += 1;
         }
         if let Some(empty) = classes.iter().position(Vec::is_empty) {

@@ -52,13 +52,7 @@ pub struct BackboneOptions {
 
 impl Default for BackboneOptions {
     fn default() -> Self {
-        Self {
-            images: 64,
-            sides: vec![(0, 64)],
-            head: 128,
-            procedural: 0.1,
-            views: ViewConfig::default(),
-        }
+        Self { images: 64, sides: vec![(0, 64)], head: 128, procedural: 0.1, views: ViewConfig::default() }
     }
 }
 
@@ -227,9 +221,8 @@ impl Learner for BackboneLearner {
         data.par_chunks_exact_mut(size).zip(views.data.par_chunks_exact(size)).for_each(|(out, p)| planes(p, out));
         let images = TensorData::new(data, [2 * b, 3, views.side, views.side]);
         let images = Tensor::<4>::from_data(images, &device);
-        let same: Vec<f32> = (0..b * b)
-            .map(|i| f32::from(u8::from(views.sources[i / b] == views.sources[i % b])))
-            .collect();
+        let same: Vec<f32> =
+            (0..b * b).map(|i| f32::from(u8::from(views.sources[i / b] == views.sources[i % b]))).collect();
         let same = Tensor::<2>::from_data(TensorData::new(same, [b, b]), &device);
         let leaves = Leaves::new(parameters, &device, |name| !name.contains("running_"));
         let mut statistics = NormStatistics::new();
@@ -288,9 +281,7 @@ fn update(
 pub fn export(parameters: &Parameters) -> Result<StateDict, TrainError> {
     let mut state = StateDict::new("backbone.");
     for (name, t) in parameters.iter().filter(|(name, _)| !name.starts_with("head.")) {
-        state
-            .insert(name, t.shape.clone(), t.data.clone())
-            .map_err(|e| TrainError::Network(e.to_string()))?;
+        state.insert(name, t.shape.clone(), t.data.clone()).map_err(|e| TrainError::Network(e.to_string()))?;
     }
     Ok(state)
 }
@@ -312,8 +303,7 @@ struct ViewSearch {
 impl ViewSearch {
     fn new(isa: Isa, maker: &ViewMaker, stills: &[Image], seed: u64) -> Self {
         let refs: Vec<&Image> = stills.iter().collect();
-        let mut images: Vec<Image> =
-            stills.par_iter().map(|i| i.resize(VALIDATION_SIDE, VALIDATION_SIDE)).collect();
+        let mut images: Vec<Image> = stills.par_iter().map(|i| i.resize(VALIDATION_SIDE, VALIDATION_SIDE)).collect();
         let copies: Vec<Image> = (0..stills.len() * COPIES)
             .into_par_iter()
             .map(|i| {
@@ -331,7 +321,9 @@ impl ViewSearch {
 
     fn figures(&self, config: &BackboneConfig, state: &StateDict) -> Result<Values, TrainError> {
         let originals = self.images.len() / (1 + COPIES);
-        if originals < 2 {
+        let channels: usize = config.tap_channels().map_err(|e| TrainError::Network(e.to_string()))?.into_iter().sum();
+        // Whitening needs more vectors than dimensions: with few images held out there is no validation.
+        if originals * 10 <= channels {
             return Ok(Values::new());
         }
         let network = |e: vidsieve_model::backbone::BackboneError| TrainError::Network(e.to_string());
@@ -352,7 +344,6 @@ impl ViewSearch {
                 pooling.pool(&views).map_err(|e| TrainError::Network(e.to_string()))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let channels = described.first().map_or(0, |d| d.dim().2);
         let raw: Vec<f32> = described.iter().flat_map(|d| d.iter().copied()).collect();
         let pca = Pca::fit(self.isa, &raw[..originals * 10 * channels], channels)?;
         let dims = 128.min(channels);

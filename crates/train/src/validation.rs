@@ -110,9 +110,7 @@ impl<'a> Validation<'a> {
             .map(|&q| {
                 self.database
                     .iter()
-                    .map(|&t| {
-                        fine.similarity(&tensors[q], &tensors[t]).map_err(|e| TrainError::Network(e.to_string()))
-                    })
+                    .map(|&t| fine.similarity(&tensors[q], &tensors[t]).map_err(|e| TrainError::Network(e.to_string())))
                     .collect::<Result<Vec<f32>, _>>()
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -153,10 +151,8 @@ impl<'a> Validation<'a> {
         };
         let tensors: Vec<ndarray::Array3<f32>> = (0..set.videos.len()).map(|v| set.tensor(v)).collect();
         let frames: Vec<Vec<f32>> = tensors.iter().map(mean_of).collect();
-        let regions: Vec<Vec<f32>> = tensors
-            .iter()
-            .map(|x| x.slice(ndarray::s![.., ..used, ..]).iter().copied().collect())
-            .collect();
+        let regions: Vec<Vec<f32>> =
+            tensors.iter().map(|x| x.slice(ndarray::s![.., ..used, ..]).iter().copied().collect()).collect();
         let means = crate::pools::mean_vectors(set);
         let chamfer_of = |data: &[Vec<f32>], regions: usize| -> Vec<Vec<f32>> {
             let targets: Vec<chamfer::Target> = self

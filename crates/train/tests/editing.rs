@@ -38,7 +38,11 @@ fn copies_are_where_the_truth_says() {
     assert!(truth.ignore.values().flatten().count() >= 3, "hosts of excerpts are left out of rankings");
 
     let before = std::fs::metadata(folder.join("out").join(&excerpt.file)).unwrap().modified().unwrap();
-    assert_eq!(edit(&folder.join("out"), &clips, &edits, &mut Silent).unwrap(), copies, "the same seed, the same copies");
+    assert_eq!(
+        edit(&folder.join("out"), &clips, &edits, &mut Silent).unwrap(),
+        copies,
+        "the same seed, the same copies"
+    );
     let after = std::fs::metadata(folder.join("out").join(&excerpt.file)).unwrap().modified().unwrap();
     assert_eq!(before, after, "what is there stays");
     let unknown = EditOptions { kinds: vec!["mirror".into()], ..edits };

@@ -102,7 +102,12 @@ fn fine(model: &str) {
         close("index_train_erf_anchor0", &values(index.select(&[0]).videos).unwrap(), &expected, 1e-4);
     }
     let scores = net.similarity(&leaves, &index.select(&[0, 0, 1, 1]), &index.select(&[2, 4, 3, 5])).unwrap();
-    close("student_sims_pos_neg", &values(scores.similarity.clone()).unwrap(), &floats(&file, "student_sims_pos_neg"), 1e-4);
+    close(
+        "student_sims_pos_neg",
+        &values(scores.similarity.clone()).unwrap(),
+        &floats(&file, "student_sims_pos_neg"),
+        1e-4,
+    );
     let targets = Tensor::<1>::from_data(TensorData::new(floats(&file, "targets"), [4]), &device);
     let l1 = (scores.similarity - targets).abs().mean();
     let reg = scores.excess.sum();

@@ -96,9 +96,9 @@ fn from_images_to_a_bundle_the_same_however_often_interrupted() {
     assert!(browser.config().calibration.as_ref().unwrap().fine_binary.is_some());
 
     let parts = shop("parts");
-    let mut stops = 0;
+    let mut stops = 0u32;
     let networks = loop {
-        match carry_out(&parts, &recipe, &material, Stage::Calibration, &mut StopAfter(3)) {
+        match carry_out(&parts, &recipe, &material, Stage::Calibration, &mut StopAfter(3 + 5 * stops)) {
             Err(TrainError::Cancelled) => stops += 1,
             other => break other.unwrap().0.unwrap(),
         }

@@ -18,7 +18,9 @@ const STEPS: &[Step] = &[
     Step { name: "format", run: || Line::cargo().args("fmt --all -- --check").run() },
     Step {
         name: "lints",
-        run: || Line::cargo().args("clippy --workspace --all-targets --features vidsieve-cli/train -- -D warnings").run(),
+        run: || {
+            Line::cargo().args("clippy --workspace --all-targets --features vidsieve-cli/train -- -D warnings").run()
+        },
     },
     // The default command is built without training, as users build it; the tests are of the one with it.
     Step { name: "build-default", run: || Line::cargo().args("build -p vidsieve-cli").run() },

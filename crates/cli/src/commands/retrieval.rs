@@ -114,8 +114,7 @@ fn plain(isa: Isa, task: &Task, tensors: &HashMap<String, ndarray::Array3<f32>>)
     };
     let all = |x: &ndarray::Array3<f32>| x.slice(ndarray::s![.., ..regions, ..]).iter().copied().collect::<Vec<f32>>();
     let chamfers = |part: &(dyn Fn(&ndarray::Array3<f32>) -> Vec<f32> + Sync), r: usize| -> Vec<Vec<f64>> {
-        let targets: Vec<(Vec<f32>, usize)> =
-            task.targets().iter().map(|t| (part(of(t)), of(t).dim().0)).collect();
+        let targets: Vec<(Vec<f32>, usize)> = task.targets().iter().map(|t| (part(of(t)), of(t).dim().0)).collect();
         let packed: Vec<chamfer::Target> =
             targets.iter().map(|(data, t)| chamfer::Target::new(isa, data, *t, r, d)).collect();
         task.queries()
@@ -144,11 +143,7 @@ fn plain(isa: Isa, task: &Task, tensors: &HashMap<String, ndarray::Array3<f32>>)
         .iter()
         .map(|q| task.targets().iter().map(|t| f64::from(dot(&vectors[q], &vectors[t]))).collect())
         .collect();
-    vec![
-        ("mean_vector", mean),
-        ("frame_chamfer", chamfers(&frames, 1)),
-        ("region_chamfer", chamfers(&all, regions)),
-    ]
+    vec![("mean_vector", mean), ("frame_chamfer", chamfers(&frames, 1)), ("region_chamfer", chamfers(&all, regions))]
 }
 
 /// Copies' kinds by file.
@@ -240,9 +235,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if !kinds.is_empty() {
         for (network, matrix) in &scores.networks {
             let rows = task.by_label(matrix, |file| kinds.get(file).cloned());
-            let rows = rows.into_iter().map(|(kind, (reciprocal_rank, first, copies))| {
-                (kind, KindRow { reciprocal_rank, first, copies })
-            });
+            let rows = rows
+                .into_iter()
+                .map(|(kind, (reciprocal_rank, first, copies))| (kind, KindRow { reciprocal_rank, first, copies }));
             output.kinds.insert(network.name().to_owned(), rows.collect());
         }
     }

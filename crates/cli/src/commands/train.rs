@@ -251,12 +251,13 @@ fn stage(
     for truth in &run.exclude {
         excluded.extend(named_in_truth(truth)?);
     }
-    std::fs::create_dir_all(&run.work)
-        .map_err(|e| Failure::new(format_args!("{}: {e}", run.work.display())))?;
+    std::fs::create_dir_all(&run.work).map_err(|e| Failure::new(format_args!("{}: {e}", run.work.display())))?;
     let mut show = Show::new(run.json, Some(&run.work.join("log.jsonl")))?;
     let (mut material, refused) = gather(&run.stills, &run.clips, &excluded, run.per_owner)?;
     if material.stills.is_empty() {
-        eprintln!("no images were given with --stills: training on {DRAWN} drawn ones, which teach less than photographs");
+        eprintln!(
+            "no images were given with --stills: training on {DRAWN} drawn ones, which teach less than photographs"
+        );
         material.draw(DRAWN);
     }
     for reason in refused {

@@ -235,8 +235,7 @@ fn gradients_are_those_of_burn() {
     let same: Vec<f32> =
         (0..16).map(|i| f32::from(u8::from(i / 4 != i % 4 && sources[i / 4] == sources[i % 4]))).collect();
     let same = Tensor::<1>::from_data(TensorData::new(same, [16]), &device).reshape([4, 4]);
-    let (total, _) =
-        instance::loss(&leaves, instance::regions(&maps), same, &super::LossConfig::default()).unwrap();
+    let (total, _) = instance::loss(&leaves, instance::regions(&maps), same, &super::LossConfig::default()).unwrap();
     let value = crate::parameters::values(total.clone()).unwrap()[0];
     assert!((parts.total - f64::from(value)).abs() <= 1e-4 * parts.total.abs(), "{} {value}", parts.total);
     let expected = leaves.gradients(&total.backward()).unwrap();
