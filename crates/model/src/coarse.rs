@@ -266,6 +266,43 @@ impl Coarse {
     /// # Errors
     /// [`InputError`] for a tensor of another shape.
     pub fn stages(&self, video: ArrayView3<'_, f32>) -> Result<CoarseStages, InputError> {
+        let mut stages = CoarseStages::default();
+        stages.pooled = self.pool_with(video, |weights| stages.attention.extend(weights))?;
+        self.after_pooling(&mut stages);
+        Ok(stages)
+    }
+
+    /// The frame vectors [T][D] of a video tensor [T, R, D]: all that the network keeps of its frames. Those of parts of a
+    /// video, one after the other, are those of the video.
+    ///
+    /// # Errors
+    /// [`InputError`] for a tensor of another shape.
+    pub fn pool(&self, video: ArrayView3<'_, f32>) -> Result<Vec<f32>, InputError> {
+        self.pool_with(video, |_| ())
+    }
+
+    /// The video vector of frame vectors [T][D], as [`Coarse::pool`] makes them.
+    ///
+    /// # Errors
+    /// [`InputError`] for no frames or vectors of another length.
+    pub fn of_pooled(&self, pooled: Vec<f32>) -> Result<Vec<f32>, InputError> {
+        if pooled.is_empty() {
+            return Err(InputError::Empty { frames: 0, regions: 1 });
+        }
+        if !pooled.len().is_multiple_of(self.config.dims) {
+            return Err(InputError::Dims { expected: self.config.dims, found: pooled.len() % self.config.dims });
+        }
+        let mut stages = CoarseStages { pooled, ..CoarseStages::default() };
+        self.after_pooling(&mut stages);
+        Ok(stages.out)
+    }
+
+    /// [`Coarse::pool`]; `attention` is given each frame's weights [R], if the network has attention.
+    fn pool_with(
+        &self,
+        video: ArrayView3<'_, f32>,
+        mut attention: impl FnMut(Vec<f32>),
+    ) -> Result<Vec<f32>, InputError> {
         let (frames, regions, dims) = video.dim();
         if frames == 0 || regions == 0 {
             return Err(InputError::Empty { frames, regions });
@@ -275,8 +312,8 @@ impl Coarse {
         }
         let range = regions_of(self.config.regions, regions)?;
         let (regions, video) = (range.len(), video.slice_move(s![.., range, ..]));
-        let mut stages = CoarseStages { pooled: vec![0f32; frames * dims], ..CoarseStages::default() };
-        for (frame, pooled) in video.outer_iter().zip(stages.pooled.chunks_exact_mut(dims)) {
+        let mut all = vec![0f32; frames * dims];
+        for (frame, pooled) in video.outer_iter().zip(all.chunks_exact_mut(dims)) {
             let frame = frame.as_standard_layout();
             let x = frame.as_slice().unwrap_or_default();
             let weights = self.attention.as_ref().map_or_else(|| vec![1.0; regions], |a| a.weights(x));
@@ -284,10 +321,16 @@ impl Coarse {
                 pooled.iter_mut().zip(region).for_each(|(p, v)| *p += w * v);
             }
             if self.attention.is_some() {
-                stages.attention.extend(weights);
+                attention(weights);
             }
         }
-        normalise_rows(&mut stages.pooled, dims);
+        normalise_rows(&mut all, dims);
+        Ok(all)
+    }
+
+    /// Transformer, NetVLAD and what follows, from `stages.pooled`.
+    fn after_pooling(&self, stages: &mut CoarseStages) {
+        let dims = self.config.dims;
         let mut x = stages.pooled.clone();
         if let Some(transformer) = &self.transformer {
             transformer.layers.iter().for_each(|layer| layer.forward(&mut x));
@@ -295,7 +338,7 @@ impl Coarse {
             stages.transformer.clone_from(&x);
         }
         if let Some(vlad) = &self.netvlad {
-            vlad.forward(&x, dims, &mut stages);
+            vlad.forward(&x, dims, stages);
         } else {
             let mut mean = vec![0f32; dims];
             for row in x.chunks_exact(dims) {
@@ -304,7 +347,6 @@ impl Coarse {
             normalise_rows(&mut mean, dims);
             stages.out = mean;
         }
-        Ok(stages)
     }
 }
 

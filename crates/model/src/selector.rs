@@ -83,8 +83,12 @@ impl Selector {
         &self.mlp
     }
 
-    /// `sum_o a_o x_o` of each frame, [T][D], and the number of regions in a sum.
-    fn frame_sums(&self, video: &ArrayView3<'_, f32>) -> Result<(Vec<f32>, usize), InputError> {
+    /// `sum_o a_o x_o / R` of each frame of a video tensor [T, R, D], [T][D]: all that the network keeps of its frames. Those
+    /// of parts of a video, one after the other, are those of the video.
+    ///
+    /// # Errors
+    /// [`InputError`] for a tensor of another shape.
+    pub fn pool(&self, video: ArrayView3<'_, f32>) -> Result<Vec<f32>, InputError> {
         let (frames, regions, dims) = video.dim();
         if frames == 0 || regions == 0 {
             return Err(InputError::Empty { frames, regions });
@@ -93,7 +97,8 @@ impl Selector {
             return Err(InputError::Dims { expected: self.config.dims, found: dims });
         }
         let range = regions_of(self.config.regions, regions)?;
-        let regions = range.len();
+        #[allow(clippy::cast_precision_loss)]
+        let share = 1.0 / range.len() as f32;
         let mut sums = vec![0f32; frames * dims];
         for (frame, sum) in video.slice(s![.., range, ..]).outer_iter().zip(sums.chunks_exact_mut(dims)) {
             let frame = frame.as_standard_layout();
@@ -101,8 +106,9 @@ impl Selector {
             for (region, w) in x.chunks_exact(dims).zip(self.attention.weights(x)) {
                 sum.iter_mut().zip(region).for_each(|(s, v)| *s += w * v);
             }
+            sum.iter_mut().for_each(|s| *s *= share);
         }
-        Ok((sums, regions))
+        Ok(sums)
     }
 
     /// The self-similarity of a video tensor [T, R, D]: the mean of the comparator's raw output over the frame-to-frame
@@ -111,11 +117,24 @@ impl Selector {
     /// # Errors
     /// [`InputError`] for a tensor of another shape.
     pub fn self_similarity(&self, video: ArrayView3<'_, f32>) -> Result<f32, InputError> {
-        let (mut sums, regions) = self.frame_sums(&video)?;
+        self.of_pooled(self.pool(video)?)
+    }
+
+    /// The self-similarity of frame vectors [T][D], as [`Selector::pool`] makes them.
+    ///
+    /// # Errors
+    /// [`InputError`] for no frames or vectors of another length.
+    pub fn of_pooled(&self, mut sums: Vec<f32>) -> Result<f32, InputError> {
+        if sums.is_empty() {
+            return Err(InputError::Empty { frames: 0, regions: 1 });
+        }
+        if !sums.len().is_multiple_of(self.config.dims) {
+            return Err(InputError::Dims { expected: self.config.dims, found: sums.len() % self.config.dims });
+        }
         while sums.len() < MIN_FRAMES * self.config.dims {
             sums.extend_from_within(..);
         }
-        let gram = self.gram(&sums, regions);
+        let gram = self.gram(&sums);
         let frames = sums.len() / self.config.dims;
         let (mut total, mut count) = (0f64, 0usize);
         self.comparator.forward_banded(
@@ -133,11 +152,9 @@ impl Selector {
         Ok((total / count as f64) as f32)
     }
 
-    fn gram<'a>(&self, sums: &'a [f32], regions: usize) -> Gram<'a> {
+    fn gram<'a>(&self, sums: &'a [f32]) -> Gram<'a> {
         let dims = self.config.dims;
-        #[allow(clippy::cast_precision_loss)]
-        let scale = 1.0 / (regions * regions) as f32;
-        Gram { packed: Packed::from_rows(self.isa, sums, sums.len() / dims, dims), sums, dims, scale }
+        Gram { packed: Packed::from_rows(self.isa, sums, sums.len() / dims, dims), sums, dims }
     }
 
     /// The frame-to-frame matrix of a video with itself: the average over all region pairs. Frames are taken as they
@@ -146,11 +163,11 @@ impl Selector {
     /// # Errors
     /// [`InputError`] for a tensor of another shape.
     pub fn self_matrix(&self, video: ArrayView3<'_, f32>) -> Result<Array2<f32>, InputError> {
-        let (sums, regions) = self.frame_sums(&video)?;
+        let sums = self.pool(video)?;
         let frames = video.dim().0;
         let mut f2f = Array2::zeros((frames, frames));
         if let Some(out) = f2f.as_slice_mut() {
-            self.gram(&sums, regions).rows(0..frames, out);
+            self.gram(&sums).rows(0..frames, out);
         }
         Ok(f2f)
     }
@@ -164,17 +181,15 @@ impl Selector {
     }
 }
 
-/// Rows of `(sum_o x_io) · (sum_p x_jp) / R²`.
+/// Rows of `(mean_o x_io) · (mean_p x_jp)`: the average over all region pairs.
 struct Gram<'a> {
     packed: Packed,
     sums: &'a [f32],
     dims: usize,
-    scale: f32,
 }
 
 impl Gram<'_> {
     fn rows(&self, rows: Range<usize>, out: &mut [f32]) {
         gemm::matmul(&self.sums[rows.start * self.dims..rows.end * self.dims], rows.len(), &self.packed, out);
-        out.iter_mut().for_each(|v| *v *= self.scale);
     }
 }

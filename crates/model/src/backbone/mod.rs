@@ -5,6 +5,7 @@
 
 mod plan;
 mod products;
+#[cfg(feature = "tract")]
 mod tract;
 
 use ndarray::{Array4, ArrayView4};
@@ -144,6 +145,7 @@ pub enum Engine {
     /// Matrix products of this crate's kernels. Takes frames of any size at no extra cost.
     Products(Isa),
     /// tract. Compiles a model the first time that it meets a size of frames.
+    #[cfg(feature = "tract")]
     Tract,
 }
 
@@ -155,6 +157,7 @@ impl Default for Engine {
 
 enum Runner {
     Products(products::Products),
+    #[cfg(feature = "tract")]
     Tract(tract::Tract),
 }
 
@@ -182,6 +185,7 @@ impl Backbone {
         let folded = plan.fold(weights)?;
         let runner = match engine {
             Engine::Products(isa) => Runner::Products(products::Products::new(isa, plan, &folded)?),
+            #[cfg(feature = "tract")]
             Engine::Tract => Runner::Tract(tract::Tract::new(plan, &folded)?),
         };
         Ok(Self { runner })
@@ -190,6 +194,7 @@ impl Backbone {
     fn plan(&self) -> &plan::Plan {
         match &self.runner {
             Runner::Products(products) => products.plan(),
+            #[cfg(feature = "tract")]
             Runner::Tract(tract) => tract.plan(),
         }
     }
@@ -215,6 +220,7 @@ impl Backbone {
         }
         match &self.runner {
             Runner::Products(products) => Ok(products.run(frames)),
+            #[cfg(feature = "tract")]
             Runner::Tract(tract) => tract.run(frames),
         }
     }
