@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything a contributor or CI does to the workspace, step by step. Each step prints what it runs.
 
+mod demo;
 mod run;
 mod steps;
 
@@ -26,6 +27,8 @@ enum Task {
         #[arg(long)]
         list: bool,
     },
+    /// Build everything, draw sample clips, index them and search: what Vidsieve does, in one command.
+    Demo(demo::Args),
     /// The kernel benchmarks in WebAssembly under Node: simd128 and relaxed-simd.
     BenchWasm {
         /// Arguments of the benchmark, e.g. --json --rounds 20.
@@ -60,6 +63,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Test { only, list } => steps::test(&only, list),
+        Task::Demo(args) => demo::run(&args),
         Task::BenchWasm { args } => steps::bench_wasm(&args),
         Task::ParityWasm { dir } => steps::parity_wasm(dir.as_deref()),
         Task::TrainDefault { media, work, out } => steps::train_default(&media, &work, &out),

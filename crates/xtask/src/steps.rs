@@ -82,7 +82,7 @@ fn debian_root() -> bool {
 }
 
 /// FFmpeg decodes and writes the videos of the tests; on Debian as root it is installed.
-fn ffmpeg_is_there() -> Result<(), String> {
+pub(crate) fn ffmpeg_is_there() -> Result<(), String> {
     if Line::new("ffmpeg").arg("-version").succeeds() && Line::new("ffprobe").arg("-version").succeeds() {
         return Ok(());
     }

@@ -1,0 +1,12 @@
+//! What is kept of a video.
+//!
+//! [`record`] is the format that the page, the edge and the native index share: it needs nothing of the networks and builds
+//! for WebAssembly.
+
+pub mod record;
+#[cfg(feature = "embedded")]
+pub mod store;
+
+pub use record::{BundleId, Record, RecordError};
+#[cfg(feature = "embedded")]
+pub use store::{Index, IndexError};

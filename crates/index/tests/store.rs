@@ -1,0 +1,251 @@
+//! The embedded store on a real disk.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use vidsieve_index::record::{BundleId, Parts, Record};
+use vidsieve_index::store::{Failure, Index, IndexError, Put, Source};
+
+const BUNDLE: BundleId = BundleId([7; 32]);
+
+/// A folder of its own that is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("vidsieve-index-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn record_of(bundle: BundleId, n: u32) -> Record<Vec<u8>> {
+    let angle = f64::from(n);
+    #[allow(clippy::cast_possible_truncation)]
+    let global = [angle.cos() as f32, angle.sin() as f32];
+    let times: Vec<f64> = (0..=n % 5).map(f64::from).collect();
+    let codes: Vec<u8> = (0..times.len() * 6).map(|i| (i as u32 + n).to_le_bytes()[0]).collect();
+    let parts = Parts {
+        bundle,
+        duration: 9.5,
+        self_similarity: 0.25,
+        global: &global,
+        times: &times,
+        regions: 3,
+        bits: 16,
+        codes: &codes,
+    };
+    Record::new(&parts).unwrap()
+}
+
+fn record(n: u32) -> Record<Vec<u8>> {
+    record_of(BUNDLE, n)
+}
+
+fn source(path: &str) -> Source {
+    Source {
+        path: path.as_bytes().to_vec(),
+        size: 17,
+        modified: Some(-5),
+        fingerprint: Some([3; 16]),
+        picture: [640, 360],
+    }
+}
+
+#[test]
+fn videos_come_and_go() {
+    let folder = Folder::new("videos");
+    let index = Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap();
+    assert_eq!(index.put("b", &record(1), &source("/b")).unwrap(), Put::Added);
+    assert_eq!(index.put("a", &record(2), &source("/a")).unwrap(), Put::Added);
+    assert_eq!(index.put("a", &record(2), &source("/a")).unwrap(), Put::Unchanged);
+    assert_eq!(index.put("a", &record(3), &source("/a2")).unwrap(), Put::Replaced);
+    assert_eq!(index.len().unwrap(), 2);
+
+    let entry = index.get("a").unwrap().unwrap();
+    assert_eq!(entry.record, record(3));
+    assert_eq!(entry.summary.source, source("/a2"));
+    assert_eq!((entry.summary.frames, entry.summary.duration), (4, 9.5));
+    assert_eq!(index.summary("a").unwrap().unwrap(), entry.summary);
+    assert!(index.get("c").unwrap().is_none());
+
+    let columns = index.columns().unwrap();
+    assert_eq!(columns.ids, ["a", "b"]);
+    assert_eq!(columns.dims(), 2);
+    assert_eq!(
+        columns.vectors,
+        [record(3), record(1)].iter().flat_map(|r| r.global().collect::<Vec<_>>()).collect::<Vec<_>>()
+    );
+    assert_eq!((columns.frames, columns.durations), (vec![4, 2], vec![9.5, 9.5]));
+
+    let records = index.records(&["b", "c", "a"]).unwrap();
+    assert_eq!(records, [Some(Ok(record(1))), None, Some(Ok(record(3)))]);
+
+    assert!(index.relabel("b", "z/moved", &source("/moved")).unwrap());
+    assert!(!index.relabel("b", "y", &source("/moved")).unwrap());
+    assert!(index.put_source("a", &source("/touched")).unwrap());
+    let ids = |after, limit| index.page(after, limit).unwrap().into_iter().map(|s| s.id).collect::<Vec<_>>();
+    assert_eq!(ids(None, 9), ["a", "z/moved"]);
+    assert_eq!(ids(Some("a"), 9), ["z/moved"]);
+    assert_eq!(ids(None, 1), ["a"]);
+    assert_eq!(index.list().unwrap()[0].source, source("/touched"));
+
+    assert_eq!(index.setting("fps").unwrap(), None);
+    index.set_setting("fps", "1").unwrap();
+    assert_eq!(index.setting("fps").unwrap().as_deref(), Some("1"));
+    let failure = Failure { source: source("/broken"), reason: "it holds no video".into() };
+    index.put_failure(&failure).unwrap();
+    assert_eq!(index.failures().unwrap().get(b"/broken".as_slice()), Some(&failure));
+    index.put("broken", &record(4), &source("/broken")).unwrap();
+    assert!(index.failures().unwrap().is_empty(), "what is indexed has not failed");
+
+    assert!(index.remove("a").unwrap());
+    assert!(!index.remove("a").unwrap());
+    assert!(index.verify(|_, _| true).unwrap().damaged.is_empty());
+    drop(index);
+    let index = Index::open_read_only(&folder.0).unwrap();
+    assert_eq!(index.len().unwrap(), 2);
+    assert_eq!(index.bundle_bytes().unwrap(), b"weights");
+    assert!(matches!(index.remove("z/moved"), Err(IndexError::ReadOnly(_))));
+}
+
+#[test]
+fn what_does_not_belong_is_refused() {
+    let folder = Folder::new("refused");
+    let index = Index::create_or_open(&folder.0, BUNDLE, b"").unwrap();
+    for id in ["", "a\nb", "\u{0}", &"x".repeat(513)] {
+        assert!(matches!(index.put(id, &record(1), &source("/a")), Err(IndexError::Id(_))), "{id:?}");
+    }
+    let other = record_of(BundleId([8; 32]), 1);
+    let error = index.put("a", &other, &source("/a")).unwrap_err().to_string();
+    assert!(error.contains("080808080808") && error.contains("070707070707"), "{error}");
+    // All of a batch or nothing.
+    let (good, source) = (record(1), source("/a"));
+    assert!(index.put_many(&[("a", good.view(), &source), ("b", other.view(), &source)]).is_err());
+    assert_eq!(index.len().unwrap(), 0);
+
+    assert!(matches!(Index::open(&folder.0), Err(IndexError::Locked(_))));
+    assert!(matches!(Index::open_read_only(&folder.0), Err(IndexError::Locked(_))));
+    drop(index);
+    let error = Index::create_or_open(&folder.0, BundleId([8; 32]), b"").unwrap_err();
+    assert!(matches!(error, IndexError::Bundle { .. }), "{error}");
+    let nothing = folder.0.join("nothing");
+    let error = Index::open(&nothing).unwrap_err();
+    assert!(matches!(error, IndexError::NotAnIndex(_)) && error.to_string().contains("vidsieve index"), "{error}");
+}
+
+#[test]
+fn damage_is_told_and_nothing_panics() {
+    let folder = Folder::new("damage");
+    drop(Index::create_or_open(&folder.0, BUNDLE, b"").unwrap());
+    let file = folder.0.join("index.redb");
+    let good = std::fs::read(&file).unwrap();
+    for bad in [Vec::new(), b"garbage".to_vec(), vec![0; 70_000], good[..good.len() / 3].to_vec()] {
+        std::fs::write(&file, &bad).unwrap();
+        for opened in [Index::open(&folder.0), Index::open_read_only(&folder.0)] {
+            let error = opened.err().unwrap_or_else(|| panic!("{} bytes were taken for an index", bad.len()));
+            assert!(!error.to_string().contains('\n'), "{error}");
+        }
+    }
+    std::fs::write(&file, &good).unwrap();
+    assert!(Index::open(&folder.0).is_ok());
+}
+
+#[test]
+fn an_index_of_the_future_is_refused() {
+    let folder = Folder::new("future");
+    drop(Index::create_or_open(&folder.0, BUNDLE, b"").unwrap());
+    let meta: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
+    let database = redb::Database::open(folder.0.join("index.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(meta).unwrap().insert("version", 99u32.to_le_bytes().as_slice()).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let error = Index::open(&folder.0).unwrap_err();
+    assert!(matches!(error, IndexError::FutureVersion { found: 99, .. }), "{error}");
+}
+
+#[test]
+fn space_comes_back() {
+    let folder = Folder::new("compact");
+    let mut index = Index::create_or_open(&folder.0, BUNDLE, b"").unwrap();
+    let codes = vec![1u8; 64 * 1024];
+    let parts = Parts {
+        bundle: BUNDLE,
+        duration: 1.0,
+        self_similarity: 0.0,
+        global: &[1.0],
+        times: &[0.0, 1.0],
+        regions: 64,
+        bits: 4096,
+        codes: &codes,
+    };
+    let big = Record::new(&parts).unwrap();
+    for i in 0..64 {
+        index.put(&i.to_string(), &big, &source("/x")).unwrap();
+    }
+    for i in 0..63 {
+        index.remove(&i.to_string()).unwrap();
+    }
+    let (before, after) = index.compact().unwrap();
+    assert!(after < before / 2, "{before} {after}");
+    assert_eq!(index.get("63").unwrap().unwrap().record, big);
+}
+
+/// Not a test by itself: what [`killed_at_any_moment`] runs and kills.
+#[test]
+#[ignore = "run by another test"]
+fn write_until_killed() {
+    let Ok(folder) = std::env::var("VIDSIEVE_TEST_FOLDER") else { return };
+    let index = Index::create_or_open(Path::new(&folder), BUNDLE, b"weights").unwrap();
+    for n in 0.. {
+        index.put(&format!("{:03}", n % 300), &record(n), &source("/x")).unwrap();
+        println!("{n}");
+    }
+}
+
+/// A process that is killed loses at most what it had not told to be done; the index opens and is whole.
+#[test]
+fn killed_at_any_moment() {
+    use std::io::{BufRead, BufReader};
+    let folder = Folder::new("killed");
+    let mut written = 0;
+    for round in 0..12u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["write_until_killed", "--exact", "--ignored", "--nocapture"])
+            .env("VIDSIEVE_TEST_FOLDER", &folder.0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(20 + 37 * round % 200));
+        child.kill().unwrap();
+        let lines: Vec<String> = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok).collect();
+        child.wait().unwrap();
+        // The harness prints the test's name in front of the first number.
+        let done = lines.iter().filter_map(|l| l.rsplit(' ').next()?.parse::<u32>().ok()).max();
+        let index = match Index::open(&folder.0) {
+            Ok(index) => index,
+            // Killed before there was anything.
+            Err(IndexError::NotAnIndex(_)) if done.is_none() => continue,
+            Err(error) => panic!("round {round}: {error}"),
+        };
+        let report = index.verify(|_, _| true).unwrap();
+        assert!(report.damaged.is_empty(), "round {round}: {report:?}");
+        if let Some(done) = done {
+            written += 1;
+            // The last record that was told, or one that came after it.
+            let kept = index.get(&format!("{:03}", done % 300)).unwrap().unwrap().record;
+            assert!(kept == record(done) || kept == record(done + 300), "round {round}");
+        }
+    }
+    assert!(written >= 4, "only {written} of the processes lived long enough to write");
+}

@@ -1,0 +1,222 @@
+//! The coarse answer, the pairs that are looked at again, and the merged ranking.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use vidsieve_model::merge::fine_to_unit;
+
+use crate::budget::Budget;
+use crate::engine::{Engine, Pair};
+use crate::segments::Segment;
+use crate::table::Table;
+
+/// What came of looking at a pair again.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It was compared frame by frame.
+    Compared(Pair),
+    /// Its codes are not there.
+    Missing,
+    /// Its codes cannot be used; the reason.
+    Failed(String),
+}
+
+/// Which network a hit's score comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// S^c: the cosine of two vectors.
+    Coarse,
+    /// S^f_B: frame by frame.
+    Fine,
+}
+
+/// The numbers behind a hit's scores.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explanation {
+    /// S^c's cosine in [-1, 1].
+    pub coarse_cosine: f32,
+    /// S^f_B's similarity in [-1, 1], if the pair was compared.
+    pub fine_similarity: Option<f32>,
+    /// The selector's scalar of the video.
+    pub self_similarity: f32,
+    /// Whether the budget paid for the pair.
+    pub selected: bool,
+    /// Place among all videos by the coarse score, from 1.
+    pub coarse_rank: usize,
+}
+
+/// One video of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Hit {
+    /// The video.
+    pub id: String,
+    /// Its score in [0, 1]: by the bundle's calibration the probability that it shows the query's footage.
+    pub score: f32,
+    /// Where the score comes from.
+    pub stage: Stage,
+    /// S^c's score in [0, 1].
+    pub coarse: f32,
+    /// S^f_B's score in [0, 1], if the pair was compared.
+    pub fine: Option<f32>,
+    /// The selector's probability that the coarse score is wrong, if there is a selector.
+    pub doubt: Option<f32>,
+    /// Where the videos match, if that was looked for; best first.
+    pub segments: Vec<Segment>,
+    /// Why a pair that was to be compared was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+    /// The numbers behind it, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Explanation>,
+}
+
+/// The coarse answer to a query: every video's cosine and doubt, and the pairs to look at again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    coarse: Vec<f32>,
+    doubt: Option<Vec<f32>>,
+    selected: Vec<usize>,
+}
+
+/// Not-a-number counts as the lowest.
+fn low(x: f32) -> f32 {
+    if x.is_nan() { f32::NEG_INFINITY } else { x }
+}
+
+/// The first `k` of `0..n` by key descending, then number ascending.
+fn best(n: usize, k: usize, key: impl Fn(usize) -> [f32; 2]) -> Vec<usize> {
+    let compare = |a: &usize, b: &usize| {
+        let ([a0, a1], [b0, b1]) = (key(*a), key(*b));
+        // Adding 0 makes -0 a tie with 0.
+        (low(b0) + 0.0).total_cmp(&(low(a0) + 0.0)).then((low(b1) + 0.0).total_cmp(&(low(a1) + 0.0))).then(a.cmp(b))
+    };
+    let mut order: Vec<usize> = (0..n).collect();
+    if k < n {
+        if k > 0 {
+            order.select_nth_unstable_by(k - 1, compare);
+        }
+        order.truncate(k);
+    }
+    order.sort_unstable_by(compare);
+    order
+}
+
+impl Plan {
+    /// Chooses the pairs that the budget pays for: the most doubtful, or without doubts the most similar.
+    #[must_use]
+    pub fn new(coarse: Vec<f32>, doubt: Option<Vec<f32>>, budget: Budget) -> Self {
+        let key = doubt.as_ref().unwrap_or(&coarse);
+        let n = coarse.len();
+        let selected = match budget {
+            // Who asks for a probability gets what is above it; without a selector nothing has one.
+            Budget::Probability(p) => {
+                let above = doubt.as_ref().map_or(0, |d| d.iter().filter(|d| **d > p).count());
+                best(n, above, |i| [key[i], coarse[i]])
+            }
+            budget => best(n, budget.pairs(n, std::iter::empty()), |i| [key[i], coarse[i]]),
+        };
+        Self { coarse, doubt, selected }
+    }
+
+    /// The videos to look at again, most doubtful first.
+    #[must_use]
+    pub fn selected(&self) -> &[usize] {
+        &self.selected
+    }
+
+    /// Every video's cosine, in the table's order.
+    #[must_use]
+    pub fn coarse(&self) -> &[f32] {
+        &self.coarse
+    }
+
+    /// Every video's doubt, in the table's order.
+    #[must_use]
+    pub fn doubt(&self) -> Option<&[f32]> {
+        self.doubt.as_deref()
+    }
+
+    /// The best `top` videos: the fine score of those that were compared, the coarse one of the others, ranked together (the
+    /// paper's merge). An empty map gives the coarse page. Scores are calibrated first, so that both stages speak of the same
+    /// thing; equal ones are ranked by what the paper merges, then in the table's order.
+    #[must_use]
+    pub fn page(
+        &self,
+        engine: &Engine,
+        table: &Table,
+        outcomes: &HashMap<usize, Outcome>,
+        top: usize,
+        explain: bool,
+    ) -> Vec<Hit> {
+        let n = self.coarse.len().min(table.len());
+        #[allow(clippy::cast_possible_truncation)]
+        let merged: Vec<[f32; 2]> = (0..n)
+            .map(|i| match outcomes.get(&i) {
+                Some(Outcome::Compared(pair)) => [pair.score, fine_to_unit(f64::from(pair.raw)) as f32],
+                _ => [engine.coarse_score(self.coarse[i]), self.coarse[i]],
+            })
+            .collect();
+        let selected: std::collections::HashSet<usize> =
+            if explain { self.selected.iter().copied().collect() } else { Default::default() };
+        best(n, top, |i| merged[i])
+            .into_iter()
+            .map(|i| {
+                let coarse = engine.coarse_score(self.coarse[i]);
+                let (fine, unavailable) = match outcomes.get(&i) {
+                    Some(Outcome::Compared(pair)) => (Some(*pair), None),
+                    Some(Outcome::Missing) => (None, Some("its codes are missing from the store".to_owned())),
+                    Some(Outcome::Failed(reason)) => (None, Some(reason.clone())),
+                    None => (None, None),
+                };
+                Hit {
+                    id: table.id(i).to_owned(),
+                    score: fine.map_or(coarse, |pair| pair.score),
+                    stage: if fine.is_some() { Stage::Fine } else { Stage::Coarse },
+                    coarse,
+                    fine: fine.map(|pair| pair.score),
+                    doubt: self.doubt.as_ref().map(|d| d[i]),
+                    segments: Vec::new(),
+                    unavailable,
+                    explain: explain.then(|| Explanation {
+                        coarse_cosine: self.coarse[i],
+                        fine_similarity: fine.map(|pair| pair.raw),
+                        self_similarity: table.self_similarities()[i],
+                        selected: selected.contains(&i),
+                        coarse_rank: 1 + self.coarse.iter().filter(|c| **c > self.coarse[i]).count(),
+                    }),
+                }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_doubtful_are_selected() {
+        let coarse = vec![0.9, 0.1, 0.5, 0.4];
+        let doubt = vec![0.2, f32::NAN, 0.7, 0.7];
+        let of = |budget| Plan::new(coarse.clone(), Some(doubt.clone()), budget).selected;
+        assert!(of(Budget::None).is_empty());
+        assert_eq!(of(Budget::Pairs(1)), [2]);
+        assert_eq!(of(Budget::Share(0.5)), [2, 3]);
+        assert_eq!(of(Budget::All), [2, 3, 0, 1]);
+        assert_eq!(of(Budget::Probability(0.1)), [2, 3, 0]);
+        let without = |budget| Plan::new(coarse.clone(), None, budget).selected;
+        assert_eq!(without(Budget::Pairs(2)), [0, 2]);
+        assert!(without(Budget::Probability(0.0)).is_empty());
+    }
+
+    #[test]
+    fn the_best_of_many_are_those_of_a_sort() {
+        let values: Vec<f32> = (0..1000u32).map(|i| f32::from(u16::try_from(i * 7919 % 97).unwrap_or(0))).collect();
+        let all = best(values.len(), values.len(), |i| [values[i], 0.0]);
+        for k in [0, 1, 2, 500, 999] {
+            assert_eq!(best(values.len(), k, |i| [values[i], 0.0]), all[..k]);
+        }
+        assert!(all.windows(2).all(|w| values[w[0]] > values[w[1]] || (values[w[0]] == values[w[1]] && w[0] < w[1])));
+    }
+}

@@ -1,0 +1,225 @@
+//! What the coarse scan needs of every indexed video, in memory.
+
+use std::collections::HashMap;
+
+use vidsieve_kernels::{Isa, scan};
+
+use crate::engine::SearchError;
+
+/// Ids, S^c vectors and self-similarities of the indexed videos. 4 D + 4 bytes a video beside its id.
+///
+/// Videos are numbered from 0; the order is that of insertion until one is removed, whose place the last one takes.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    dims: usize,
+    ids: Vec<String>,
+    rows: HashMap<String, usize>,
+    vectors: Vec<f32>,
+    self_similarity: Vec<f32>,
+}
+
+impl Table {
+    /// An empty table of vectors of `dims` values.
+    #[must_use]
+    pub fn new(dims: usize) -> Self {
+        Self { dims, ..Self::default() }
+    }
+
+    /// A table of columns: N ids, N x D values, N scalars. Of ids that come twice the last counts.
+    ///
+    /// # Errors
+    /// [`SearchError::Columns`] for lengths that do not fit.
+    pub fn from_columns(
+        dims: usize,
+        ids: Vec<String>,
+        vectors: Vec<f32>,
+        self_similarity: Vec<f32>,
+    ) -> Result<Self, SearchError> {
+        if vectors.len() != ids.len() * dims || self_similarity.len() != ids.len() {
+            return Err(SearchError::Columns {
+                ids: ids.len(),
+                values: vectors.len(),
+                scalars: self_similarity.len(),
+                dims,
+            });
+        }
+        let rows: HashMap<String, usize> = ids.iter().cloned().zip(0..).collect();
+        if rows.len() == ids.len() {
+            return Ok(Self { dims, ids, rows, vectors, self_similarity });
+        }
+        let mut table = Self::new(dims);
+        for ((id, vector), scalar) in ids.iter().zip(vectors.chunks(dims.max(1))).zip(self_similarity) {
+            table.put(id, vector, scalar)?;
+        }
+        Ok(table)
+    }
+
+    /// Videos.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Values of a vector.
+    #[must_use]
+    pub const fn dims(&self) -> usize {
+        self.dims
+    }
+
+    /// The id of a video.
+    ///
+    /// # Panics
+    /// If there is no such video.
+    #[must_use]
+    pub fn id(&self, video: usize) -> &str {
+        &self.ids[video]
+    }
+
+    /// All ids in the table's order.
+    #[must_use]
+    pub fn ids(&self) -> &[String] {
+        &self.ids
+    }
+
+    /// The place of an id.
+    #[must_use]
+    pub fn position(&self, id: &str) -> Option<usize> {
+        self.rows.get(id).copied()
+    }
+
+    /// The vector of a video.
+    ///
+    /// # Panics
+    /// If there is no such video.
+    #[must_use]
+    pub fn vector(&self, video: usize) -> &[f32] {
+        &self.vectors[video * self.dims..(video + 1) * self.dims]
+    }
+
+    /// The selector's scalars of all videos.
+    #[must_use]
+    pub fn self_similarities(&self) -> &[f32] {
+        &self.self_similarity
+    }
+
+    /// Bytes of vectors and scalars.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        4 * (self.vectors.len() + self.self_similarity.len())
+    }
+
+    /// Adds a video or replaces it; tells whether it was there.
+    ///
+    /// # Errors
+    /// [`SearchError::Dims`] for a vector of another length.
+    pub fn put(&mut self, id: &str, vector: &[f32], self_similarity: f32) -> Result<bool, SearchError> {
+        if vector.len() != self.dims {
+            return Err(SearchError::Dims { expected: self.dims, found: vector.len() });
+        }
+        if let Some(video) = self.position(id) {
+            self.vectors[video * self.dims..(video + 1) * self.dims].copy_from_slice(vector);
+            self.self_similarity[video] = self_similarity;
+            return Ok(true);
+        }
+        self.rows.insert(id.to_owned(), self.ids.len());
+        self.ids.push(id.to_owned());
+        self.vectors.extend_from_slice(vector);
+        self.self_similarity.push(self_similarity);
+        Ok(false)
+    }
+
+    /// Removes a video; tells whether it was there.
+    pub fn remove(&mut self, id: &str) -> bool {
+        let Some(video) = self.rows.remove(id) else { return false };
+        let last = self.ids.len() - 1;
+        self.ids.swap_remove(video);
+        self.self_similarity.swap_remove(video);
+        self.vectors.copy_within(last * self.dims.., video * self.dims);
+        self.vectors.truncate(last * self.dims);
+        if let Some(moved) = self.ids.get(video) {
+            self.rows.insert(moved.clone(), video);
+        }
+        true
+    }
+
+    /// The cosine of every video with a vector of unit length, in the table's order.
+    ///
+    /// # Errors
+    /// [`SearchError::Dims`] for a vector of another length.
+    pub fn scan(&self, isa: Isa, vector: &[f32]) -> Result<Vec<f32>, SearchError> {
+        if vector.len() != self.dims {
+            return Err(SearchError::Dims { expected: self.dims, found: vector.len() });
+        }
+        let mut scores = vec![0f32; self.len()];
+        if self.is_empty() {
+            return Ok(scores);
+        }
+        #[cfg(feature = "parallel")]
+        {
+            use rayon::prelude::*;
+            /// Vectors that a thread scans at a time.
+            const BLOCK: usize = 8192;
+            scores
+                .par_chunks_mut(BLOCK)
+                .zip(self.vectors.par_chunks(BLOCK * self.dims))
+                .for_each(|(scores, rows)| scan::dot_f32(isa, vector, rows, self.dims, scores));
+        }
+        #[cfg(not(feature = "parallel"))]
+        scan::dot_f32(isa, vector, &self.vectors, self.dims, &mut scores);
+        Ok(scores)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against a map from id to vector: after any puts and removes the same videos are there with the same scores.
+        #[test]
+        fn as_a_map(steps in proptest::collection::vec((0u8..12, any::<bool>(), -1f32..1.0), 0..60)) {
+            let mut table = Table::new(2);
+            let mut map = BTreeMap::new();
+            for (id, put, x) in steps {
+                let id = id.to_string();
+                if put {
+                    prop_assert_eq!(table.put(&id, &[x, 0.5], x * 2.0).unwrap(), map.insert(id, x).is_some());
+                } else {
+                    prop_assert_eq!(table.remove(&id), map.remove(&id).is_some());
+                }
+            }
+            prop_assert_eq!(table.len(), map.len());
+            let scores = table.scan(Isa::best(), &[1.0, 0.0]).unwrap();
+            for (id, x) in map {
+                let at = table.position(&id).unwrap();
+                prop_assert_eq!(table.id(at), &id);
+                prop_assert_eq!(table.vector(at), &[x, 0.5]);
+                prop_assert_eq!(scores[at], x);
+                prop_assert_eq!(table.self_similarities()[at], x * 2.0);
+            }
+        }
+    }
+
+    #[test]
+    fn columns() {
+        let table = Table::from_columns(1, vec!["a".into(), "b".into(), "a".into()], vec![1.0, 2.0, 3.0], vec![0.0; 3]);
+        let table = table.unwrap();
+        assert_eq!((table.len(), table.vector(table.position("a").unwrap())), (2, &[3.0][..]));
+        assert!(matches!(
+            Table::from_columns(2, vec!["a".into()], vec![1.0], vec![0.0]),
+            Err(SearchError::Columns { .. })
+        ));
+        assert!(matches!(table.scan(Isa::best(), &[1.0, 2.0]), Err(SearchError::Dims { expected: 1, found: 2 })));
+    }
+}
