@@ -4,6 +4,8 @@
 //! for WebAssembly.
 
 pub mod record;
+#[cfg(feature = "remote")]
+pub mod remote;
 #[cfg(feature = "embedded")]
 pub mod store;
 

@@ -1,0 +1,241 @@
+//! Every kind of store that can run here, by the same rules: memory, a folder, and a real Redis.
+#![cfg(feature = "remote")]
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use vidsieve_index::record::{BundleId, Parts, Record};
+use vidsieve_index::remote::{PushOptions, PushReport, Remote, RemoteError, key};
+use vidsieve_index::store::{Index, Source};
+
+const BUNDLE: BundleId = BundleId([7; 32]);
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("vidsieve-remote-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn record(bundle: BundleId, n: u8) -> Record<Vec<u8>> {
+    let codes: Vec<u8> = (0..40_000u32).map(|i| (i.wrapping_mul(u32::from(n) + 1) >> 3).to_le_bytes()[0]).collect();
+    let parts = Parts {
+        bundle,
+        duration: 9.5,
+        self_similarity: f32::from(n),
+        global: &[1.0],
+        times: &[0.0; 20],
+        regions: 10,
+        bits: 1600,
+        codes: &codes,
+    };
+    Record::new(&parts).unwrap()
+}
+
+fn index(folder: &Path, bundle: BundleId) -> Index {
+    Index::create_or_open(folder, bundle, b"weights").unwrap()
+}
+
+const IDS: [&str; 6] = ["a.mp4", "folder/b c.mp4", "ünïcode ☃", "..", "a?b#c%2F", "x"];
+
+/// What every store must do.
+async fn conforms(remote: &Remote, name: &str) {
+    let folder = Folder::new(&format!("index-{name}"));
+    let source = Source::default();
+    // Single records, with ids of every kind.
+    assert!(remote.get("nothing").await.unwrap().is_none());
+    remote.remove("nothing").await.unwrap();
+    for (n, id) in (0..).zip(IDS) {
+        remote.put(id, &record(BUNDLE, n)).await.unwrap();
+    }
+    remote.put(IDS[0], &record(BUNDLE, 100)).await.unwrap();
+    assert_eq!(remote.get(IDS[0]).await.unwrap().unwrap().unwrap(), record(BUNDLE, 100), "{name}: the last one counts");
+    let ids: Vec<&str> = IDS.into_iter().chain(["nothing"]).collect();
+    let mut many: Vec<_> = remote.get_many(&ids).collect().await;
+    many.sort_by_key(|(i, _)| *i);
+    assert_eq!(many.len(), 7);
+    for (i, found) in many {
+        let found = found.unwrap();
+        assert_eq!(found.is_some(), i < 6, "{name}: {}", ids[i]);
+        assert!(found.is_none_or(|r| r.is_ok()));
+    }
+    for id in IDS {
+        remote.remove(id).await.unwrap();
+        assert!(remote.get(id).await.unwrap().is_none(), "{name}: {id}");
+    }
+
+    // An index is published, once.
+    assert_eq!(remote.bundle().await.unwrap(), None);
+    let index = index(&folder.at("one"), BUNDLE);
+    for (n, id) in (0..).zip(IDS) {
+        index.put(id, &record(BUNDLE, n), &source).unwrap();
+    }
+    let size = record(BUNDLE, 0).as_bytes().len() as u64;
+    let all = PushOptions::default();
+    let dry = remote.push(&index, PushOptions { dry_run: true, ..all }, |_, _| true).await.unwrap();
+    assert!(remote.published().await.unwrap().is_empty(), "{name}: a dry run writes nothing");
+    assert_eq!(remote.bundle().await.unwrap(), None);
+    let pushed = remote.push(&index, all, |_, _| true).await.unwrap();
+    assert_eq!(pushed, dry, "{name}: a dry run tells what will be done");
+    assert_eq!((pushed.written, pushed.bytes, pushed.unchanged), (6, 6 * size, 0));
+    assert_eq!(remote.bundle().await.unwrap(), Some(BUNDLE));
+    assert_eq!(remote.bundle_bytes().await.unwrap().unwrap(), b"weights");
+    assert_eq!(remote.published().await.unwrap().len(), 6);
+    let again = remote.push(&index, all, |_, _| true).await.unwrap();
+    assert_eq!(again, PushReport { unchanged: 6, ..PushReport::default() });
+
+    // What changes is written, what goes is removed when asked.
+    index.put("x", &record(BUNDLE, 77), &source).unwrap();
+    index.remove("a.mp4").unwrap();
+    let changed = remote.push(&index, all, |_, _| true).await.unwrap();
+    assert_eq!((changed.written, changed.removed, changed.unchanged), (1, 0, 4));
+    assert_eq!(remote.get("x").await.unwrap().unwrap().unwrap(), record(BUNDLE, 77));
+    assert!(remote.get("a.mp4").await.unwrap().is_some());
+    let pruned = remote.push(&index, PushOptions { prune: true, ..all }, |_, _| true).await.unwrap();
+    assert_eq!((pruned.written, pruned.removed), (0, 1));
+    assert!(remote.get("a.mp4").await.unwrap().is_none());
+    assert!(!remote.published().await.unwrap().contains_key("a.mp4"));
+
+    // Stopped at any moment and continued, nothing is written twice.
+    for n in 0..20 {
+        index.put(&format!("later {n}"), &record(BUNDLE, n), &source).unwrap();
+    }
+    let mut written = 0;
+    for stop in [3, 40, 90, 10_000] {
+        let before = remote.published().await.unwrap().len();
+        let mut calls = 0;
+        let outcome = remote
+            .push(&index, all, |_, _| {
+                calls += 1;
+                calls < stop
+            })
+            .await;
+        assert_eq!(outcome.is_err(), stop < 10_000, "{name}: {outcome:?}");
+        let after = remote.published().await.unwrap().len();
+        written += after - before;
+        if let Ok(report) = outcome {
+            assert_eq!(report.written as usize, after - before);
+        }
+    }
+    assert_eq!(written, 20);
+
+    let other = self::index(&folder.at("other"), BundleId([9; 32]));
+    let error = remote.push(&other, all, |_, _| true).await.unwrap_err();
+    assert!(matches!(error, RemoteError::Bundle { .. }), "{error}");
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn memory() {
+    runtime().block_on(async { conforms(&Remote::open("memory:").unwrap(), "memory").await });
+}
+
+#[test]
+fn a_folder() {
+    let folder = Folder::new("fs");
+    runtime().block_on(async {
+        let remote = Remote::open(&format!("fs:{}", folder.at("store").display())).unwrap();
+        conforms(&remote, "fs").await;
+        // What is damaged on the disk is told as such, and the others are not.
+        let path = folder.at("store").join(key("x"));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[5000] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        assert!(remote.get("x").await.unwrap().unwrap().is_err());
+        assert!(remote.get("..").await.unwrap().unwrap().is_ok());
+        std::fs::write(folder.at("store/manifest").join("00.json"), b"{").unwrap();
+        assert!(matches!(remote.published().await, Err(RemoteError::Damaged { .. })));
+    });
+}
+
+/// A Redis server of the test's own, ended with it.
+struct Redis(Child);
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn redis() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let folder = Folder::new("redis");
+    let server = Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+        .arg(&folder.0)
+        .stdout(Stdio::null())
+        .spawn();
+    let Ok(server) = server else {
+        eprintln!("skipped: redis-server is not here; on Debian: apt-get install redis-server");
+        return;
+    };
+    let _server = Redis(server);
+    let start = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(10), "redis-server does not answer");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    runtime().block_on(async {
+        let remote = Remote::open(&format!("redis://127.0.0.1:{port}/0?prefix=one")).unwrap();
+        conforms(&remote, "redis").await;
+        // Another prefix is another store.
+        let other = Remote::open(&format!("redis://127.0.0.1:{port}/0?prefix=two")).unwrap();
+        assert_eq!(other.bundle().await.unwrap(), None);
+        assert!(other.get("x").await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn locations() {
+    for location in [
+        "",
+        "nothing",
+        "ftp://x",
+        "fs:",
+        "redis://user:secret@host/0",
+        "redis://host/zero",
+        "s3://",
+        "s3://b?key=1",
+        "cloudflare-kv://account",
+    ] {
+        let error = Remote::open(location).unwrap_err().to_string();
+        assert!(error.contains("is no location"), "{location}: {error}");
+    }
+    let remote = Remote::open("s3://bucket/prefix?endpoint=https://example.org&region=auto").unwrap();
+    assert_eq!(remote.location(), "s3://bucket/prefix");
+    assert!(!format!("{remote:?}").contains("endpoint"));
+    assert_eq!(key("a.mp4").len(), "records/".len() + 32);
+}
+
+/// A store that is not there fails soon, with its name.
+#[test]
+fn nobody_answers() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let remote = Remote::open(&format!("redis://127.0.0.1:{port}/0")).unwrap();
+    let start = Instant::now();
+    let error = runtime().block_on(remote.get("x")).unwrap_err().to_string();
+    assert!(error.contains(&port.to_string()), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(60));
+}
