@@ -16,9 +16,13 @@ pub struct Labelled {
     pub copy: bool,
 }
 
-/// Fits a monotone piecewise-linear curve by pool-adjacent-violators; both classes weigh the same in all, so that the
-/// probability is that of a pair of which nothing else is known. Half a pair of the other class is added to every step, so
-/// that no step claims certainty that its number of pairs does not carry.
+/// How many of the pairs that users look at are copies: an index is searched for few videos among many. A curve fitted as if
+/// half of them were calls one unrelated video in fifty a sure copy.
+const PRIOR: f64 = 0.02;
+
+/// Fits a monotone piecewise-linear curve by pool-adjacent-violators. Copies weigh [`PRIOR`] in all, unrelated pairs the rest,
+/// whatever their numbers. Half an unrelated pair is added to every step, so that no step claims certainty that its number
+/// of pairs does not carry.
 ///
 /// # Errors
 /// [`TrainError::Data`] when a class is empty.
@@ -31,7 +35,7 @@ pub fn isotonic(pairs: &[Labelled]) -> Result<Curve, TrainError> {
     if copies == 0 || others == 0 {
         return Err(TrainError::Data(format!("calibration needs copies and others, got {copies} and {others}")));
     }
-    let weight = [0.5 / others as f64, 0.5 / copies as f64];
+    let weight = [(1.0 - PRIOR) / others as f64, PRIOR / copies as f64];
     // A block: weight of copies, weight of all, weighted sum of raw similarities.
     let mut blocks: Vec<[f64; 3]> = Vec::new();
     let mut i = 0;
@@ -59,7 +63,7 @@ pub fn isotonic(pairs: &[Labelled]) -> Result<Curve, TrainError> {
     }
     let mut knots: Vec<[f32; 2]> = Vec::with_capacity(blocks.len());
     for [copy, all, raw] in &blocks {
-        let p = ((copy + 0.5 * weight[1]) / (all + 0.5 * weight[0] + 0.5 * weight[1])).clamp(0.0, 1.0);
+        let p = (copy / (all + 0.5 * weight[0])).clamp(0.0, 1.0);
         let (x, y) = ((raw / all) as f32, p as f32);
         match knots.last() {
             Some([last, _]) if x <= *last => {}
@@ -68,6 +72,39 @@ pub fn isotonic(pairs: &[Labelled]) -> Result<Curve, TrainError> {
         }
     }
     Ok(Curve::PiecewiseLinear { knots })
+}
+
+/// The factor and offset for a comparator's output that put the fine answers on the scale of the coarse ones: unrelated pairs
+/// have the same mean of `s/2 + 0.5` as of coarse cosines, and the upper quarter of copies starts at the same value. The merge of
+/// DnS compares the two as they are, and the selector learns from their difference: both need one scale. `pairs` are `(coarse,
+/// fine, copy)`.
+///
+/// # Errors
+/// [`TrainError::Data`] when a class is empty or copies do not score above unrelated pairs.
+#[allow(clippy::cast_precision_loss)]
+pub fn one_scale(pairs: &[(f32, f32, bool)]) -> Result<(f32, f32), TrainError> {
+    let unit = |s: f32| f64::from(s) / 2.0 + 0.5;
+    let unrelated: Vec<_> = pairs.iter().filter(|p| !p.2).collect();
+    let mean = |of: &dyn Fn(&(f32, f32, bool)) -> f64| {
+        unrelated.iter().map(|p| of(p)).sum::<f64>() / unrelated.len().max(1) as f64
+    };
+    let upper = |of: &dyn Fn(&(f32, f32, bool)) -> f64| -> Option<f64> {
+        let mut values: Vec<f64> = pairs.iter().filter(|p| p.2).map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() * 3 / 4).copied()
+    };
+    let (coarse_low, fine_low) = (mean(&|p| f64::from(p.0)), mean(&|p| unit(p.1)));
+    let (Some(coarse_high), Some(fine_high)) = (upper(&|p| f64::from(p.0)), upper(&|p| unit(p.1))) else {
+        return Err(TrainError::Data("no copies to put coarse and fine answers on one scale".into()));
+    };
+    let factor = (coarse_high - coarse_low) / (fine_high - fine_low);
+    if unrelated.is_empty() || !(factor.is_finite() && factor > 0.0) {
+        return Err(TrainError::Data("copies do not score above unrelated pairs".into()));
+    }
+    // u = s/2 + 0.5 becomes factor * (u - fine_low) + coarse_low.
+    let offset = factor + 2.0 * (coarse_low - factor * fine_low) - 1.0;
+    #[allow(clippy::cast_possible_truncation)]
+    Ok((factor as f32, offset as f32))
 }
 
 /// Joins the last blocks while they violate the order.
@@ -82,7 +119,7 @@ fn merge(blocks: &mut Vec<[f64; 3]>) {
     }
 }
 
-/// Mean probability and share of copies (each class weighing the same in all) in `bins` equal intervals of probability,
+/// Mean probability and share of copies (classes weighing as in [`isotonic`]) in `bins` equal intervals of probability,
 /// and the weight of each: the points of a reliability diagram.
 #[must_use]
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -92,7 +129,7 @@ pub fn reliability(curve: &Curve, pairs: &[Labelled], bins: usize) -> Vec<[f64; 
     let mut sums = vec![[0f64; 3]; bins];
     for pair in pairs {
         let p = f64::from(curve.apply(pair.raw));
-        let w = if pair.copy { 0.5 / copies } else { 0.5 / others };
+        let w = if pair.copy { PRIOR / copies } else { (1.0 - PRIOR) / others };
         let bin = ((p * bins as f64) as usize).min(bins - 1);
         sums[bin][0] += w * p;
         sums[bin][1] += if pair.copy { w } else { 0.0 };
@@ -105,6 +142,24 @@ pub fn reliability(curve: &Curve, pairs: &[Labelled], bins: usize) -> Vec<[f64; 
 mod tests {
     use super::*;
     use rand::{RngExt, SeedableRng};
+
+    #[test]
+    fn one_scale_for_both() {
+        let pairs: Vec<(f32, f32, bool)> = (0..100u8)
+            .map(|i| {
+                let noise = f32::from(i % 10) / 100.0;
+                if i % 2 == 0 { (0.1 + noise, -0.5 + noise, false) } else { (0.8 + noise, 0.4 + noise, true) }
+            })
+            .collect();
+        let (factor, offset) = one_scale(&pairs).unwrap();
+        let unit = |s: f32| (factor * s + offset) / 2.0 + 0.5;
+        let unrelated = pairs.iter().filter(|p| !p.2);
+        let difference = unrelated.map(|p| unit(p.1) - p.0).sum::<f32>() / 50.0;
+        assert!(difference.abs() < 1e-4, "{difference}");
+        assert!((unit(0.47) - 0.87).abs() < 1e-4, "{}", unit(0.47));
+        assert!(one_scale(&pairs[..1]).is_err());
+        assert!(one_scale(&[(0.5, 0.9, false), (0.9, 0.1, true)]).is_err());
+    }
 
     #[test]
     fn the_curve_says_how_often_pairs_are_copies() {

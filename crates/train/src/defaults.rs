@@ -1,6 +1,6 @@
 //! Sizes of the default bundle, and how its networks are trained.
 
-use vidsieve_model::backbone::BackboneConfig;
+use vidsieve_model::backbone::{BackboneConfig, PlainConfig};
 use vidsieve_model::config::{
     Attention, Channel, CoarseConfig, ComparatorConfig, Config, FineConfig, ItqConfig, NetVladConfig, PaddingMode,
     PoolEdge, Scale, SelectorConfig, TransformerConfig, WhiteningConfig,
@@ -14,6 +14,10 @@ use crate::self_supervised::first_scale;
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sizes {
+    /// Channels of the backbone's first convolution.
+    pub stem: usize,
+    /// Channels of the backbone's stages.
+    pub stages: [usize; 3],
     /// D: values of a region vector.
     pub dims: usize,
     /// L: bits of a region's code.
@@ -39,8 +43,10 @@ pub struct Sizes {
 impl Default for Sizes {
     fn default() -> Self {
         Self {
+            stem: 24,
+            stages: [32, 64, 128],
             dims: 128,
-            bits: 128,
+            bits: 256,
             output: 256,
             clusters: 16,
             feedforward: 256,
@@ -59,6 +65,12 @@ pub const FIRST: usize = 10;
 pub const BOTH: usize = 35;
 
 impl Sizes {
+    /// The backbone: residual stages of plain convolutions.
+    #[must_use]
+    pub fn plain(&self) -> PlainConfig {
+        PlainConfig { stem: self.stem, stages: self.stages.to_vec(), residual: true }
+    }
+
     /// What the extractor of the bundle is: backbone `tiny`, 112 pixels with nine windows and the whole frame, and 224 pixels with
     /// 9 + 16 windows of half the side. Without whitening, which is fitted later.
     #[must_use]
@@ -71,7 +83,7 @@ impl Sizes {
         let further = Scale { preprocess: Preprocess::square(224), regions: second };
         Config {
             preprocess: Some(Preprocess::square(112)),
-            backbone: Some(BackboneConfig::tiny()),
+            backbone: Some(BackboneConfig::Plain(self.plain())),
             regions: Some(first_scale()),
             further_scales: if self.two_scales { vec![further] } else { Vec::new() },
             ..Config::default()

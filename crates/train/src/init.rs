@@ -1,5 +1,6 @@
 //! Starting weights of every network, drawn from a seed.
 
+use nalgebra::DMatrix;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -137,7 +138,23 @@ pub fn fine(config: &FineConfig, projection: Option<&[f32]>, seed: u64) -> Param
     p
 }
 
-/// Starting weights of a coarse student (§4: the assignment of NetVLAD copies its centroids).
+/// What the layers beside the transformer's residual path start with, of their usual weights.
+const RESIDUAL: f32 = 0.1;
+/// Length of the centroids at the start: short beside the frame vectors, so that each cluster's residuals point where the mean
+/// does.
+const CENTROID: f32 = 0.1;
+
+/// `rows` orthonormal columns of `columns` values each, row-major `[rows, columns]` with `rows >= columns`.
+fn isometry(rng: &mut Pcg64, rows: usize, columns: usize) -> Vec<f32> {
+    let start: Vec<f64> = normal(rng, rows * columns, 1.0).into_iter().map(f64::from).collect();
+    let q = DMatrix::from_row_slice(rows, columns, &start).qr().q();
+    #[allow(clippy::cast_possible_truncation)]
+    (0..rows).flat_map(|r| q.row(r).iter().map(|v| *v as f32).collect::<Vec<_>>()).collect()
+}
+
+/// Starting weights of a coarse student. It starts near the mean of its region vectors: the transformer hardly changes frames, every
+/// cluster's residuals are about the mean frame, and the reduction averages the clusters and turns the result (§4 starts all of it
+/// at random and needs a corpus of the paper's size to come as far).
 #[must_use]
 pub fn coarse(config: &CoarseConfig, seed: u64) -> Parameters {
     let mut rng = Pcg64::seed_from_u64(seed);
@@ -151,11 +168,11 @@ pub fn coarse(config: &CoarseConfig, seed: u64) -> Parameters {
             let name = |part: &str| format!("transformer.layers.{layer}.{part}");
             p.insert(name("self_attn.in_proj_weight"), &[3 * d, d], uniform(&mut rng, 3 * d * d, xavier(d, 3 * d)));
             p.insert(name("self_attn.in_proj_bias"), &[3 * d], vec![0.0; 3 * d]);
-            p.insert(name("self_attn.out_proj.weight"), &[d, d], uniform(&mut rng, d * d, bound(d)));
+            p.insert(name("self_attn.out_proj.weight"), &[d, d], uniform(&mut rng, d * d, RESIDUAL * bound(d)));
             p.insert(name("self_attn.out_proj.bias"), &[d], vec![0.0; d]);
             p.insert(name("linear1.weight"), &[t.feedforward, d], uniform(&mut rng, t.feedforward * d, bound(d)));
             p.insert(name("linear1.bias"), &[t.feedforward], vec![0.0; t.feedforward]);
-            let weights = uniform(&mut rng, t.feedforward * d, bound(t.feedforward));
+            let weights = uniform(&mut rng, t.feedforward * d, RESIDUAL * bound(t.feedforward));
             p.insert(name("linear2.weight"), &[d, t.feedforward], weights);
             p.insert(name("linear2.bias"), &[d], vec![0.0; d]);
             for norm in ["norm1", "norm2"] {
@@ -167,16 +184,32 @@ pub fn coarse(config: &CoarseConfig, seed: u64) -> Parameters {
         p.insert("transformer.norm.bias", &[d], vec![0.0; d]);
     }
     if let Some(v) = &config.netvlad {
-        let centroids = normal(&mut rng, v.clusters * d, bound(d));
-        p.insert("netvlad.conv.weight", &[v.clusters, d, 1, 1], centroids.clone());
+        let assignment = normal(&mut rng, v.clusters * d, bound(d));
+        let centroids = assignment.iter().map(|v| v * CENTROID).collect();
+        p.insert("netvlad.conv.weight", &[v.clusters, d, 1, 1], assignment);
         p.insert("netvlad.centroids", &[v.clusters, d], centroids);
         let inputs = v.clusters * d;
-        let reduction = normal(&mut rng, v.output * inputs, bound(inputs));
+        let reduction = if v.output >= d {
+            let turn = isometry(&mut rng, v.output, d);
+            let noise = normal(&mut rng, v.output * inputs, RESIDUAL * bound(inputs));
+            noise.iter().enumerate().map(|(i, n)| n + turn[i / inputs * d + i % inputs % d]).collect()
+        } else {
+            normal(&mut rng, v.output * inputs, bound(inputs))
+        };
         p.insert("netvlad.reduction_layer.weight", &[v.output, inputs], reduction);
         p.insert("netvlad.norm.weight", &[v.output], vec![1.0; v.output]);
         p.insert("netvlad.norm.bias", &[v.output], vec![0.0; v.output]);
     }
     p
+}
+
+/// Makes `factor * y + offset` of the output `y` of a fine network's comparator (before Hardtanh).
+pub fn rescale(parameters: &mut Parameters, factor: f32, offset: f32) {
+    for (name, offset) in [("visil_head.fconv.weight", 0.0), ("visil_head.fconv.bias", offset)] {
+        if let Some(values) = parameters.values_mut(name) {
+            values.iter_mut().for_each(|v| *v = factor * *v + offset);
+        }
+    }
 }
 
 /// Starting weights of a selector.

@@ -95,10 +95,11 @@ impl Pca {
 }
 
 /// Iterative quantisation (Gong & Lazebnik): a projection `[dims, bits]` whose signs keep what vectors say. `x` `[n, dims]`
-/// are unit vectors; `bits <= dims`.
+/// are unit vectors. More bits than dimensions are several rotations side by side, each from another start: the angle between
+/// two vectors is told by more signs.
 ///
 /// # Errors
-/// [`TrainError::Data`] for more bits than dimensions or no vectors.
+/// [`TrainError::Data`] for no bits or no vectors.
 pub fn itq(
     isa: Isa,
     x: &[f32],
@@ -107,10 +108,19 @@ pub fn itq(
     iterations: usize,
     seed: u64,
 ) -> Result<Vec<f32>, TrainError> {
-    if bits == 0 || bits > dims || x.len() < dims {
-        return Err(TrainError::Data(format!(
-            "ITQ gives at most as many bits as dimensions ({dims}), {bits} were asked"
-        )));
+    if bits == 0 || dims == 0 || x.len() < dims {
+        return Err(TrainError::Data(format!("ITQ of {} values to {bits} bits: there is nothing to fit", x.len())));
+    }
+    if bits > dims {
+        let mut all = vec![0f32; dims * bits];
+        for (part, start) in (0..bits).step_by(dims).enumerate() {
+            let width = dims.min(bits - start);
+            let rotation = itq(isa, x, dims, width, iterations, seed.wrapping_add(part as u64))?;
+            for (to, from) in all.chunks_exact_mut(bits).zip(rotation.chunks_exact(width)) {
+                to[start..start + width].copy_from_slice(from);
+            }
+        }
+        return Ok(all);
     }
     // X in its first `bits` principal axes; with bits == dims this is a rotation only.
     let mut scatter = vec![0f64; dims * dims];
@@ -234,6 +244,12 @@ mod tests {
         let end = itq(isa, &x, 8, 8, 50, 9).unwrap();
         assert!(error(&end) < 0.9 * error(&start), "{} {}", error(&end), error(&start));
         assert_eq!(end, itq(isa, &x, 8, 8, 50, 9).unwrap());
-        assert!(itq(isa, &x, 8, 9, 1, 0).is_err());
+        assert!(itq(isa, &x, 8, 0, 1, 0).is_err());
+        // More bits than dimensions: the first rotation and others.
+        let wide = itq(isa, &x, 8, 20, 50, 9).unwrap();
+        for (wide, first) in wide.chunks_exact(20).zip(end.chunks_exact(8)) {
+            assert_eq!(wide[..8], *first);
+            assert_ne!(wide[8..16], *first);
+        }
     }
 }

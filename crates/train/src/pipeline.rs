@@ -125,9 +125,7 @@ impl Workshop {
         schedule: &Schedule,
         monitor: &mut dyn Monitor,
     ) -> Result<Trained, TrainError> {
-        let BackboneConfig::Plain(config) = BackboneConfig::tiny() else {
-            return Err(TrainError::Network("the backbone to train is a plain one".into()));
-        };
+        let config = self.sizes.plain();
         let start = init::backbone(&config, options.head, schedule.seed);
         let settings = format!("{config:?} {options:?} {} stills", material.stills.len());
         let stills = Arc::new(material.stills.iter().map(|i| i.as_ref().clone()).collect());

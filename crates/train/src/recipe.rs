@@ -7,15 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use vidsieve_model::bundle::{Bundle, BundleWriter, Network, Storage};
 use vidsieve_model::calibration::{Calibration, Curve};
+use vidsieve_model::config::FineConfig;
 use vidsieve_model::extractor::Extractor;
+use vidsieve_model::fine::Fine;
 
 use crate::TrainError;
-use crate::calibrate::{Labelled, isotonic};
+use crate::calibrate::{Labelled, isotonic, one_scale};
 use crate::checkpoint::write_atomically;
 use crate::coarse::CoarseOptions;
 use crate::corpus::CorpusOptions;
 use crate::features::FeatureSet;
-use crate::fine::{FineOptions, Objective};
+use crate::fine::{FineOptions, Objective, index_all};
 use crate::init;
 use crate::monitor::{Monitor, Progress};
 use crate::parameters::Parameters;
@@ -62,6 +64,8 @@ pub struct Recipe {
     pub coarse: CoarseOptions,
     /// Its schedule.
     pub coarse_schedule: Schedule,
+    /// Pairs for SN.
+    pub selector_pools: PoolOptions,
     /// SN.
     pub selector: SelectorOptions,
     /// Its schedule.
@@ -102,6 +106,7 @@ impl Default for Recipe {
             fine_binary: fine(Objective::Distill, 1e-3, 1500, 4),
             coarse: CoarseOptions { anchors: 48, frames: 16, contrast: 1.0, noise: 0.8, ..CoarseOptions::default() },
             coarse_schedule: schedule(3000, 1e-3, 250, 5),
+            selector_pools: PoolOptions { hard: 16, random: 64, seed: 4 },
             selector: SelectorOptions { frames: 16, ..SelectorOptions::default() },
             selector_schedule: schedule(2000, 1e-3, 250, 6),
         }
@@ -314,10 +319,37 @@ pub fn carry_out(
         return Ok((None, report));
     }
 
-    // The selector learns where the coarse student's answers differ from S^f_B's on the training pairs.
-    let fine = shop.build_fine(&binary_config, &fine_binary.parameters)?;
+    // Every fine network's output on the scale of the coarse cosines; on held-out pairs, where neither is better than it is.
     let s_c = shop.build_coarse(&coarse_config, &coarse.parameters)?;
-    let pairs = shop.scored_pairs(&train_set, &pools, &fine, &s_c)?;
+    let held_pools = Pools::mine(shop.isa, &held_out, &PoolOptions { hard: 100, random: 200, seed: 3 });
+    let scaled =
+        |network: &Fine, config: &FineConfig, parameters: &Parameters| -> Result<(Parameters, Fine), TrainError> {
+            let pairs = shop.scored_pairs(&held_out, &held_pools, network, &s_c)?;
+            let both: Vec<(f32, f32, bool)> = pairs
+                .iter()
+                .filter_map(|p| {
+                    let (a, b) = (&held_out.videos[p.query].info, &held_out.videos[p.target].info);
+                    let copy = a.source == b.source;
+                    (copy || a.unrelated(b)).then_some((p.coarse, p.fine, copy))
+                })
+                .collect();
+            let (factor, offset) = one_scale(&both)?;
+            let mut parameters = parameters.clone();
+            init::rescale(&mut parameters, factor, offset);
+            let network = shop.build_fine(config, &parameters)?;
+            Ok((parameters, network))
+        };
+    let (teacher, teacher_net) = scaled(&shop.build_fine(&config, &teacher.parameters)?, &config, &teacher.parameters)?;
+    let (fine_attention, attention_net) =
+        scaled(&shop.build_fine(&attention_config, &fine_attention)?, &attention_config, &fine_attention)?;
+    let (fine_binary, fine) =
+        scaled(&shop.build_fine(&binary_config, &fine_binary.parameters)?, &binary_config, &fine_binary.parameters)?;
+    clock.report.plain.insert("scaled_fine_binary".into(), validation.fine(&fine)?);
+
+    // The selector learns where the coarse student's answers differ from S^f_B's: on pairs as an index has them, most of them
+    // unrelated.
+    let selector_pools = Pools::mine(shop.isa, &train_set, &recipe.selector_pools);
+    let pairs = shop.scored_pairs(&train_set, &selector_pools, &fine, &s_c)?;
     let wrong = pairs.iter().filter(|p| p.wrong(recipe.selector.threshold)).count();
     let selector =
         shop.selector("selector", &recipe.selector, &recipe.selector_schedule, &train_set, &pairs, monitor)?;
@@ -328,28 +360,37 @@ pub fn carry_out(
         return Ok((None, report));
     }
 
-    let held_pools = Pools::mine(shop.isa, &held_out, &PoolOptions { hard: 200, random: 100, seed: 3 });
     let held_pairs = shop.scored_pairs(&held_out, &held_pools, &fine, &s_c)?;
-    let attention_net = shop.build_fine(&attention_config, &fine_attention)?;
     let attention_pairs = shop.scored_pairs(&held_out, &held_pools, &attention_net, &s_c)?;
-    let teacher_net = shop.build_fine(&config, &teacher.parameters)?;
     let teacher_pairs = shop.scored_pairs(&held_out, &held_pools, &teacher_net, &s_c)?;
-    let curve = |pairs: &[ScoredPair], raw: &dyn Fn(&ScoredPair) -> f32| -> Result<Curve, TrainError> {
-        isotonic(&labelled(&held_out, pairs, raw))
+    // Every fourth video with itself: a copy beyond doubt, and the upper end of every curve.
+    let identical = |network: &Fine| -> Result<Vec<f32>, TrainError> {
+        let tensors = index_all(network, &held_out)?;
+        tensors
+            .iter()
+            .step_by(4)
+            .map(|t| network.similarity(t, t).map_err(|e| TrainError::Network(e.to_string())))
+            .collect()
     };
+    let curve =
+        |pairs: &[ScoredPair], raw: &dyn Fn(&ScoredPair) -> f32, identical: Vec<f32>| -> Result<Curve, TrainError> {
+            let mut all = labelled(&held_out, pairs, raw);
+            all.extend(identical.into_iter().map(|raw| Labelled { raw, copy: true }));
+            isotonic(&all)
+        };
     let calibration = Calibration {
-        coarse: Some(curve(&held_pairs, &|p| p.coarse)?),
-        fine_attention: Some(curve(&attention_pairs, &|p| p.fine)?),
-        fine_binary: Some(curve(&held_pairs, &|p| p.fine)?),
-        teacher: Some(curve(&teacher_pairs, &|p| p.fine)?),
+        coarse: Some(curve(&held_pairs, &|p| p.coarse, vec![1.0; held_out.videos.len().div_ceil(4)])?),
+        fine_attention: Some(curve(&attention_pairs, &|p| p.fine, identical(&attention_net)?)?),
+        fine_binary: Some(curve(&held_pairs, &|p| p.fine, identical(&fine)?)?),
+        teacher: Some(curve(&teacher_pairs, &|p| p.fine, identical(&teacher_net)?)?),
         ..Calibration::default()
     };
     clock.done("calibration", None, Values::new());
     let networks = Networks {
         extractor: extractor_bundle,
-        teacher: teacher.parameters,
+        teacher,
         fine_attention,
-        fine_binary: fine_binary.parameters,
+        fine_binary,
         coarse: coarse.parameters,
         selector: selector.parameters,
         calibration,
