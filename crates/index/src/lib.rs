@@ -9,6 +9,8 @@ pub mod remote;
 #[cfg(feature = "embedded")]
 pub mod store;
 
+pub mod wire;
+
 pub use record::{BundleId, Record, RecordError};
 #[cfg(feature = "embedded")]
 pub use store::{Index, IndexError};
