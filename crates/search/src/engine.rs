@@ -189,8 +189,21 @@ impl Engine {
     /// # Errors
     /// [`SearchError::Record`] for a query of another bundle, [`SearchError::Dims`] for vectors of different lengths.
     pub fn plan(&self, query: &Query, table: &Table, budget: Budget) -> Result<Plan, SearchError> {
+        self.plan_scanned(query, table, table.scan(self.isa, &query.global)?, budget)
+    }
+
+    /// [`Engine::plan`] after the table's scan for the query: who wants to know how long each takes.
+    ///
+    /// # Errors
+    /// [`SearchError::Record`] for a query of another bundle.
+    pub fn plan_scanned(
+        &self,
+        query: &Query,
+        table: &Table,
+        coarse: Vec<f32>,
+        budget: Budget,
+    ) -> Result<Plan, SearchError> {
         self.same_bundle(query.bundle)?;
-        let coarse = table.scan(self.isa, &query.global)?;
         let doubt = self.doubt(query.self_similarity, table.self_similarities(), &coarse);
         Ok(Plan::new(coarse, doubt, budget))
     }

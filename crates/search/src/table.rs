@@ -16,6 +16,7 @@ pub struct Table {
     rows: HashMap<String, usize>,
     vectors: Vec<f32>,
     self_similarity: Vec<f32>,
+    changes: u64,
 }
 
 impl Table {
@@ -45,7 +46,7 @@ impl Table {
         }
         let rows: HashMap<String, usize> = ids.iter().cloned().zip(0..).collect();
         if rows.len() == ids.len() {
-            return Ok(Self { dims, ids, rows, vectors, self_similarity });
+            return Ok(Self { dims, ids, rows, vectors, self_similarity, changes: 0 });
         }
         let mut table = Self::new(dims);
         for ((id, vector), scalar) in ids.iter().zip(vectors.chunks(dims.max(1))).zip(self_similarity) {
@@ -108,6 +109,12 @@ impl Table {
         &self.self_similarity
     }
 
+    /// How often the table was changed: as long as it is the same, the same numbers mean the same videos.
+    #[must_use]
+    pub const fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Bytes of vectors and scalars.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -122,6 +129,7 @@ impl Table {
         if vector.len() != self.dims {
             return Err(SearchError::Dims { expected: self.dims, found: vector.len() });
         }
+        self.changes += 1;
         if let Some(video) = self.position(id) {
             self.vectors[video * self.dims..(video + 1) * self.dims].copy_from_slice(vector);
             self.self_similarity[video] = self_similarity;
@@ -137,6 +145,7 @@ impl Table {
     /// Removes a video; tells whether it was there.
     pub fn remove(&mut self, id: &str) -> bool {
         let Some(video) = self.rows.remove(id) else { return false };
+        self.changes += 1;
         let last = self.ids.len() - 1;
         self.ids.swap_remove(video);
         self.self_similarity.swap_remove(video);
