@@ -1,0 +1,64 @@
+//! What Prometheus reads.
+
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// Of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Route {
+    /// The route's template; never a path with an id.
+    pub(crate) route: String,
+    /// The method.
+    pub(crate) method: String,
+}
+
+/// Of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Answer {
+    pub(crate) route: String,
+    pub(crate) method: String,
+    pub(crate) status: u16,
+}
+
+/// All metrics of the server.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) requests: Family<Answer, Counter>,
+    pub(crate) seconds: Family<Route, Histogram>,
+    pub(crate) in_flight: Gauge<i64, AtomicI64>,
+    pub(crate) videos: Gauge<i64, AtomicI64>,
+    pub(crate) compared: Counter,
+    pub(crate) missing: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("vidsieve");
+        let requests = Family::<Answer, Counter>::default();
+        let seconds =
+            Family::<Route, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 16)));
+        let (in_flight, videos) = (Gauge::default(), Gauge::default());
+        let (compared, missing) = (Counter::default(), Counter::default());
+        registry.register("http_requests", "Requests that were answered", requests.clone());
+        registry.register("http_request_duration_seconds", "Time to the start of the answer", seconds.clone());
+        registry.register("http_requests_in_flight", "Requests under way", in_flight.clone());
+        registry.register("index_videos", "Videos in the index", videos.clone());
+        registry.register("pairs_compared", "Pairs that were compared frame by frame", compared.clone());
+        registry.register("pairs_missing", "Pairs that could not be compared", missing.clone());
+        Self { registry, requests, seconds, in_flight, videos, compared, missing }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = text::encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,558 @@
+//! The server as clients see it: over TCP, with the default bundle and records of random codes.
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use vidsieve_index::record::{BundleId, Parts, Record};
+use vidsieve_index::remote::{self, PushOptions, Remote};
+use vidsieve_index::store::{Index, Source};
+use vidsieve_index::wire;
+use vidsieve_kernels::Isa;
+use vidsieve_model::bundle::Bundle;
+use vidsieve_model::encoder::Encoder;
+use vidsieve_server::{Config, ServeError, Server, Tokens};
+
+static BUNDLE: &[u8] = include_bytes!("../../../models/default.safetensors");
+const READER: &str = "reader-token-0123456789";
+const WRITER: &str = "writer-token-0123456789";
+
+/// A folder that goes when this does.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("vidsieve-http-{}-{number}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn bundle() -> Bundle {
+    Bundle::from_bytes("default", BUNDLE.to_vec()).unwrap()
+}
+
+/// A video of random codes, always the same for a number.
+fn record_of(id: BundleId, number: u64) -> Record<Vec<u8>> {
+    let encoder = Encoder::new(Isa::best(), &bundle()).unwrap();
+    let mut rng = Pcg64::seed_from_u64(number);
+    let frames = 6 + usize::try_from(number % 5).unwrap();
+    let mut global: Vec<f32> = (0..encoder.global_dims()).map(|_| rng.random_range(-1.0..1.0f32)).collect();
+    let norm = global.iter().map(|v| v * v).sum::<f32>().sqrt();
+    global.iter_mut().for_each(|v| *v /= norm);
+    let shape = encoder.shape();
+    let codes: Vec<u8> = (0..frames * shape.regions() * shape.bits() / 8).map(|_| rng.random()).collect();
+    let times: Vec<f64> = (0..u32::try_from(frames).unwrap()).map(f64::from).collect();
+    let parts = Parts {
+        bundle: id,
+        duration: times.len() as f64,
+        self_similarity: rng.random_range(0.2..0.9),
+        global: &global,
+        times: &times,
+        regions: shape.regions(),
+        bits: shape.bits(),
+        codes: &codes,
+    };
+    Record::new(&parts).unwrap()
+}
+
+fn record(number: u64) -> Record<Vec<u8>> {
+    record_of(BundleId(bundle().id().0), number)
+}
+
+fn name(number: u64) -> String {
+    format!("folder/video {number}.mp4")
+}
+
+/// An index of so many videos.
+fn index(folder: &Path, videos: u64) -> Index {
+    let bundle = bundle();
+    let index = Index::create_or_open(folder, BundleId(bundle.id().0), bundle.as_bytes()).unwrap();
+    let records: Vec<_> = (0..videos).map(|n| (name(n), record(n))).collect();
+    let source = Source::default();
+    let all: Vec<_> = records.iter().map(|(id, r)| (id.as_str(), r.view(), &source)).collect();
+    index.put_many(&all).unwrap();
+    index
+}
+
+/// A running server.
+struct Running {
+    client: Client,
+    address: SocketAddr,
+    end: Option<oneshot::Sender<()>>,
+    done: Option<tokio::task::JoinHandle<Result<(), ServeError>>>,
+    _folder: Folder,
+}
+
+/// A config that no limit stands in the way of.
+fn open() -> Config {
+    Config { rate: 1_000_000, burst: 1_000_000, ..Config::default() }
+}
+
+impl Running {
+    async fn with(videos: u64, config: Config) -> Self {
+        let folder = Folder::new();
+        let index = index(&folder.at("index"), videos);
+        Self::of(folder, index, None, config).await
+    }
+
+    async fn of(folder: Folder, index: Index, store: Option<Remote>, config: Config) -> Self {
+        let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), index, store, config).await.unwrap();
+        let address = server.address().unwrap();
+        let (end, ended) = oneshot::channel::<()>();
+        let done = tokio::spawn(server.run(async {
+            let _ = ended.await;
+        }));
+        Self { client: Client::new(), address, end: Some(end), done: Some(done), _folder: folder }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.address))
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    fn search(&self, options: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
+        self.request(Method::POST, &format!("/v1/search?{options}")).body(body)
+    }
+
+    fn video(&self, method: Method, id: &str) -> RequestBuilder {
+        self.request(method, &format!("/v1/videos/{}", id.replace('/', "%2F").replace(' ', "%20")))
+    }
+
+    async fn pages(&self, options: &str, number: u64) -> Vec<Value> {
+        let response = self.search(options, record(number).into_bytes()).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
+        assert_eq!(response.headers()["content-type"], "application/x-ndjson");
+        response.text().await.unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    }
+
+    async fn end(&mut self) -> Result<(), ServeError> {
+        let _ = self.end.take().unwrap().send(());
+        self.done.take().unwrap().await.unwrap()
+    }
+}
+
+async fn value(request: RequestBuilder, status: u16) -> Value {
+    let response = request.send().await.unwrap();
+    let (found, text) = (response.status().as_u16(), response.text().await.unwrap());
+    assert_eq!(found, status, "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// A refusal: the status, the code, and the media type of problems.
+async fn refused(request: RequestBuilder, status: u16, code: &str) -> Response {
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    let headers = response.headers().clone();
+    let found = response.status();
+    let text = response.text().await.unwrap();
+    let problem: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(found.as_u16(), status, "{text}");
+    assert_eq!(problem["type"], format!("urn:vidsieve:problem:{code}"), "{text}");
+    assert_eq!(problem["status"], status);
+    assert!(problem["detail"].as_str().is_some_and(|d| !d.is_empty() && !d.contains("panicked")), "{text}");
+    let mut rebuilt = axum::http::Response::new(String::new());
+    *rebuilt.headers_mut() = headers;
+    *rebuilt.status_mut() = found;
+    Response::from(rebuilt)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_has_two_pages() {
+    let server = Running::with(40, open()).await;
+    let pages = server.pages("top=5&budget=all&explain=true", 7).await;
+    let [coarse, refined] = &pages[..] else { panic!("{pages:?}") };
+    assert_eq!((&coarse["page"], &coarse["last"]), (&json!("coarse"), &json!(false)));
+    assert_eq!((&refined["page"], &refined["last"]), (&json!("refined"), &json!(true)));
+    assert_eq!((&coarse["videos"], &coarse["selected"], &coarse["reranked"]), (&json!(40), &json!(40), &json!(0)));
+    assert_eq!(
+        (&refined["reranked"], &refined["missing"], &refined["degraded"]),
+        (&json!(40), &json!(0), &json!(false))
+    );
+    for page in &pages {
+        let hits = page["hits"].as_array().unwrap();
+        assert_eq!(hits.len(), 5);
+        assert_eq!(hits[0]["id"], name(7), "{page}");
+        let scores: Vec<f64> = hits.iter().map(|h| h["score"].as_f64().unwrap()).collect();
+        assert!(scores.is_sorted_by(|a, b| a >= b) && scores.iter().all(|s| (0.0..=1.0).contains(s)), "{scores:?}");
+        assert!((hits[0]["explain"]["coarse_cosine"].as_f64().unwrap() - 1.0).abs() < 1e-5);
+    }
+    assert_eq!(refined["hits"][0]["stage"], "fine");
+    assert!(refined["hits"][0]["score"].as_f64().unwrap() > 0.9, "{refined}");
+    // The whole of it matches itself.
+    let segment = &refined["hits"][0]["segments"][0];
+    assert_eq!(segment["query"], segment["target"], "{refined}");
+
+    let none = server.pages("budget=none&segments=false", 7).await;
+    assert_eq!((none.len(), &none[0]["last"], &none[0]["budget"]), (1, &json!(true), &json!("none")));
+    for (budget, reranked) in [("3pairs", 3), ("10%25", 4), ("p>1", 0), ("0ms", 0)] {
+        let pages = server.pages(&format!("budget={budget}"), 7).await;
+        assert_eq!(pages.last().unwrap()["reranked"], reranked, "{budget}");
+    }
+    let sure = server.pages("budget=all&min_score=0.9", 7).await;
+    assert_eq!(sure.last().unwrap()["hits"].as_array().unwrap().len(), 1, "{sure:?}");
+
+    let empty = Running::with(0, open()).await;
+    let pages = empty.pages("", 1).await;
+    assert_eq!((pages.last().unwrap()["last"].as_bool(), &pages[0]["hits"]), (Some(true), &json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn videos_come_and_go() {
+    let server = Running::with(3, open()).await;
+    let id = "new/ünï ☃.mp4";
+    let put = |n| server.video(Method::PUT, id).body(record(n).into_bytes());
+    assert_eq!(value(put(50), 201).await, json!({ "result": "added" }));
+    assert_eq!(server.pages("top=1", 50).await[1]["hits"][0]["id"], id, "it is found at once");
+    assert_eq!(value(put(50), 200).await, json!({ "result": "unchanged" }));
+    assert_eq!(value(put(51), 200).await, json!({ "result": "replaced" }));
+    let read = server.video(Method::GET, id).send().await.unwrap();
+    assert_eq!(read.headers()["content-type"], wire::RECORD_TYPE);
+    let etag = read.headers()["etag"].clone();
+    assert_eq!(read.bytes().await.unwrap(), record(51).into_bytes());
+    let again = server.video(Method::GET, id).header("if-none-match", etag).send().await.unwrap();
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+
+    let list = value(server.get("/v1/videos?limit=3"), 200).await;
+    assert_eq!((list["videos"].as_array().unwrap().len(), &list["next"]), (3, &json!(name(2))));
+    let rest = value(server.get("/v1/videos?limit=3&after=folder/video%202.mp4"), 200).await;
+    assert_eq!((&rest["videos"][0]["id"], &rest["next"]), (&json!(id), &Value::Null));
+    assert_eq!(value(server.get("/v1/health"), 200).await["videos"], 4);
+
+    assert_eq!(server.video(Method::DELETE, id).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    refused(server.video(Method::DELETE, id), 404, "not-found").await;
+    refused(server.video(Method::GET, id), 404, "not-found").await;
+    assert_ne!(server.pages("top=1", 51).await[1]["hits"][0]["id"], id);
+
+    let model = value(server.get("/v1/model"), 200).await;
+    let bytes = server.get("/v1/model/bundle").send().await.unwrap().bytes().await.unwrap();
+    assert_eq!((model["bundle"].as_str().unwrap(), &bytes[..]), (&*bundle().id().to_string(), BUNDLE));
+    let document = value(server.get("/v1/openapi.json"), 200).await;
+    assert_eq!(document["openapi"], "3.1.0");
+}
+
+/// Every route of the document is answered, and every route that answers is in the document.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_names_the_routes() {
+    let server = Running::with(1, open()).await;
+    let document: Value = serde_json::from_str(vidsieve_server::OPENAPI).unwrap();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let url = path.replace("{id}", "folder%2Fvideo%200.mp4");
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH"] {
+            let response = server.request(method.parse().unwrap(), &url).send().await.unwrap();
+            let known = methods.get(method.to_lowercase()).is_some();
+            assert_eq!(response.status() != StatusCode::METHOD_NOT_ALLOWED, known, "{method} {path}");
+            if known {
+                let answers = &methods[method.to_lowercase()]["responses"];
+                let status = response.status().as_u16().to_string();
+                assert!(answers.get(&status).is_some(), "{method} {path}: {status} is not in the document");
+            }
+        }
+    }
+    refused(server.get("/v1/nothing"), 404, "not-found").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals() {
+    let server = Running::with(2, Config { body_limit: 100_000, ..open() }).await;
+    let good = record(1).into_bytes();
+    let search = |options: &str, body: Vec<u8>| server.search(options, body);
+    for options in ["top=0", "top=1001", "top=x", "budget=5", "budget=p>2", "nonsense=1", "explain=maybe"] {
+        refused(search(options, good.clone()), 400, "bad-request").await;
+    }
+    refused(search("", Vec::new()), 422, "bad-body").await;
+    refused(search("", good[..good.len() - 1].to_vec()), 422, "bad-body").await;
+    for at in [0, 9, 40, 100, good.len() - 1] {
+        let mut damaged = good.clone();
+        damaged[at] ^= 1;
+        refused(search("", damaged), 422, "bad-body").await;
+    }
+    let other = record_of(BundleId([1; 32]), 1).into_bytes();
+    refused(search("", other.clone()), 409, "other-bundle").await;
+    refused(server.video(Method::PUT, "a").body(other), 409, "other-bundle").await;
+    refused(server.video(Method::PUT, "a").body(good[..50].to_vec()), 422, "bad-body").await;
+    // Told in advance, and not told.
+    refused(search("", vec![0; 100_001]), 413, "too-large").await;
+    let chunks = futures::stream::iter((0..11).map(|_| Ok::<_, std::io::Error>(vec![0u8; 10_000])));
+    refused(server.search("", reqwest::Body::wrap_stream(chunks)), 413, "too-large").await;
+    for id in ["a%0Ab", &"x".repeat(513), "%FF"] {
+        let response = server.get(&format!("/v1/videos/{id}")).send().await.unwrap();
+        assert_eq!(response.status(), 400, "{id}");
+    }
+    for limit in ["0", "1001", "x"] {
+        refused(server.get(&format!("/v1/videos?limit={limit}")), 400, "bad-request").await;
+    }
+    refused(server.request(Method::PATCH, "/v1/search"), 405, "method-not-allowed").await;
+    let encode = |kind: &str, body: &[u8]| {
+        server.request(Method::POST, "/v1/encode").header("content-type", kind).body(body.to_vec())
+    };
+    refused(encode("text/plain", b"x"), 415, "media-type").await;
+    refused(encode(wire::FRAMES_TYPE, b"VSFRAMES"), 422, "bad-body").await;
+    let rerank = |body: Vec<u8>| server.request(Method::POST, "/v1/rerank").body(body);
+    refused(rerank(vec![255; 8]), 422, "bad-body").await;
+    refused(rerank(wire::join_rerank(b"{", &good)), 422, "bad-body").await;
+    refused(rerank(wire::join_rerank(br#"{"ids":["a"]}"#, b"")), 422, "bad-body").await;
+    let many = json!({ "ids": vec!["x"; 1001] }).to_string();
+    refused(rerank(wire::join_rerank(many.as_bytes(), &good)), 400, "bad-request").await;
+    // Nothing of this did any harm.
+    assert_eq!(server.pages("top=1", 1).await[1]["hits"][0]["id"], name(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_and_rates() {
+    let lines = format!("reader:search:{READER}\nwriter:write:{WRITER}");
+    let tokens = Tokens::parse(&lines).unwrap();
+    let server = Running::with(2, Config { tokens: tokens.clone(), ..open() }).await;
+    let response = refused(server.get("/v1/videos"), 401, "unauthorized").await;
+    assert_eq!(response.headers()["www-authenticate"], "Bearer");
+    refused(server.get("/v1/videos").bearer_auth("reader-token-012345678"), 401, "unauthorized").await;
+    refused(server.get("/v1/videos").bearer_auth(WRITER), 403, "forbidden").await;
+    refused(server.get("/metrics"), 401, "unauthorized").await;
+    value(server.get("/v1/videos").bearer_auth(READER), 200).await;
+    let put = |token: &str| server.video(Method::PUT, "x").bearer_auth(token).body(record(9).into_bytes());
+    refused(put(READER), 403, "forbidden").await;
+    value(put(WRITER), 201).await;
+    refused(server.video(Method::DELETE, "x").bearer_auth(READER), 403, "forbidden").await;
+    value(server.get("/v1/health"), 200).await;
+
+    let open_search = Running::with(1, Config { tokens: tokens.clone(), open_search: true, ..open() }).await;
+    value(open_search.get("/v1/videos"), 200).await;
+    refused(open_search.get("/v1/videos").bearer_auth("no-such-token-at-all"), 401, "unauthorized").await;
+    refused(open_search.video(Method::DELETE, "x"), 401, "unauthorized").await;
+
+    let read_only = Running::with(1, Config { read_only: true, ..open() }).await;
+    refused(read_only.video(Method::DELETE, &name(0)), 403, "read-only").await;
+    value(read_only.get("/v1/videos"), 200).await;
+
+    // One token's rate is not another's.
+    let slow = Running::with(1, Config { tokens, rate: 1, burst: 3, ..Config::default() }).await;
+    for _ in 0..3 {
+        value(slow.get("/v1/videos").bearer_auth(READER), 200).await;
+    }
+    let response = refused(slow.get("/v1/videos").bearer_auth(READER), 429, "too-many-requests").await;
+    assert!(response.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
+    let put = slow.video(Method::PUT, "x").bearer_auth(WRITER).body(record(9).into_bytes());
+    assert_eq!(put.send().await.unwrap().status(), 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_open_server_for_other_machines() {
+    let folder = Folder::new();
+    let index = index(&folder.at("index"), 0);
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let error = Server::start(everywhere, index, None, Config::default()).await.unwrap_err();
+    assert!(error.to_string().contains("there are no tokens"), "{error}");
+}
+
+/// While videos come and go, every answer is about the videos that it names.
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_during_searches() {
+    let server = Running::with(60, open()).await;
+    let writes = async {
+        for round in 0..40u64 {
+            let id = name(round % 20);
+            assert_eq!(server.video(Method::DELETE, &id).send().await.unwrap().status(), 204);
+            let put = server.video(Method::PUT, &id).body(record(round % 20).into_bytes());
+            assert_eq!(put.send().await.unwrap().status(), 201);
+        }
+    };
+    let searches = |first: u64| {
+        let server = &server;
+        async move {
+            for number in (0..20).map(|i| 20 + (first + i) % 40) {
+                for page in server.pages("top=3&budget=all", number).await {
+                    assert_eq!(page["hits"][0]["id"], name(number), "{page}");
+                    assert!(page["hits"][0]["score"].as_f64().unwrap() > 0.9, "{page}");
+                    assert!(page["hits"][1]["score"].as_f64().unwrap() < 0.9, "{page}");
+                }
+            }
+        }
+    };
+    tokio::join!(writes, searches(0), searches(13), searches(27));
+    assert_eq!(value(server.get("/v1/health"), 200).await["videos"], 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_server_says_so() {
+    let server = Running::with(300, Config { workers: 1, patience: Duration::from_millis(1), ..open() }).await;
+    let asked = futures::future::join_all((0..24).map(|n| {
+        // The records are made before the clock runs.
+        let request = server.search("budget=all", record(n).into_bytes());
+        async move { request.send().await.unwrap() }
+    }))
+    .await;
+    let busy = asked.iter().filter(|r| r.status() == StatusCode::SERVICE_UNAVAILABLE).count();
+    assert!(busy > 0 && busy < 24, "{busy}");
+    for response in asked {
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            assert_eq!(response.headers()["retry-after"], "1");
+        } else {
+            assert_eq!(response.text().await.unwrap().lines().count(), 2);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_in_good_order() {
+    let mut server = Running::with(300, open()).await;
+    let response = server.search("budget=all", record(3).into_bytes()).send().await.unwrap();
+    server.end().await.unwrap();
+    let text = response.text().await.unwrap();
+    assert!(text.lines().last().unwrap().contains(r#""page":"refined""#), "{text}");
+    assert!(Client::new().get(format!("http://{}/v1/health", server.address)).send().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encoding() {
+    let server = Running::with(0, open()).await;
+    let (frames, width, height) = (5usize, 64usize, 48usize);
+    let mut rng = Pcg64::seed_from_u64(4);
+    let pixels: Vec<u8> = (0..frames * width * height * 3).map(|_| rng.random()).collect();
+    let mut body = wire::FRAMES_MAGIC.to_vec();
+    for n in [frames, width, height, 0] {
+        body.extend(u32::try_from(n).unwrap().to_le_bytes());
+    }
+    body.extend(5f64.to_le_bytes());
+    (0..frames).for_each(|t| body.extend((t as f64).to_le_bytes()));
+    body.extend(&pixels);
+    let encode = |kind: &str, body: Vec<u8>| {
+        server.request(Method::POST, "/v1/encode").header("content-type", kind).body(body).send()
+    };
+    let response = encode(wire::FRAMES_TYPE, body).await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["content-type"]),
+        (200, &wire::RECORD_TYPE.parse().unwrap())
+    );
+    let encoded = Record::parse(response.bytes().await.unwrap().to_vec()).unwrap();
+    // The same as on this machine without a server.
+    let encoder = Encoder::new(Isa::best(), &bundle()).unwrap();
+    let (w, h) = (u32::try_from(width).unwrap(), u32::try_from(height).unwrap());
+    let views: Vec<_> =
+        pixels.chunks(width * height * 3).map(|p| vidsieve_model::frames::RgbFrame::new(w, h, p).unwrap()).collect();
+    let local = encoder.finish(encoder.describe(&views).unwrap()).unwrap();
+    assert_eq!(encoded.global().collect::<Vec<_>>(), local.global);
+    assert_eq!((encoded.shape().frames, encoded.bundle()), (frames, BundleId(bundle().id().0)));
+    let put = server.video(Method::PUT, "x").body(encoded.into_bytes());
+    assert_eq!(put.send().await.unwrap().status(), 201, "a record that the server made is taken by it");
+
+    // Region vectors of the bundle's shape are encoded, of others refused.
+    let model = value(server.get("/v1/model"), 200).await;
+    let regions = usize::try_from(model["regions"].as_u64().unwrap()).unwrap();
+    let dims = bundle().config().whitening.as_ref().unwrap().dims;
+    for (r, status) in [(regions, 200), (regions + 1, 422)] {
+        let mut body = wire::REGIONS_MAGIC.to_vec();
+        for n in [2, r, dims, 0] {
+            body.extend(u32::try_from(n).unwrap().to_le_bytes());
+        }
+        body.extend(2f64.to_le_bytes());
+        [0f64, 1.0].iter().for_each(|t| body.extend(t.to_le_bytes()));
+        for _ in 0..2 * r {
+            let vector: Vec<f32> = (0..dims).map(|_| rng.random_range(-1.0..1.0)).collect();
+            let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
+            vector.iter().for_each(|v| body.extend((v / norm).to_le_bytes()));
+        }
+        assert_eq!(encode(wire::REGIONS_TYPE, body).await.unwrap().status(), status);
+    }
+}
+
+/// The re-rank tier: a query's record and ids, records from a store elsewhere, some of them missing or damaged.
+#[tokio::test(flavor = "multi_thread")]
+async fn comparing_again_from_a_store() {
+    let folder = Folder::new();
+    let index = index(&folder.at("index"), 12);
+    let location = format!("fs:{}", folder.at("store").display());
+    let store = Remote::open(&location).unwrap();
+    let wrong =
+        Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), self::index(&folder.at("other"), 0), Some(store), open());
+    assert!(wrong.await.unwrap_err().to_string().contains("vidsieve push"));
+    let store = Remote::open(&location).unwrap();
+    store.push(&index, PushOptions::default(), |_, _| true).await.unwrap();
+    let file = |n: u64| folder.at("store").join(remote::key(&name(n)));
+    std::fs::remove_file(file(1)).unwrap();
+    let mut bytes = std::fs::read(file(2)).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(file(2), bytes).unwrap();
+    let server = Running::of(folder, index, Some(store), open()).await;
+
+    let ids: Vec<String> = (0..4).map(name).chain(["nothing".to_owned()]).collect();
+    let body =
+        wire::join_rerank(json!({ "ids": ids, "segments": true }).to_string().as_bytes(), &record(3).into_bytes());
+    let answer = value(server.request(Method::POST, "/v1/rerank").body(body), 200).await;
+    let of = |key: &str| {
+        answer[key].as_array().unwrap().iter().map(|p| p["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("pairs"), [name(0), name(3)], "{answer}");
+    let mut missing = of("missing");
+    missing.sort();
+    assert_eq!(missing, [name(1), name(2), "nothing".to_owned()], "{answer}");
+    let own = &answer["pairs"][1];
+    assert!(own["score"].as_f64().unwrap() > 0.9 && own["segments"][0]["query"][0] == 0.0, "{answer}");
+
+    // A search says what is missing; nothing is silently wrong.
+    let pages = server.pages("budget=all&top=12", 2).await;
+    assert_eq!(
+        (&pages[1]["missing"], &pages[1]["degraded"], &pages[1]["reranked"]),
+        (&json!(2), &json!(true), &json!(10))
+    );
+    let hits = pages[1]["hits"].as_array().unwrap();
+    let marked: Vec<&Value> = hits.iter().filter(|h| h.get("unavailable").is_some()).collect();
+    assert!(marked.len() == 2 && marked.iter().all(|h| h["stage"] == "coarse"), "{hits:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_other_origins_and_figures() {
+    let config = Config { cors: vec!["https://example.org".into()], ..open() };
+    let server = Running::with(1, config).await;
+    let preflight = |origin: &str| {
+        server
+            .request(Method::OPTIONS, "/v1/search")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,content-type")
+            .send()
+    };
+    let allowed = preflight("https://example.org").await.unwrap();
+    assert_eq!(allowed.headers()["access-control-allow-origin"], "https://example.org");
+    assert!(preflight("https://evil.example").await.unwrap().headers().get("access-control-allow-origin").is_none());
+    server.pages("", 0).await;
+    let figures = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(
+        figures.contains(r#"vidsieve_http_requests_total{route="/v1/search",method="POST",status="200"} 1"#),
+        "{figures}"
+    );
+    assert!(
+        figures.contains("vidsieve_index_videos 1") && figures.contains("vidsieve_pairs_compared_total 1"),
+        "{figures}"
+    );
+    assert!(!figures.contains("folder"), "no ids: {figures}");
+
+    let wrong = Config { cors: vec!["example.org".into()], ..open() };
+    let folder = Folder::new();
+    let index = index(&folder.at("index"), 0);
+    let error = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), index, None, wrong).await.unwrap_err();
+    assert!(error.to_string().contains("example.org"), "{error}");
+}
