@@ -1,11 +1,12 @@
 //! The `vidsieve` command. It parses arguments, prints, and holds no algorithm.
 
 mod commands;
+mod native;
 mod output;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Find the same video again, without uploading it (Distill-and-Select in Rust).
 #[derive(Debug, Parser)]
@@ -17,6 +18,22 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Add videos to an index: files, or folders with all videos in them.
+    Index(commands::index::Args),
+    /// Find a video in an index.
+    Search(commands::search::Args),
+    /// Compare two videos: one score, where they match, and a picture of why.
+    Compare(commands::compare::Args),
+    /// Find groups of copies in an index and say which to keep; nothing is deleted.
+    Dedupe(commands::dedupe::Args),
+    /// The videos of an index.
+    List(commands::library::Args),
+    /// Take videos out of an index; files are not touched.
+    Remove(commands::library::RemoveArgs),
+    /// Read and check every record of an index.
+    Verify(commands::library::Args),
+    /// Give the free space of an index back.
+    Compact(commands::library::Args),
     /// Convert official weights to a bundle, or show what a bundle holds.
     #[command(subcommand)]
     Model(commands::model::Command),
@@ -27,6 +44,21 @@ enum Command {
     #[cfg(feature = "train")]
     #[command(subcommand)]
     Train(commands::train::Command),
+    /// Answer over HTTP: search, add, remove, encode, compare again.
+    #[cfg(feature = "serve")]
+    Serve(commands::serve::Args),
+    /// Publish an index to a store elsewhere: what is new or has changed, read back and checked.
+    #[cfg(feature = "remote")]
+    Push(commands::push::Args),
+    /// Write clips and edited copies of them, to try things out.
+    Samples(commands::samples::Args),
+    /// Completions for a shell, on standard output.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// The manual.
+    Man(commands::complete::ManArgs),
     /// Measure this machine; figures are machine-readable with --json.
     #[command(subcommand)]
     Bench(commands::bench::Command),
@@ -35,10 +67,25 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
+        Command::Index(args) => commands::index::run(&args),
+        Command::Search(args) => commands::search::run(&args),
+        Command::List(args) => commands::library::list(&args),
+        Command::Remove(args) => commands::library::remove(&args),
+        Command::Verify(args) => commands::library::verify(&args),
+        Command::Compact(args) => commands::library::compact(&args),
+        Command::Dedupe(args) => commands::dedupe::run(&args),
+        Command::Compare(args) => commands::compare::run(&args),
         Command::Model(command) => commands::model::run(command),
         Command::Eval(command) => commands::eval::run(command),
         #[cfg(feature = "train")]
         Command::Train(command) => commands::train::run(command),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => commands::serve::run(&args),
+        #[cfg(feature = "remote")]
+        Command::Push(args) => commands::push::run(&args),
+        Command::Samples(args) => commands::samples::run(args),
+        Command::Completions { shell } => commands::complete::completions(Cli::command(), shell),
+        Command::Man(args) => commands::complete::man(Cli::command(), &args),
         Command::Bench(command) => commands::bench::run(command),
     };
     match outcome {

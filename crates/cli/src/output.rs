@@ -34,6 +34,11 @@ pub(crate) fn line(text: impl fmt::Display) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
+/// Prints text of several lines as it is.
+pub(crate) fn text(text: impl fmt::Display) {
+    let _ = write!(io::stdout().lock(), "{text}");
+}
+
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     line(serde_json::to_string_pretty(value)?);
     Ok(())

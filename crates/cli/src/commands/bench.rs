@@ -1,11 +1,14 @@
 //! `vidsieve bench`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use vidsieve_eval::bench;
 use vidsieve_kernels::Isa;
+use vidsieve_search::Budget;
 
+use crate::native::{bundle, synthetic, terminal};
 use crate::output::{Failure, json, line};
 
 #[derive(Debug, Subcommand)]
@@ -28,15 +31,149 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// A whole query on synthetic records in a real store, part by part, beside the same pairs in float32.
+    Query {
+        /// Records.
+        #[arg(long, value_name = "N", default_value_t = 2000)]
+        videos: usize,
+        /// Frames of each, and of the query.
+        #[arg(long, value_name = "T", default_value_t = 60, value_parser = frames)]
+        frames: usize,
+        /// What may be spent on comparing, as in `search`.
+        #[arg(long, default_value = "auto")]
+        budget: Budget,
+        /// Rounds; the best one counts.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Pairs that are also computed in float32.
+        #[arg(long, default_value_t = 8)]
+        pairs: usize,
+        /// Records follow from it.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Folder for the store, which is removed again (default: the system's for temporary files).
+        #[arg(long, value_name = "DIR")]
+        temp: Option<PathBuf>,
+        /// Bundle whose networks are used (default: the built-in one).
+        #[arg(long, value_name = "BUNDLE")]
+        model: Option<PathBuf>,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Encoding of drawn frames on one thread and on all cores, and of files with their decoding.
+    Encode {
+        /// Frames.
+        #[arg(long, default_value_t = 64, value_parser = frames)]
+        frames: usize,
+        /// Width of a frame.
+        #[arg(long, default_value_t = 448, value_parser = clap::value_parser!(u32).range(16..=8192))]
+        width: u32,
+        /// Height of a frame.
+        #[arg(long, default_value_t = 252, value_parser = clap::value_parser!(u32).range(16..=8192))]
+        height: u32,
+        /// Rounds; the best one counts.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Bundle whose networks are used (default: the built-in one).
+        #[arg(long, value_name = "BUNDLE")]
+        model: Option<PathBuf>,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+        /// Videos to decode and encode as well.
+        #[arg(value_name = "VIDEO")]
+        files: Vec<PathBuf>,
+    },
     /// The instruction sets of this machine, slowest first.
     Isas,
 }
 
+fn frames(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (1..=100_000).contains(n)).ok_or_else(|| "must be 1 to 100000".to_owned())
+}
+
 pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
-    let Command::Kernels { rounds, only, quick, check, json: as_json } = command else {
-        Isa::available().for_each(line);
-        return Ok(ExitCode::SUCCESS);
-    };
+    match command {
+        Command::Kernels { rounds, only, quick, check, json } => kernels(rounds, only, quick, check, json),
+        Command::Query { videos, frames, budget, rounds, pairs, seed, temp, model, json: as_json } => {
+            let folder = temp.unwrap_or_else(std::env::temp_dir);
+            let options = synthetic::Options { videos, frames, budget, rounds, pairs, seed, folder };
+            let bar = terminal::bar(videos as u64, "{msg} [{bar:24}] {pos}");
+            let report = synthetic::run(&bundle(model.as_deref())?, &options, &|what, n| {
+                bar.set_message(what.to_owned());
+                bar.set_position(n);
+            })?;
+            bar.finish_and_clear();
+            if as_json {
+                json(&report)?
+            } else {
+                print_query(&report)
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Encode { frames, width, height, rounds, model, json: as_json, files } => {
+            let report = synthetic::encode(&bundle(model.as_deref())?, frames, [width, height], rounds, &files)?;
+            if as_json {
+                json(&report)?
+            } else {
+                print_encode(&report)
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Isas => {
+            Isa::available().for_each(line);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn print_query(r: &synthetic::Report) {
+    let synthetic::Times { scan, select, fetch, compare, merge, total } = r.times_ms;
+    line(format_args!(
+        "{} videos of {} frames, budget {}: {} compared; {} on {} threads",
+        r.videos, r.frames, r.budget, r.reranked, r.isa, r.threads
+    ));
+    for (what, ms) in
+        [("scan", scan), ("select", select), ("fetch", fetch), ("compare", compare), ("merge", merge), ("total", total)]
+    {
+        line(format_args!("{what:<9}{ms:>10.2} ms"));
+    }
+    if let Some(f) = &r.float32 {
+        line(format_args!(
+            "a pair, one thread: {:.3} ms; in float32 {:.3} ms, {:.1} times as long ({} pairs); all {} pairs would take {:.0} ms",
+            f.codes_ms_per_pair, f.ms_per_pair, f.ratio, f.sampled_pairs, r.reranked, f.extrapolated_ms
+        ));
+    }
+}
+
+fn print_encode(r: &synthetic::EncodeReport) {
+    line(format_args!(
+        "{} frames of {}x{}: {:.0} a second on one thread, {:.0} on {}; the rest {:.2} ms; {} bytes a frame; {}",
+        r.frames,
+        r.width,
+        r.height,
+        r.one_thread_frames_per_second,
+        r.all_cores_frames_per_second,
+        r.threads,
+        r.finish_ms,
+        r.bytes_per_frame,
+        r.isa
+    ));
+    for f in &r.files {
+        line(format_args!(
+            "{}: {:.1} s in {:.0} ms, {:.0}x real time; waiting for decoding {:.0} ms, encoding {:.0} ms",
+            terminal::plain(&f.path),
+            f.seconds,
+            f.wall_ms,
+            f.times_real_time,
+            f.decode_wait_ms,
+            f.encode_ms
+        ));
+    }
+}
+
+fn kernels(rounds: usize, only: Option<String>, quick: bool, check: bool, as_json: bool) -> Result<ExitCode, Failure> {
     let bar = indicatif::ProgressBar::new_spinner();
     let report = bench::kernels(&bench::Options { rounds, only, quick }, |what| {
         bar.set_message(what.to_owned());

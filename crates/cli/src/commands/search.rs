@@ -1,0 +1,285 @@
+//! `vidsieve search`.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+use serde::Serialize;
+use vidsieve_model::encoder::Encoder;
+use vidsieve_search::{Budget, Hit, Outcome, Query, SearchError, Stage, Table};
+
+use crate::commands::compare::span;
+use crate::native::store::{Refined, Store, fetch, refine, sampling};
+use crate::native::{encode, interrupt, terminal};
+use crate::output::{Failure, json, line, text};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Folder of the index.
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// A video file; or `id:NAME`, a video of the index, which is then not among the answers.
+    video: String,
+    /// Most answers.
+    #[arg(long, value_name = "K", default_value_t = 10)]
+    top: usize,
+    /// What may be spent on comparing frame by frame: 5% of the index, 100pairs, p>0.5 (all that the selector doubts more),
+    /// 200ms, all, none, auto (5 %, at least 500).
+    #[arg(long, default_value = "auto")]
+    budget: Budget,
+    /// Say what the scores are made of.
+    #[arg(long)]
+    explain: bool,
+    /// With --json: one line for the coarse page and one for the refined page, each as soon as it is known.
+    #[arg(long, requires = "json")]
+    pages: bool,
+    /// Leave out answers below this score.
+    #[arg(long, value_name = "S", default_value_t = 0.0)]
+    min_score: f32,
+    /// Print as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Milliseconds of each part.
+#[derive(Debug, Default, Clone, Serialize)]
+struct Timings {
+    decode: f64,
+    encode: f64,
+    scan: f64,
+    select: f64,
+    fetch: f64,
+    compare: f64,
+    segments: f64,
+    total: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    model: &'a str,
+    videos: usize,
+    budget: String,
+    reranked: usize,
+    hits: &'a [Hit],
+    timings_ms: &'a Timings,
+}
+
+#[derive(Debug, Serialize)]
+struct CoarsePage<'a> {
+    page: &'static str,
+    model: &'a str,
+    videos: usize,
+    budget: String,
+    last: bool,
+    hits: &'a [Hit],
+    timings_ms: &'a Timings,
+}
+
+#[derive(Debug, Serialize)]
+struct RefinedPage<'a> {
+    page: &'static str,
+    selected: usize,
+    reranked: usize,
+    /// Videos that were to be compared and could not be.
+    missing: Vec<&'a str>,
+    degraded: bool,
+    last: bool,
+    hits: &'a [Hit],
+    timings_ms: &'a Timings,
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let start = Instant::now();
+    if !(0.0..=1.0).contains(&args.min_score) {
+        return Err(Failure::new(format_args!("--min-score {}: scores are from 0 to 1", args.min_score)));
+    }
+    let cancel = interrupt::flag();
+    let store = Store::open(&args.index)?;
+    let mut table = store.table()?;
+    let mut timings = Timings::default();
+    let query = query(args, &store, &mut table, &mut timings)?;
+
+    let at = Instant::now();
+    let coarse = table.scan(store.isa, &query.global)?;
+    timings.scan = ms(at.elapsed());
+    let at = Instant::now();
+    let plan = store.engine.plan_scanned(&query, &table, coarse, args.budget)?;
+    timings.select = ms(at.elapsed());
+
+    let model = store.bundle.id().to_string();
+    let page = |outcomes: &HashMap<usize, Outcome>| {
+        let mut hits = plan.page(&store.engine, &table, outcomes, args.top, args.explain);
+        hits.retain(|hit| hit.score >= args.min_score);
+        hits
+    };
+    let watched = !args.json && std::io::stdout().is_terminal();
+    let only_coarse = plan.selected().is_empty();
+    if args.pages || (watched && !only_coarse) {
+        let hits = page(&HashMap::new());
+        timings.total = ms(start.elapsed());
+        if args.pages {
+            let budget = args.budget.to_string();
+            let last = only_coarse;
+            let (model, timings_ms) = (model.as_str(), &timings);
+            let page = CoarsePage { page: "coarse", model, videos: table.len(), budget, last, hits: &hits, timings_ms };
+            line(serde_json::to_string(&page)?);
+            if last {
+                return Ok(ExitCode::SUCCESS);
+            }
+        } else {
+            line("at first sight");
+            print(&hits, args.explain);
+            line("");
+        }
+    }
+
+    let selected = plan.selected().len();
+    let bar = terminal::bar(selected as u64, "comparing [{bar:24}] {pos}/{len}, {eta} left");
+    let refined = refine(&store, &table, &query, &plan, args.budget.time(), &cancel, &|n| bar.set_position(n as u64))?;
+    bar.finish_and_clear();
+    let Refined { outcomes, fetch, compare, .. } = &refined;
+    (timings.fetch, timings.compare) = (ms(*fetch), ms(*compare));
+    let mut hits = page(outcomes);
+    let at = Instant::now();
+    segments(&store, &table, &query, &mut hits)?;
+    timings.segments = ms(at.elapsed());
+    timings.total = ms(start.elapsed());
+
+    let reranked = outcomes.values().filter(|o| matches!(o, Outcome::Compared(_))).count();
+    let mut missing: Vec<&str> =
+        outcomes.iter().filter(|(_, o)| !matches!(o, Outcome::Compared(_))).map(|(v, _)| table.id(*v)).collect();
+    missing.sort_unstable();
+    for id in &missing {
+        eprintln!("vidsieve: {}: its record cannot be read: `vidsieve verify` tells more", terminal::plain(id));
+    }
+    if args.pages {
+        let degraded = !missing.is_empty();
+        let timings_ms = &timings;
+        let page =
+            RefinedPage { page: "refined", selected, reranked, missing, degraded, last: true, hits: &hits, timings_ms };
+        line(serde_json::to_string(&page)?);
+    } else if args.json {
+        let budget = args.budget.to_string();
+        json(&Answer { model: &model, videos: table.len(), budget, reranked, hits: &hits, timings_ms: &timings })?;
+    } else {
+        print(&hits, args.explain);
+        line(format_args!(
+            "{} videos, {reranked} compared frame by frame; {:.0} ms, of which {:.0} ms for the video itself",
+            table.len(),
+            timings.total,
+            timings.decode + timings.encode
+        ));
+    }
+    if cancel.is_cancelled() {
+        eprintln!("vidsieve: interrupted; {reranked} of {selected} videos were compared frame by frame");
+        return Ok(ExitCode::from(1));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The video that is searched for: a video of the index, which leaves the table, or an encoded file.
+fn query(args: &Args, store: &Store, table: &mut Table, timings: &mut Timings) -> Result<Query, Failure> {
+    if let Some(id) = args.video.strip_prefix("id:") {
+        let entry = store.index.get(id)?.ok_or_else(|| {
+            Failure::new(format_args!(
+                "{id:?}: no such video in {} (`vidsieve list` shows them; ./id:… names a file)",
+                args.index.display()
+            ))
+        })?;
+        table.remove(id);
+        return Ok(Query::from_record(&entry.record)?);
+    }
+    let encoder = Encoder::new(store.isa, &store.bundle)?;
+    let work = encode::Work { sampling: sampling(&store.index)?, files: 1, cancel: interrupt::flag() };
+    let bar = terminal::bar(0, "encoding {msg}");
+    let video = encode::file(&encoder, Path::new(&args.video), &work, &|at, promised| {
+        bar.set_message(match promised {
+            Some(promised) => format!("{at:.0} of {promised:.0} s"),
+            None => format!("{at:.0} s"),
+        });
+    })?;
+    bar.finish_and_clear();
+    for warning in &video.warnings {
+        eprintln!("vidsieve: {}: {warning}", terminal::plain(&args.video));
+    }
+    (timings.decode, timings.encode) = (ms(video.decode), ms(video.encode));
+    Ok(video.query)
+}
+
+/// Score above which it is told where a video matches that was not compared.
+const LIKELY: f32 = 0.5;
+
+/// Finds where the hits match: those that were compared, and those that are likely anyway.
+pub(crate) fn segments(store: &Store, table: &Table, query: &Query, hits: &mut [Hit]) -> Result<(), Failure> {
+    /// Records that are in memory at a time.
+    const AT_ONCE: usize = 32;
+    for some in hits.chunks_mut(AT_ONCE) {
+        let videos: Vec<usize> = some
+            .iter()
+            .filter(|hit| hit.unavailable.is_none() && (hit.stage == Stage::Fine || hit.score >= LIKELY))
+            .filter_map(|hit| table.position(&hit.id))
+            .collect();
+        let mut outcomes = HashMap::new();
+        let records = fetch(&store.index, table, &videos, &mut outcomes)?;
+        let found: HashMap<usize, Vec<vidsieve_search::Segment>> = videos
+            .par_iter()
+            .zip(&records)
+            .filter_map(|(&video, record)| Some((video, store.engine.segments(query, record.as_ref()?))))
+            .map(|(video, found)| Ok((video, found?)))
+            .collect::<Result<_, SearchError>>()?;
+        for hit in some {
+            let Some(video) = table.position(&hit.id) else { continue };
+            if let Some(segments) = found.get(&video) {
+                hit.segments.clone_from(segments);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn print(hits: &[Hit], explain: bool) {
+    if hits.is_empty() {
+        line("no videos");
+        return;
+    }
+    let number = |x: Option<f32>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.3}"));
+    let mut rows = vec![["score", "stage", "coarse", "fine", "doubt", "id", "matches"].map(str::to_owned).to_vec()];
+    for hit in hits {
+        let stage = match hit.stage {
+            Stage::Coarse => "coarse",
+            Stage::Fine => "fine",
+        };
+        let mut matches: Vec<String> = hit.segments.iter().take(3).map(span).collect();
+        if hit.segments.len() > 3 {
+            matches.push(format!("and {} more", hit.segments.len() - 3));
+        }
+        matches.extend(hit.unavailable.clone());
+        rows.push(vec![
+            format!("{:.3}", hit.score),
+            stage.to_owned(),
+            format!("{:.3}", hit.coarse),
+            number(hit.fine),
+            number(hit.doubt),
+            terminal::plain(&hit.id),
+            matches.join(", "),
+        ]);
+        if let Some(e) = hit.explain.as_ref().filter(|_| explain) {
+            let fine = e.fine_similarity.map_or_else(|| "not compared".to_owned(), |f| format!("similarity {f:.3}"));
+            rows.push(vec![format!(
+                "       cosine {:.3}, place {} by it; {fine}; self-similarity {:.3}; {}",
+                e.coarse_cosine,
+                e.coarse_rank,
+                e.self_similarity,
+                if e.selected { "selected" } else { "not selected" }
+            )]);
+        }
+    }
+    text(terminal::table(&rows, &[0, 2, 3, 4]));
+}

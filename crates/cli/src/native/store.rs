@@ -1,0 +1,178 @@
+//! An index on the disk, and what is computed with its records.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use vidsieve_index::record::Record;
+use vidsieve_index::store::Index;
+use vidsieve_kernels::Isa;
+use vidsieve_model::bundle::Bundle;
+use vidsieve_search::{Engine, Outcome, Plan, Query, Table};
+use vidsieve_video::{CancelFlag, Sampling};
+
+use crate::native::isa;
+use crate::output::Failure;
+
+/// The setting under which an index keeps how its videos were sampled.
+const SAMPLING: &str = "sampling";
+
+/// An index with its bundle and the networks that compare its records.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) index: Index,
+    pub(crate) bundle: Bundle,
+    pub(crate) engine: Engine,
+    pub(crate) isa: Isa,
+}
+
+impl Store {
+    /// The index of a folder, to read.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Failure> {
+        let index = Index::open_read_only(folder)?;
+        let name = folder.join("model.safetensors").display().to_string();
+        let bundle = Bundle::from_bytes(&name, index.bundle_bytes()?)?;
+        if bundle.id().0 != index.bundle().0 {
+            return Err(Failure::new(format_args!(
+                "{name}: this is not the bundle that made the index ({}): put that one in its place",
+                index.bundle().short()
+            )));
+        }
+        let isa = isa()?;
+        let engine = Engine::new(isa, &bundle)?;
+        Ok(Self { index, bundle, engine, isa })
+    }
+
+    /// What the coarse scan needs.
+    pub(crate) fn table(&self) -> Result<Table, Failure> {
+        let columns = self.index.columns()?;
+        let dims = match columns.dims() {
+            0 => self.bundle.coarse(self.isa)?.config().output(),
+            dims => dims,
+        };
+        Ok(Table::from_columns(dims, columns.ids, columns.vectors, columns.self_similarity)?)
+    }
+}
+
+/// How the videos of an index are sampled: one frame a second where it does not say.
+pub(crate) fn sampling(index: &Index) -> Result<Sampling, Failure> {
+    let Some(text) = index.setting(SAMPLING)? else { return Ok(Sampling::Fps(1.0)) };
+    if text == "upstream" {
+        return Ok(Sampling::Upstream);
+    }
+    text.strip_prefix("fps ").and_then(|n| n.parse().ok()).map(Sampling::Fps).ok_or_else(|| {
+        Failure::new(format_args!(
+            "{}: sampled by {text:?}, which this Vidsieve does not know",
+            index.folder().display()
+        ))
+    })
+}
+
+/// Settles how the videos of an index are sampled: what is asked for in a new one, in others what they have.
+pub(crate) fn settle_sampling(index: &Index, asked: Option<Sampling>) -> Result<Sampling, Failure> {
+    let has = sampling(index)?;
+    let Some(asked) = asked.filter(|asked| *asked != has) else { return Ok(has) };
+    if index.setting(SAMPLING)?.is_some() || !index.is_empty()? {
+        return Err(Failure::new(format_args!(
+            "{}: its videos are sampled at {}, not {}: leave the option out, or make another index",
+            index.folder().display(),
+            text(has),
+            text(asked)
+        )));
+    }
+    index.set_setting(SAMPLING, &text(asked))?;
+    Ok(asked)
+}
+
+fn text(sampling: Sampling) -> String {
+    match sampling {
+        Sampling::Fps(fps) => format!("fps {fps}"),
+        Sampling::Upstream | Sampling::All => "upstream".to_owned(),
+    }
+}
+
+/// The path that a source keeps.
+pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    let name: OsString = std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec());
+    #[cfg(not(unix))]
+    let name = OsString::from(String::from_utf8_lossy(bytes).into_owned());
+    name.into()
+}
+
+/// What came of looking at pairs again.
+#[derive(Debug, Default)]
+pub(crate) struct Refined {
+    /// By number of the video.
+    pub(crate) outcomes: HashMap<usize, Outcome>,
+    /// Time spent on reading records.
+    pub(crate) fetch: Duration,
+    /// Time spent on comparing.
+    pub(crate) compare: Duration,
+    /// Whether it was ended before all pairs were compared.
+    pub(crate) cut: bool,
+}
+
+/// Pairs whose records are read at a time: memory stays bounded, a time budget is kept to within a batch.
+const BATCH: usize = 64;
+
+/// Records by the numbers of their videos; a record that is missing or damaged is an outcome.
+pub(crate) fn fetch(
+    index: &Index,
+    table: &Table,
+    videos: &[usize],
+    outcomes: &mut HashMap<usize, Outcome>,
+) -> Result<Vec<Option<Record<Vec<u8>>>>, Failure> {
+    let ids: Vec<&str> = videos.iter().map(|&v| table.id(v)).collect();
+    let records = index.records(&ids)?;
+    Ok(records
+        .into_iter()
+        .zip(videos)
+        .map(|(record, &video)| match record {
+            Some(Ok(record)) => Some(record),
+            Some(Err(error)) => {
+                outcomes.insert(video, Outcome::Failed(format!("{error}; `vidsieve verify` finds such records")));
+                None
+            }
+            None => {
+                outcomes.insert(video, Outcome::Missing);
+                None
+            }
+        })
+        .collect())
+}
+
+/// Compares the query with the selected videos, the most doubtful first, until all are compared, the time is up, or it is
+/// cancelled. `progress` is told after every batch how many were looked at.
+pub(crate) fn refine(
+    store: &Store,
+    table: &Table,
+    query: &Query,
+    plan: &Plan,
+    time: Option<Duration>,
+    cancel: &CancelFlag,
+    progress: &dyn Fn(usize),
+) -> Result<Refined, Failure> {
+    let start = Instant::now();
+    let mut refined = Refined::default();
+    let mut done = 0;
+    for batch in plan.selected().chunks(BATCH) {
+        if cancel.is_cancelled() || time.is_some_and(|time| start.elapsed() >= time) {
+            refined.cut = true;
+            break;
+        }
+        let at = Instant::now();
+        let records = fetch(&store.index, table, batch, &mut refined.outcomes)?;
+        refined.fetch += at.elapsed();
+        let at = Instant::now();
+        for (&video, outcome) in batch.iter().zip(store.engine.compare_all(query, &records)) {
+            // Why a record is not there is known already.
+            refined.outcomes.entry(video).or_insert(outcome);
+        }
+        refined.compare += at.elapsed();
+        done += batch.len();
+        progress(done);
+    }
+    Ok(refined)
+}

@@ -1,0 +1,82 @@
+//! What people see: progress on standard error, colours and tables on a terminal.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Whether standard output is a terminal that takes colours.
+pub(crate) fn colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// A bar on standard error; nothing where that is no terminal.
+pub(crate) fn bar(length: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(8));
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
+/// A text for a terminal: without control characters, which could do anything there.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// `1:02:03.5`, `2:03.5`, `3.5`: seconds as people read them.
+pub(crate) fn clock(seconds: f64) -> String {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let tenths = (seconds.max(0.0) * 10.0).round() as u64;
+    let (s, m, h) = (tenths / 10 % 60, tenths / 600 % 60, tenths / 36_000);
+    match (h, m) {
+        (0, 0) => format!("{s}.{}", tenths % 10),
+        (0, _) => format!("{m}:{s:02}.{}", tenths % 10),
+        _ => format!("{h}:{m:02}:{s:02}.{}", tenths % 10),
+    }
+}
+
+/// Rows with aligned columns; the first row is the head, a row of one cell is a line of its own. Columns named in `right` are
+/// aligned to the right.
+pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |text: &str| text.chars().count();
+    let widths: Vec<usize> = (0..columns)
+        .map(|c| rows.iter().filter(|r| r.len() > 1).filter_map(|r| r.get(c)).map(|t| width(t)).max().unwrap_or(0))
+        .collect();
+    let bold = colours();
+    let mut text = String::new();
+    for (at, row) in rows.iter().enumerate() {
+        let mut line = String::new();
+        for (c, cell) in row.iter().enumerate() {
+            let space = " ".repeat(widths[c].saturating_sub(width(cell)));
+            let gap = if c == 0 { "" } else { "  " };
+            // Writing to a string does not fail.
+            let _ = if right.contains(&c) {
+                write!(line, "{gap}{space}{cell}")
+            } else {
+                write!(line, "{gap}{cell}{space}")
+            };
+        }
+        let line = line.trim_end();
+        let _ = if at == 0 && bold { writeln!(text, "\x1b[1m{line}\x1b[0m") } else { writeln!(text, "{line}") };
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!([0.0, 9.96, 59.96, 61.0, 3723.46].map(clock), ["0.0", "10.0", "1:00.0", "1:01.0", "1:02:03.5"]);
+    }
+
+    #[test]
+    fn columns() {
+        let rows =
+            [vec!["id".to_owned(), "n".to_owned()], vec!["é".to_owned(), "10".to_owned()], vec!["a note".to_owned()]];
+        assert_eq!(table(&rows, &[1]), "id   n\né   10\na note\n");
+    }
+}
