@@ -4,7 +4,9 @@ mod commands;
 mod native;
 mod output;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -66,7 +68,28 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = match cli.command {
+    // Whatever goes wrong inside is one line as well.
+    static PANIC: Mutex<Option<String>> = Mutex::new(None);
+    std::panic::set_hook(Box::new(|panic| {
+        *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic.to_string());
+    }));
+    match std::panic::catch_unwind(AssertUnwindSafe(|| run(cli.command))) {
+        Ok(Ok(code)) => code,
+        Ok(Err(failure)) => {
+            eprintln!("vidsieve: {failure}");
+            ExitCode::from(failure.status())
+        }
+        Err(_) => {
+            let reason = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+            let reason = native::terminal::plain(&reason.replace('\n', " "));
+            eprintln!("vidsieve: a fault of the program, please report it: {reason}; what an index holds is kept");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, output::Failure> {
+    match command {
         Command::Index(args) => commands::index::run(&args),
         Command::Search(args) => commands::search::run(&args),
         Command::List(args) => commands::library::list(&args),
@@ -87,12 +110,5 @@ fn main() -> ExitCode {
         Command::Completions { shell } => commands::complete::completions(Cli::command(), shell),
         Command::Man(args) => commands::complete::man(Cli::command(), &args),
         Command::Bench(command) => commands::bench::run(command),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err(failure) => {
-            eprintln!("vidsieve: {failure}");
-            ExitCode::from(2)
-        }
     }
 }

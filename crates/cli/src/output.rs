@@ -6,26 +6,39 @@ use std::path::Path;
 
 use serde::Serialize;
 
-/// Bad usage or bad input: one line, exit status 2.
+/// Why a command ends: one line. Bad usage or bad input, exit status 2; or something that failed, exit status 1.
 #[derive(Debug)]
-pub(crate) struct Failure(String);
+pub(crate) struct Failure {
+    text: String,
+    status: u8,
+}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One line whatever a file is called.
-        f.write_str(&self.0.replace(['\n', '\r'], " "))
+        // One line whatever a file is called, and nothing that a terminal would obey.
+        f.write_str(&crate::native::terminal::plain(&self.text.replace(['\n', '\r'], " ")))
     }
 }
 
 impl Failure {
     pub(crate) fn new(message: impl fmt::Display) -> Self {
-        Self(message.to_string())
+        Self { text: message.to_string(), status: 2 }
+    }
+
+    /// Nothing is wrong with what was asked, but it could not be done.
+    pub(crate) fn failed(message: impl fmt::Display) -> Self {
+        Self { text: message.to_string(), status: 1 }
+    }
+
+    /// The exit status.
+    pub(crate) const fn status(&self) -> u8 {
+        self.status
     }
 }
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self(error.to_string())
+        Self::new(error)
     }
 }
 

@@ -379,6 +379,31 @@ fn interrupted_it_keeps_what_is_done() {
     assert_eq!(output.status.code(), Some(1), "{message}");
     assert!(message.contains("interrupted") && began.elapsed() < Duration::from_secs(10), "{message}");
     verified(&index);
+    let before = ids(&index).len() as u64;
+    assert!(before < 30, "it was interrupted too late to tell anything");
+    // Nothing counts as a failure because of it.
+    let report = json(&["index", "--index", &index, "--json", videos.to_str().unwrap()], 0);
+    let count = |key: &str| report[key].as_u64().unwrap();
+    assert_eq!((count("failed"), count("skipped"), count("videos")), (0, before, 30), "{report}");
+}
+
+#[test]
+#[cfg(unix)]
+fn interrupted_while_it_reads_the_query() {
+    let dir = Scratch::new("interrupted-search");
+    let (video, index) = (dir.path("a.mp4"), dir.text("index"));
+    clip("testsrc2=s=64x48:r=10:d=4000", &video);
+    let small = dir.path("b.mp4");
+    clip("testsrc2=s=64x48:r=10:d=4", &small);
+    json(&["index", "--index", &index, "--json", small.to_str().unwrap()], 0);
+    let mut child = command();
+    child.args(["search", "--index", &index]).arg(&video).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = child.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output).trim()), (Some(1), "vidsieve: interrupted"));
 }
 
 #[test]
@@ -388,7 +413,10 @@ fn two_at_once() {
     for k in 0..8 {
         clip(&format!("testsrc2=s=320x240:r=25:d={}", 10 + k), &videos.join(format!("{k}.mp4")));
     }
-    let mut children = [start(&index, &videos), start(&index, &videos)].map(Some);
+    // Each has files of its own: what one says is done must not be lost to the other.
+    let other = dir.folder("other");
+    clip("testsrc2=s=320x240:r=25:d=9", &other.join("other.mp4"));
+    let mut children = [start(&index, &videos), start(&index, &other)].map(Some);
     let outputs = children.each_mut().map(|c| c.take().unwrap().wait_with_output().unwrap());
     for output in &outputs {
         let message = stderr(output);
@@ -400,8 +428,59 @@ fn two_at_once() {
         }
     }
     assert!(outputs.iter().any(|o| o.status.success()));
-    assert_eq!(ids(&index).len(), 8);
+    let found = ids(&index);
+    if outputs[0].status.success() {
+        assert_eq!(found.iter().filter(|id| *id != "other.mp4").count(), 8, "{found:?}");
+    }
+    assert!(!outputs[1].status.success() || found.contains(&"other.mp4".to_owned()), "{found:?}");
     verified(&index);
+}
+
+/// Any byte of the database may change on a bad disk.
+#[test]
+fn a_damaged_database_is_told() {
+    let dir = Scratch::new("flipped");
+    let (videos, index) = (dir.folder("videos"), dir.text("index"));
+    clips(&videos);
+    json(&["index", "--index", &index, "--json", videos.to_str().unwrap()], 0);
+    let file = dir.path("index/index.redb");
+    let good = std::fs::read(&file).unwrap();
+    let mut told = 0;
+    for k in 0..24usize {
+        let mut bytes = good.clone();
+        // Spread over the file, most of them where something is.
+        let at = (0..good.len()).map(|i| (i + k * good.len() / 24) % good.len()).find(|i| bytes[*i] != 0).unwrap();
+        bytes[at] ^= 0x41;
+        std::fs::write(&file, bytes).unwrap();
+        for arguments in [&["verify"][..], &["list"], &["search", "id:bars.mp4"]] {
+            let output = vidsieve(&[&arguments[..1], &["--index", &index], &arguments[1..]].concat());
+            let message = stderr(&output);
+            assert!(matches!(output.status.code(), Some(0..=2)), "byte {at}: {arguments:?}: {message}");
+            assert!(!message.contains("RUST_BACKTRACE"), "{message}");
+            told += usize::from(arguments[0] == "verify" && output.status.code() != Some(0));
+        }
+    }
+    assert!(told > 8, "{told} of 24 damages were found");
+    std::fs::write(&file, good).unwrap();
+    verified(&index);
+}
+
+/// A pipe that is called like a video is passed over, not waited for.
+#[test]
+#[cfg(unix)]
+fn a_pipe_among_the_files() {
+    let dir = Scratch::new("pipe");
+    let (videos, index) = (dir.folder("videos"), dir.text("index"));
+    clip("testsrc2=s=64x48:r=10:d=4", &videos.join("a.mp4"));
+    assert!(std::process::Command::new("mkfifo").arg(videos.join("x.ts")).status().unwrap().success());
+    json(&["index", "--index", &index, "--json", videos.to_str().unwrap()], 0);
+    assert_eq!(ids(&index), ["a.mp4"]);
+    // A query whose name is not UTF-8 is taken.
+    use std::os::unix::ffi::OsStrExt;
+    let odd = videos.join(std::ffi::OsStr::from_bytes(b"odd \xff.mp4"));
+    std::fs::copy(videos.join("a.mp4"), &odd).unwrap();
+    let output = command().args(["search", "--index", &index, "--json"]).arg(&odd).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub const MAX_DIMS: usize = 65_536;
 pub const MAX_BYTES: usize = 1 << 30;
 
 /// Where the checksum lies in the header.
-const CHECKSUM: std::ops::Range<usize> = 80..88;
+pub const CHECKSUM: std::ops::Range<usize> = 80..88;
 
 /// The SHA-256 of the bundle that made a record. Records of different bundles cannot be compared.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -213,8 +213,12 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
-/// XXH3 of everything but the checksum itself.
-fn checksum(bytes: &[u8]) -> u64 {
+/// The checksum that belongs into a record: XXH3 of everything but the checksum itself ([`CHECKSUM`]).
+///
+/// # Panics
+/// For fewer bytes than the checksum's end.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u64 {
     let mut hash = Xxh3Default::new();
     hash.update(&bytes[..CHECKSUM.start]);
     hash.update(&bytes[CHECKSUM.end..]);

@@ -147,6 +147,15 @@ fn manifest_of(key: &str) -> String {
     format!("manifest/{}.json", &key["records/".len()..][..2])
 }
 
+/// A location as it may be shown: without a user and password, which do not belong there, and without options.
+fn without_secrets(location: &str) -> String {
+    let shown = location.split('?').next().unwrap_or_default();
+    match (shown.split_once(':'), shown.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
+        _ => shown.to_owned(),
+    }
+}
+
 /// A store elsewhere.
 #[derive(Clone)]
 pub struct Remote {
@@ -197,7 +206,7 @@ impl Remote {
     /// # Errors
     /// [`RemoteError::Location`]; [`RemoteError::Store`] for options that the store refuses.
     pub fn open(location: &str) -> Result<Self, RemoteError> {
-        let refuse = |reason| RemoteError::Location { location: location.to_owned(), reason };
+        let refuse = |reason| RemoteError::Location { location: without_secrets(location), reason };
         // What is shown of it later ends before the options.
         let shown = location.split('?').next().unwrap_or_default().to_owned();
         let fail = |source| RemoteError::Store { location: shown.clone(), source: Box::new(source) };
@@ -205,7 +214,12 @@ impl Remote {
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         let operator = match scheme {
             "fs" if rest.is_empty() => return Err(refuse("it names no folder")),
-            "fs" => Operator::new(services::Fs::default().root(rest)).map_err(fail)?,
+            // Written elsewhere and then renamed: a file that is there is whole.
+            "fs" => {
+                let unfinished = std::path::Path::new(rest).join(".unfinished");
+                let service = services::Fs::default().root(rest).atomic_write_dir(&unfinished.to_string_lossy());
+                Operator::new(service).map_err(fail)?
+            }
             "memory" => Operator::new(services::Memory::default()).map_err(fail)?,
             "redis" | "rediss" => {
                 let place = Location::of(rest, &["prefix"]).map_err(refuse)?;
@@ -413,7 +427,11 @@ impl Remote {
             if !progress(done, total) {
                 return Err(RemoteError::Cancelled);
             }
-            let before = self.read_json::<Part>(&name).await?.unwrap_or_default();
+            // What a damaged manifest named is written and named again.
+            let (before, damaged) = match self.read_json::<Part>(&name).await {
+                Err(RemoteError::Damaged { .. }) => (Part::new(), true),
+                other => (other?.unwrap_or_default(), false),
+            };
             let mut after = before.clone();
             let wanted = |s: &&&Summary| {
                 before.get(&s.id).is_none_or(|p| p.checksum != format!("{:016x}", s.checksum) || p.bytes != s.bytes)
@@ -455,7 +473,7 @@ impl Remote {
             };
             report.removed += gone.len() as u64;
             after.retain(|id, _| !gone.contains(id));
-            if after != before {
+            if after != before || damaged {
                 report.writes += 1;
                 if !options.dry_run {
                     // First the name goes, then the record.

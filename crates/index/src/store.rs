@@ -228,6 +228,9 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
+/// Bytes of a row's scalars.
+const SCALARS: usize = 40;
+
 /// A row of [`ROWS`]: little-endian scalars, the source, the vector.
 fn row<B: AsRef<[u8]>>(record: &Record<B>, source: &Source, added: u64) -> Vec<u8> {
     let shape = record.shape();
@@ -310,6 +313,12 @@ fn read_row<'a>(id: &str, row: &'a [u8]) -> Option<(f32, Summary, &'a [u8])> {
     Some((self_similarity, summary, &row[rest..]))
 }
 
+/// A row with another source.
+fn with_source(id: &str, row: &[u8], source: &Source) -> Option<Vec<u8>> {
+    let (_, _, vector) = read_row(id, row)?;
+    Some([row.get(..SCALARS)?, &source.to_bytes(), vector].concat())
+}
+
 impl Index {
     /// The index of a folder for a bundle; a new one where there is none. `bytes` are the bundle's.
     ///
@@ -354,13 +363,24 @@ impl Index {
             }
             transaction.commit().map_err(|e| fail(e.into()))?;
             drop(database);
-            fs::rename(&unfinished, folder.join(FILE)).map_err(io(folder))
+            // Unlike a rename, a link does not take the place of an index that another process has made meanwhile.
+            match fs::hard_link(&unfinished, folder.join(FILE)) {
+                Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
+                    // There are file systems without links.
+                    fs::rename(&unfinished, folder.join(FILE)).map_err(io(folder))
+                }
+                _ => Ok(()),
+            }
         })();
-        if let Err(error) = made {
-            let _ = fs::remove_file(&unfinished);
-            return Err(error);
+        let _ = fs::remove_file(&unfinished);
+        made?;
+        #[cfg(unix)]
+        fs::File::open(folder).and_then(|f| f.sync_all()).map_err(io(folder))?;
+        let index = Self::open(folder)?;
+        if index.bundle != bundle {
+            return Err(IndexError::Bundle { path: folder.to_owned(), expected: bundle, found: index.bundle });
         }
-        Self::open(folder)
+        Ok(index)
     }
 
     /// The index of a folder, to read and to write.
@@ -444,6 +464,10 @@ impl Index {
 
     fn damaged(&self, detail: impl Into<String>) -> IndexError {
         IndexError::Damaged { path: self.folder.clone(), detail: detail.into() }
+    }
+
+    fn bad_row(&self, id: &str) -> IndexError {
+        self.damaged(format!("what is kept of {id}: `vidsieve remove` takes it out"))
     }
 
     /// The folder.
@@ -536,7 +560,7 @@ impl Index {
         let transaction = self.reading()?;
         let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
         let Some(row) = rows.get(id).map_err(|e| self.fail(e.into()))? else { return Ok(None) };
-        let (_, summary, _) = read_row(id, row.value()).ok_or_else(|| self.damaged(format!("the row of {id}")))?;
+        let (_, summary, _) = read_row(id, row.value()).ok_or_else(|| self.bad_row(id))?;
         let records = transaction.open_table(RECORDS).map_err(|e| self.fail(e.into()))?;
         let bytes = records.get(id).map_err(|e| self.fail(e.into()))?;
         let bytes = bytes.ok_or_else(|| self.damaged(format!("the record of {id} is missing")))?.value().to_vec();
@@ -563,28 +587,28 @@ impl Index {
             .collect()
     }
 
-    /// Removes a video; tells whether it was there.
+    /// Removes a video, a damaged one as well; tells whether it was there.
     ///
     /// # Errors
     /// [`IndexError`]; the index is as it was.
     pub fn remove(&self, id: &str) -> Result<bool, IndexError> {
-        Ok(self.remove_many(&[id])? == 1)
+        Ok(self.remove_many(&[id])?.contains(&true))
     }
 
-    /// Removes several videos, all of them or none; tells how many were there.
+    /// Removes several videos, all of them or none; tells of each whether anything of it was there.
     ///
     /// # Errors
     /// [`IndexError`]; the index is as it was.
-    pub fn remove_many<S: AsRef<str>>(&self, ids: &[S]) -> Result<usize, IndexError> {
+    pub fn remove_many<S: AsRef<str>>(&self, ids: &[S]) -> Result<Vec<bool>, IndexError> {
         let transaction = self.writing()?;
-        let mut removed = 0;
+        let mut removed = Vec::with_capacity(ids.len());
         {
             let mut records = transaction.open_table(RECORDS).map_err(|e| self.fail(e.into()))?;
             let mut rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
             for id in ids {
-                records.remove(id.as_ref()).map_err(|e| self.fail(e.into()))?;
-                let row = rows.remove(id.as_ref()).map_err(|e| self.fail(e.into()))?;
-                removed += usize::from(row.is_some());
+                let record = records.remove(id.as_ref()).map_err(|e| self.fail(e.into()))?.is_some();
+                let row = rows.remove(id.as_ref()).map_err(|e| self.fail(e.into()))?.is_some();
+                removed.push(record || row);
             }
         }
         transaction.commit().map_err(|e| self.fail(e.into()))?;
@@ -599,7 +623,7 @@ impl Index {
         let transaction = self.reading()?;
         let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
         let Some(row) = rows.get(id).map_err(|e| self.fail(e.into()))? else { return Ok(None) };
-        let (_, summary, _) = read_row(id, row.value()).ok_or_else(|| self.damaged(format!("the row of {id}")))?;
+        let (_, summary, _) = read_row(id, row.value()).ok_or_else(|| self.bad_row(id))?;
         Ok(Some(summary))
     }
 
@@ -627,21 +651,32 @@ impl Index {
         transaction.commit().map_err(|e| self.fail(e.into()))
     }
 
-    /// Gives a video another source: its file was touched, its content is the same. Tells whether the video is there.
+    /// Gives videos other sources: their files were touched or lie elsewhere, their content is the same. Records are not read.
+    /// Videos that are not there are passed over.
     ///
     /// # Errors
     /// [`IndexError`]; the index is as it was.
-    pub fn put_source(&self, id: &str, source: &Source) -> Result<bool, IndexError> {
-        self.relabel(id, id, source)
+    pub fn put_sources(&self, sources: &[(&str, &Source)]) -> Result<(), IndexError> {
+        let transaction = self.writing()?;
+        {
+            let mut rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
+            for (id, source) in sources {
+                let changed = {
+                    let Some(kept) = rows.get(*id).map_err(|e| self.fail(e.into()))? else { continue };
+                    with_source(id, kept.value(), source).ok_or_else(|| self.bad_row(id))?
+                };
+                rows.insert(*id, changed.as_slice()).map_err(|e| self.fail(e.into()))?;
+            }
+        }
+        transaction.commit().map_err(|e| self.fail(e.into()))
     }
 
-    /// Gives a video another id and source, without touching its record: a file that was moved. A video that has the other id
+    /// Gives a video another id and source, without reading its record: a file that was moved. A video that has the other id
     /// is replaced. Tells whether the video is there.
     ///
     /// # Errors
     /// [`IndexError`]; the index is as it was.
     pub fn relabel(&self, from: &str, to: &str, source: &Source) -> Result<bool, IndexError> {
-        let Some(entry) = self.get(from)? else { return Ok(false) };
         if !is_id(to) {
             return Err(IndexError::Id(to.chars().take(80).collect()));
         }
@@ -649,10 +684,12 @@ impl Index {
         {
             let mut records = transaction.open_table(RECORDS).map_err(|e| self.fail(e.into()))?;
             let mut rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
-            records.remove(from).map_err(|e| self.fail(e.into()))?;
-            rows.remove(from).map_err(|e| self.fail(e.into()))?;
-            records.insert(to, entry.record.as_bytes()).map_err(|e| self.fail(e.into()))?;
-            let row = row(&entry.record, source, entry.summary.added);
+            let record = records.remove(from).map_err(|e| self.fail(e.into()))?.map(|r| r.value().to_vec());
+            let kept = rows.remove(from).map_err(|e| self.fail(e.into()))?.map(|r| r.value().to_vec());
+            // A transaction that is dropped changes nothing.
+            let (Some(record), Some(kept)) = (record, kept) else { return Ok(false) };
+            let row = with_source(from, &kept, source).ok_or_else(|| self.bad_row(from))?;
+            records.insert(to, record.as_slice()).map_err(|e| self.fail(e.into()))?;
             rows.insert(to, row.as_slice()).map_err(|e| self.fail(e.into()))?;
         }
         transaction.commit().map_err(|e| self.fail(e.into()))?;
@@ -682,8 +719,7 @@ impl Index {
         let mut page = Vec::new();
         for item in range.take(limit) {
             let (id, row) = item.map_err(|e| self.fail(e.into()))?;
-            let (_, summary, _) =
-                read_row(id.value(), row.value()).ok_or_else(|| self.damaged(format!("the row of {}", id.value())))?;
+            let (_, summary, _) = read_row(id.value(), row.value()).ok_or_else(|| self.bad_row(id.value()))?;
             page.push(summary);
         }
         Ok(page)
@@ -695,7 +731,7 @@ impl Index {
         for item in rows.iter().map_err(|e| self.fail(e.into()))? {
             let (id, row) = item.map_err(|e| self.fail(e.into()))?;
             let (scalar, summary, vector) =
-                read_row(id.value(), row.value()).ok_or_else(|| self.damaged(format!("the row of {}", id.value())))?;
+                read_row(id.value(), row.value()).ok_or_else(|| self.bad_row(id.value()))?;
             each(scalar, summary, vector);
         }
         Ok(())
@@ -758,40 +794,63 @@ impl Index {
     ///
     /// # Errors
     /// [`IndexError`] if the store itself cannot be read.
-    pub fn verify(&self, mut progress: impl FnMut(usize, usize) -> bool) -> Result<VerifyReport, IndexError> {
-        let all = self.list()?;
+    pub fn verify(&self, progress: impl FnMut(usize, usize) -> bool) -> Result<VerifyReport, IndexError> {
+        // Where its pages are damaged the database may find itself in a state that it takes for impossible.
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.verify_records(progress)))
+            .unwrap_or_else(|_| Err(self.damaged("its pages contradict one another")))
+    }
+
+    fn verify_records(&self, mut progress: impl FnMut(usize, usize) -> bool) -> Result<VerifyReport, IndexError> {
         let transaction = self.reading()?;
         let records = transaction.open_table(RECORDS).map_err(|e| self.fail(e.into()))?;
         let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
+        #[allow(clippy::cast_possible_truncation)]
+        let all = rows.len().map_err(|e| self.fail(e.into()))? as usize;
         let mut report = VerifyReport::default();
-        for (i, summary) in all.iter().enumerate() {
-            if !progress(i, all.len()) {
+        for item in rows.iter().map_err(|e| self.fail(e.into()))? {
+            if !progress(report.checked, all) {
                 return Ok(report);
             }
-            let bytes = records.get(summary.id.as_str()).map_err(|e| self.fail(e.into()))?;
-            let wrong = match bytes.map(|b| Record::parse(b.value().to_vec())) {
-                None => Some("its record is missing".to_owned()),
-                Some(Err(error)) => Some(error.to_string()),
-                Some(Ok(record)) => match record.expect(&self.bundle) {
+            let (id, kept) = item.map_err(|e| self.fail(e.into()))?;
+            let bytes = records.get(id.value()).map_err(|e| self.fail(e.into()))?;
+            let summary = read_row(id.value(), kept.value()).map(|(_, summary, _)| summary);
+            let wrong = match (bytes.map(|b| Record::parse(b.value().to_vec())), summary) {
+                (None, _) => Some("its record is missing".to_owned()),
+                (Some(Err(error)), _) => Some(error.to_string()),
+                (Some(Ok(_)), None) => Some("what is kept beside its record is damaged".to_owned()),
+                (Some(Ok(record)), Some(summary)) => match record.expect(&self.bundle) {
                     Err(error) => Some(error.to_string()),
-                    Ok(()) => {
-                        let kept = rows.get(summary.id.as_str()).map_err(|e| self.fail(e.into()))?;
-                        let same = kept.is_some_and(|k| k.value() == row(&record, &summary.source, summary.added));
-                        (!same).then(|| "its vector does not belong to its record".to_owned())
-                    }
+                    Ok(()) => (kept.value() != row(&record, &summary.source, summary.added))
+                        .then(|| "its vector does not belong to its record".to_owned()),
                 },
             };
             report.checked += 1;
-            report.damaged.extend(wrong.map(|reason| (summary.id.clone(), reason)));
+            report.damaged.extend(wrong.map(|reason| (id.value().to_owned(), reason)));
         }
         for item in records.iter().map_err(|e| self.fail(e.into()))? {
             let (id, _) = item.map_err(|e| self.fail(e.into()))?;
             if rows.get(id.value()).map_err(|e| self.fail(e.into()))?.is_none() {
-                report.damaged.push((id.value().to_owned(), "a record without a row".into()));
+                report.damaged.push((id.value().to_owned(), "a record of which nothing is kept beside it".into()));
             }
         }
-        progress(all.len(), all.len());
+        progress(all, all);
         Ok(report)
+    }
+
+    /// Checks the checksums of the database's pages, which reading does not.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`]; [`IndexError::ReadOnly`] for an index that was opened to read.
+    pub fn check_pages(&mut self) -> Result<(), IndexError> {
+        let folder = self.folder.clone();
+        let Handle::Write(database) = &mut self.handle else { return Err(IndexError::ReadOnly(folder)) };
+        let damaged = |detail: String| IndexError::Damaged { path: folder.clone(), detail };
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| database.check_integrity())) {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(damaged("its pages were not in order; what could be mended was".into())),
+            Ok(Err(error)) => Err(database_error(&folder, error)),
+            Err(_) => Err(damaged("its pages contradict one another".into())),
+        }
     }
 
     /// Gives free space back to the file system; tells the bytes before and after.

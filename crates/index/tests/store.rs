@@ -91,7 +91,7 @@ fn videos_come_and_go() {
 
     assert!(index.relabel("b", "z/moved", &source("/moved")).unwrap());
     assert!(!index.relabel("b", "y", &source("/moved")).unwrap());
-    assert!(index.put_source("a", &source("/touched")).unwrap());
+    index.put_sources(&[("a", &source("/touched")), ("nothing", &source("/nothing"))]).unwrap();
     let ids = |after, limit| index.page(after, limit).unwrap().into_iter().map(|s| s.id).collect::<Vec<_>>();
     assert_eq!(ids(None, 9), ["a", "z/moved"]);
     assert_eq!(ids(Some("a"), 9), ["z/moved"]);

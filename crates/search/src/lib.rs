@@ -1,6 +1,6 @@
 //! The search of Distill-and-Select over an index of records, without input or output of its own.
 //!
-//! A search has two pages. [`Engine::plan`] scans a [`Table`] of all videos with S^c's vectors, asks the selector which of
+//! A search has two pages, and [`Session`] leads from one to the other. [`Engine::plan`] scans a [`Table`] of all videos with S^c's vectors, asks the selector which of
 //! the answers are to be doubted, and chooses the pairs that the [`Budget`] pays for: that is enough for the coarse page. The
 //! caller fetches the records of [`Plan::selected`] from wherever they lie, [`Engine::compare`] compares them frame by frame,
 //! and [`Plan::page`] merges both into the refined page. [`Engine::segments`] tells where two videos match.
@@ -12,10 +12,12 @@ pub mod cluster;
 pub mod engine;
 pub mod plan;
 pub mod segments;
+pub mod session;
 pub mod table;
 
 pub use budget::Budget;
 pub use engine::{Engine, Pair, Query, SearchError};
 pub use plan::{Hit, Outcome, Plan, Stage};
 pub use segments::Segment;
+pub use session::{Fetched, Session};
 pub use table::Table;

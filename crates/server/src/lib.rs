@@ -7,16 +7,30 @@ mod problem;
 mod routes;
 mod state;
 
-use std::future::{Future, IntoFuture};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use vidsieve_index::remote::{Remote, RemoteError};
 use vidsieve_index::store::{Index, IndexError};
+use vidsieve_kernels::Isa;
+
+use crate::state::State;
 
 pub use auth::{MIN_TOKEN, Scope, TokenError, Tokens};
 pub use problem::Problem;
@@ -24,16 +38,21 @@ pub use problem::Problem;
 /// The OpenAPI document, also served at `/v1/openapi.json`.
 pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
+/// Most bytes of a request's head.
+const HEAD: usize = 64 << 10;
+/// Pause after the system refused a connection: it lacks something, and asking again at once would not bring it.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How the server answers.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Known tokens.
     pub tokens: Tokens,
-    /// Whether searching needs no token.
+    /// Whether searching, encoding, the bundle and media need no token.
     pub open_search: bool,
     /// Whether the index is only read: adding and removing is refused.
     pub read_only: bool,
-    /// Origins of pages that may call; `*` for all.
+    /// Origins of pages that may call; `*` for all, which needs tokens.
     pub cors: Vec<String>,
     /// Most bytes of a body.
     pub body_limit: usize,
@@ -43,18 +62,25 @@ pub struct Config {
     pub burst: u32,
     /// Searches and encodings that compute at the same time.
     pub workers: usize,
-    /// Longest wait for a body, and for a free worker.
+    /// Connections at the same time; more wait until there is a place.
+    pub connections: usize,
+    /// Longest wait for a body, for the memory to hold it, and for a free worker.
     pub patience: Duration,
+    /// Longest wait for the head of a request, of a new connection and between two requests.
+    pub idle: Duration,
     /// How long requests under way may take when the server ends.
     pub grace: Duration,
-    /// A folder with a web application that is served as well.
+    /// A folder with a web application that is served as well, to anyone.
     pub www: Option<PathBuf>,
-    /// Folder of media, served below `/media/`.
+    /// Folder of media, served below `/media/`. A page's media elements cannot send tokens: it is served by a server without
+    /// tokens, or one with an open search.
     pub media: Option<PathBuf>,
+    /// Instruction set to compute with.
+    pub isa: Isa,
 }
 
 impl Default for Config {
-    /// 64 MiB, 50 requests a second, two workers, 30 s.
+    /// 64 MiB, 50 requests a second, two workers, 512 connections, 30 s.
     fn default() -> Self {
         Self {
             tokens: Tokens::default(),
@@ -65,15 +91,18 @@ impl Default for Config {
             rate: 50,
             burst: 100,
             workers: 2,
+            connections: 512,
             patience: Duration::from_secs(30),
+            idle: Duration::from_secs(30),
             grace: Duration::from_secs(10),
             www: None,
             media: None,
+            isa: Isa::best(),
         }
     }
 }
 
-/// Why the server does not start or ends.
+/// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
@@ -111,6 +140,16 @@ pub enum ServeError {
     /// A CORS origin.
     #[error("{0:?} is no origin: write https://example.org, or * for all")]
     Origin(String),
+    /// Without tokens any page that a browser here shows could change the index.
+    #[error(
+        "--cors * lets every page that is visited on this machine use the server: name the origins, or give tokens"
+    )]
+    AnyOrigin,
+    /// Media elements cannot send tokens.
+    #[error(
+        "--media serves files to anyone, because players cannot send tokens: add --open-search, or leave the tokens out"
+    )]
+    Media,
 }
 
 /// A server that is ready to answer.
@@ -118,7 +157,7 @@ pub enum ServeError {
 pub struct Server {
     listener: TcpListener,
     router: Router,
-    grace: Duration,
+    state: Arc<State>,
 }
 
 impl Server {
@@ -136,15 +175,21 @@ impl Server {
         if config.tokens.is_empty() && !address.ip().is_loopback() {
             return Err(ServeError::Open(address));
         }
+        if config.tokens.is_empty() && config.cors.iter().any(|origin| origin == "*") {
+            return Err(ServeError::AnyOrigin);
+        }
+        if config.media.is_some() && !config.tokens.is_empty() && !config.open_search {
+            return Err(ServeError::Media);
+        }
         if let Some(store) = &store
             && store.bundle().await? != Some(index.bundle())
         {
             return Err(ServeError::Store(store.location().to_owned()));
         }
-        let grace = config.grace;
-        let router = routes::router(Arc::new(state::State::new(config, index, store)?))?;
+        let state = Arc::new(State::new(config, index, store)?);
+        let router = routes::router(state.clone())?;
         let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Address { address, source })?;
-        Ok(Self { listener, router, grace })
+        Ok(Self { listener, router, state })
     }
 
     /// Where it listens.
@@ -153,31 +198,68 @@ impl Server {
         self.listener.local_addr().ok()
     }
 
-    /// Answers until `shutdown` is done; then no connection is taken, and what is under way has the grace period to end.
-    ///
-    /// # Errors
-    /// [`ServeError::Address`] when listening fails.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
-        let address = self.address().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
-        let (ended, mut ending) = tokio::sync::watch::channel(false);
-        let shutdown = async move {
-            shutdown.await;
-            tracing::info!("ending: requests under way are answered");
-            // Nobody listens only when the server is gone already.
-            let _ = ended.send(true);
-        };
-        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(self.listener, service).with_graceful_shutdown(shutdown).into_future();
-        let grace = async {
-            // An error means that the shutdown's future is gone, which it is not before it is done.
-            let _ = ending.wait_for(|ended| *ended).await;
-            tokio::time::sleep(self.grace).await;
-        };
-        tokio::select! {
-            done = serving => done.map_err(|source| ServeError::Address { address, source }),
-            () = grace => {
-                tracing::warn!("requests were cut off after the grace period");
-                Ok(())
+    /// Answers until `shutdown` is done; then no connection is taken, and what is under way has the grace period to end. What
+    /// computes on other threads after that stops soon, but is not waited for.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+        let Self { listener, router, state } = self;
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(state.config.idle).max_buf_size(HEAD);
+        let router = TowerToHyperService::new(router);
+        let places = Arc::new(Semaphore::new(state.config.connections.clamp(1, Semaphore::MAX_PERMITS)));
+        let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::<()>::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let (stream, peer, place) = tokio::select! {
+                () = &mut shutdown => break,
+                accepted = accept(&listener, &places) => accepted,
+            };
+            while connections.try_join_next().is_some() {}
+            // A refined page does not wait for the acknowledgement of the coarse one; where this cannot be set it does.
+            let _ = stream.set_nodelay(true);
+            let router = router.clone();
+            let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                router.call(request)
+            });
+            let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+            connections.spawn(async move {
+                let _place = place;
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+            });
+        }
+        drop(listener);
+        tracing::info!("ending: requests under way are answered");
+        if tokio::time::timeout(state.config.grace, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests were cut off after the grace period");
+        }
+        // Those that are left end here.
+        drop(connections);
+        state.ending.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The next connection, when there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
+    // It is never closed.
+    let place = places.clone().acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, peer, place),
+            // Whoever connected has gone already.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+                ) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be taken for now");
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }

@@ -14,15 +14,16 @@ use prometheus_client::registry::Registry;
 pub(crate) struct Route {
     /// The route's template; never a path with an id.
     pub(crate) route: String,
-    /// The method.
-    pub(crate) method: String,
+    /// One that is known, or `other`: clients cannot make labels.
+    pub(crate) method: &'static str,
 }
 
 /// Of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Answer {
     pub(crate) route: String,
-    pub(crate) method: String,
+    pub(crate) method: &'static str,
+    /// 499 where the client went away before there was an answer.
     pub(crate) status: u16,
 }
 
@@ -33,6 +34,7 @@ pub(crate) struct Metrics {
     pub(crate) requests: Family<Answer, Counter>,
     pub(crate) seconds: Family<Route, Histogram>,
     pub(crate) in_flight: Gauge<i64, AtomicI64>,
+    /// Also what the health tells: nobody waits for the table to know it.
     pub(crate) videos: Gauge<i64, AtomicI64>,
     pub(crate) compared: Counter,
     pub(crate) missing: Counter,
@@ -46,7 +48,7 @@ impl Metrics {
             Family::<Route, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 16)));
         let (in_flight, videos) = (Gauge::default(), Gauge::default());
         let (compared, missing) = (Counter::default(), Counter::default());
-        registry.register("http_requests", "Requests that were answered", requests.clone());
+        registry.register("http_requests", "Requests by the status of their answer", requests.clone());
         registry.register("http_request_duration_seconds", "Time to the start of the answer", seconds.clone());
         registry.register("http_requests_in_flight", "Requests under way", in_flight.clone());
         registry.register("index_videos", "Videos in the index", videos.clone());

@@ -1,8 +1,11 @@
 //! Errors as `application/problem+json` (RFC 9457): a stable code, a sentence, nothing of the inside.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use vidsieve_index::store::IndexError;
 
 /// What went wrong, as the client is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +55,12 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "read-only", "This server only reads", detail)
     }
 
+    /// A name that is not this machine's, at a server for this machine alone.
+    pub fn host() -> Self {
+        let detail = "without tokens this server answers to localhost and to loopback addresses alone";
+        Self::new(StatusCode::FORBIDDEN, "host", "This server has another name", detail)
+    }
+
     /// Nothing there.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here", detail)
@@ -75,8 +84,9 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "This media type is not known here", detail)
     }
 
-    /// Too many requests.
-    pub fn too_many(retry_after: u64) -> Self {
+    /// Too many requests; after the wait there may be another.
+    pub fn too_many(wait: Duration) -> Self {
+        let retry_after = wait.as_secs() + 1;
         let detail = format!("try again in {retry_after} s");
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", detail);
         Self { retry_after: Some(retry_after), ..problem }
@@ -94,11 +104,16 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", detail)
     }
 
-    /// What the client cannot mend. The reason goes to the log, not to the client.
+    /// What the client cannot mend. The reason goes to the log, not to the client; it tells no id.
     pub fn internal(reason: &dyn std::fmt::Display) -> Self {
         tracing::error!(%reason, "a request failed");
         let detail = "the server's log has the reason";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed", detail)
+    }
+
+    /// [`Problem::internal`] of the index.
+    pub fn index(error: &IndexError) -> Self {
+        Self::internal(&without_ids(error))
     }
 
     /// The stable code.
@@ -117,6 +132,19 @@ impl Problem {
     }
 }
 
+/// What the log may tell of the index: ids are names of files, which are not its business.
+pub(crate) fn without_ids(error: &IndexError) -> String {
+    match error {
+        IndexError::Record { source, .. } => format!("a record of the index: {source}"),
+        IndexError::Damaged { path, .. } => {
+            format!("{}: the index is damaged: `vidsieve verify` tells more", path.display())
+        }
+        IndexError::Id(_) => "an id that cannot be used".to_owned(),
+        // The others are about the folder.
+        error => error.to_string(),
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = self.to_json().to_string();
@@ -128,5 +156,23 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vidsieve_index::record::RecordError;
+
+    use super::*;
+
+    #[test]
+    fn no_id_reaches_the_log() {
+        let id = "holiday.mp4".to_owned();
+        let damaged = IndexError::Damaged { path: "index".into(), detail: format!("the row of {id}") };
+        let record = IndexError::Record { id: id.clone(), source: RecordError::Checksum };
+        for error in [damaged, record, IndexError::Id(id)] {
+            let told = without_ids(&error);
+            assert!(error.to_string().contains("holiday") && !told.contains("holiday") && told.len() > 20, "{told}");
+        }
     }
 }

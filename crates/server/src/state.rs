@@ -1,20 +1,42 @@
 //! What all requests share.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
+use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::Semaphore;
 use vidsieve_index::record::{BundleId, Record, RecordError};
 use vidsieve_index::remote::Remote;
 use vidsieve_index::store::Index;
-use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
 use vidsieve_model::encoder::Encoder;
-use vidsieve_search::{Engine, Table};
+use vidsieve_search::{Engine, Fetched, Outcome, Table};
 
 use crate::metrics::Metrics;
+use crate::problem::without_ids;
 use crate::{Config, ServeError};
+
+/// Bodies of the largest size for which there is memory; of smaller ones there may be more at the same time.
+const BODIES: usize = 4;
+/// Tokens and addresses above which those that have not been seen for a while are forgotten.
+const MANY: usize = 10_000;
+
+/// Whom a request counts for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Caller {
+    /// A token, by its name.
+    Token(String),
+    /// An address without a token.
+    Address(IpAddr),
+    /// An address, of which a token was refused.
+    Refused(IpAddr),
+}
 
 /// What all requests share.
 #[derive(Debug)]
@@ -27,50 +49,64 @@ pub(crate) struct State {
     pub(crate) networks: Vec<&'static str>,
     pub(crate) shape: Option<(usize, usize)>,
     pub(crate) dims: Option<usize>,
-    pub(crate) bundle_bytes: Vec<u8>,
+    pub(crate) bundle_bytes: Bytes,
     table: RwLock<Table>,
     /// Searches and encodings that compute at the same time.
     pub(crate) work: Arc<Semaphore>,
-    pub(crate) limiter: DefaultKeyedRateLimiter<String>,
+    /// Memory for bodies, in KiB.
+    pub(crate) bodies: Arc<Semaphore>,
+    limiter: DefaultKeyedRateLimiter<Caller>,
+    /// Addresses whose tokens are not looked at, until when.
+    shut_out: Mutex<HashMap<IpAddr, Instant>>,
     pub(crate) metrics: Metrics,
+    /// Whether the server has ended: what still computes stops at its next look.
+    pub(crate) ending: AtomicBool,
+}
+
+/// Of a body, what it takes of [`State::bodies`].
+pub(crate) fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 impl State {
     /// Reads the index into memory.
     pub(crate) fn new(config: Config, index: Index, store: Option<Remote>) -> Result<Self, ServeError> {
-        let isa = Isa::best();
         let bundle_bytes = index.bundle_bytes()?;
         let bundle = Bundle::from_bytes("the index's bundle", bundle_bytes.clone())?;
         if BundleId(bundle.id().0) != index.bundle() {
             let (expected, found) = (index.bundle(), BundleId(bundle.id().0));
             return Err(ServeError::Record(RecordError::Bundle { expected, found }));
         }
-        let engine = Engine::new(isa, &bundle)?;
+        let engine = Engine::new(config.isa, &bundle)?;
         // A bundle without a backbone can search but not encode.
-        let encoder = Encoder::new(isa, &bundle).ok();
+        let encoder = Encoder::new(config.isa, &bundle).ok();
         let columns = index.columns()?;
         let dims = bundle.config().coarse.map(|c| c.output()).or((columns.dims() > 0).then(|| columns.dims()));
         let table =
             Table::from_columns(dims.unwrap_or(columns.dims()), columns.ids, columns.vectors, columns.self_similarity)?;
-        let metrics = Metrics::new();
-        metrics.videos.set(i64::try_from(table.len()).unwrap_or(i64::MAX));
         let per_second = NonZeroU32::new(config.rate.max(1)).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(config.burst.max(1)).unwrap_or(NonZeroU32::MIN);
-        Ok(Self {
-            work: Arc::new(Semaphore::new(config.workers.max(1))),
+        let bodies = (kib(config.body_limit) as usize).saturating_mul(BODIES).min(Semaphore::MAX_PERMITS);
+        let state = Self {
+            work: Arc::new(Semaphore::new(config.workers.clamp(1, Semaphore::MAX_PERMITS))),
+            bodies: Arc::new(Semaphore::new(bodies)),
             limiter: RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst)),
+            shut_out: Mutex::default(),
             networks: bundle.networks().map(|n| n.name()).collect(),
             shape: encoder.as_ref().map(|e| (e.shape().regions(), e.shape().bits())),
             dims,
-            bundle_bytes,
+            bundle_bytes: Bytes::from(bundle_bytes),
             table: RwLock::new(table),
             config,
             index,
             store,
             engine,
             encoder,
-            metrics,
-        })
+            metrics: Metrics::new(),
+            ending: AtomicBool::new(false),
+        };
+        state.counted(&state.table());
+        Ok(state)
     }
 
     pub(crate) fn table(&self) -> RwLockReadGuard<'_, Table> {
@@ -81,39 +117,95 @@ impl State {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The records of several videos, from the configured store: `None` for one that is not there or cannot be read, with the
-    /// reason.
-    pub(crate) fn fetch(&self, ids: &[String]) -> Vec<Result<Record<Vec<u8>>, Option<String>>> {
+    /// Tells how many videos a table has after a change.
+    pub(crate) fn counted(&self, table: &Table) {
+        self.metrics.videos.set(i64::try_from(table.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Counts pairs that were compared, and that could not be.
+    pub(crate) fn count_pairs(&self, compared: usize, missing: usize) {
+        self.metrics.compared.inc_by(compared as u64);
+        self.metrics.missing.inc_by(missing as u64);
+    }
+
+    /// Counts a request; how long to wait if there were too many.
+    pub(crate) fn count(&self, caller: &Caller) -> Result<(), Duration> {
+        if self.limiter.len() > MANY {
+            self.limiter.retain_recent();
+        }
+        self.limiter.check_key(caller).map_err(|until| until.wait_time_from(DefaultClock::default().now()))
+    }
+
+    /// Counts a token that was refused. An address with too many of them is shut out for a while.
+    pub(crate) fn count_refusal(&self, address: IpAddr) -> Result<(), Duration> {
+        self.count(&Caller::Refused(address)).inspect_err(|wait| {
+            let now = Instant::now();
+            let mut shut_out = self.shut_out.lock().unwrap_or_else(PoisonError::into_inner);
+            if shut_out.len() > MANY {
+                shut_out.retain(|_, until| *until > now);
+            }
+            shut_out.insert(address, now + *wait);
+        })
+    }
+
+    /// How long no token of an address is looked at.
+    pub(crate) fn shut_out(&self, address: IpAddr) -> Option<Duration> {
+        let mut shut_out = self.shut_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = shut_out.get(&address)?.checked_duration_since(Instant::now());
+        if wait.is_none() {
+            shut_out.remove(&address);
+        }
+        wait
+    }
+
+    /// The records of several videos, from the configured store; what becomes of the pair for one that is not there or cannot
+    /// be used.
+    pub(crate) fn fetch(&self, ids: &[String]) -> Vec<Fetched<Vec<u8>>> {
         let of = |found: Option<Result<Record<Vec<u8>>, RecordError>>| match found {
-            None => Err(None),
+            None => Err(Outcome::Missing),
             Some(Ok(record)) => Ok(record),
-            Some(Err(error)) => Err(Some(error.to_string())),
+            Some(Err(error)) => Err(Outcome::Failed(error.to_string())),
         };
         match &self.store {
             None => match self.index.records(ids) {
                 Ok(records) => records.into_iter().map(of).collect(),
                 Err(error) => {
-                    tracing::error!(%error, "records cannot be read");
-                    ids.iter().map(|_| Err(Some("the store cannot be read".to_owned()))).collect()
+                    tracing::error!(error = without_ids(&error), "records cannot be read");
+                    ids.iter().map(|_| Err(Outcome::Failed("the index cannot be read".to_owned()))).collect()
                 }
             },
             Some(remote) => {
                 use futures::StreamExt;
-                let mut all: Vec<_> = ids.iter().map(|_| Err(None)).collect();
+                let mut all: Vec<_> = ids.iter().map(|_| Err(Outcome::Missing)).collect();
                 // This runs on a thread for blocking work.
                 tokio::runtime::Handle::current().block_on(async {
                     let mut many = std::pin::pin!(remote.get_many(ids));
                     while let Some((i, found)) = many.next().await {
                         all[i] = match found {
-                            Ok(found) => of(found),
+                            Ok(found) => of(found).and_then(|record| self.as_indexed(&ids[i], record)),
                             Err(error) => {
                                 tracing::warn!(%error, "a record cannot be fetched");
-                                Err(Some("the store does not answer".to_owned()))
+                                Err(Outcome::Failed("the store does not answer".to_owned()))
                             }
                         };
                     }
                 });
                 all
+            }
+        }
+    }
+
+    /// A record of the store that is the one of the index: what the scan found of one version of a video is not merged with
+    /// what another version answers.
+    fn as_indexed(&self, id: &str, record: Record<Vec<u8>>) -> Fetched<Vec<u8>> {
+        match self.index.summary(id) {
+            Ok(Some(row)) if row.checksum != record.checksum() => {
+                Err(Outcome::Failed("the store has another version: run `vidsieve push`".to_owned()))
+            }
+            Ok(_) => Ok(record),
+            Err(error) => {
+                tracing::error!(error = without_ids(&error), "a row cannot be read");
+                Err(Outcome::Failed("the index cannot be read".to_owned()))
             }
         }
     }

@@ -4,12 +4,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use vidsieve_index::record::{BundleId, Parts, Record};
 use vidsieve_index::remote::{self, PushOptions, Remote};
@@ -100,7 +102,7 @@ struct Running {
     client: Client,
     address: SocketAddr,
     end: Option<oneshot::Sender<()>>,
-    done: Option<tokio::task::JoinHandle<Result<(), ServeError>>>,
+    done: Option<tokio::task::JoinHandle<()>>,
     _folder: Folder,
 }
 
@@ -149,10 +151,43 @@ impl Running {
         response.text().await.unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
     }
 
-    async fn end(&mut self) -> Result<(), ServeError> {
-        let _ = self.end.take().unwrap().send(());
-        self.done.take().unwrap().await.unwrap()
+    fn encode(&self, kind: &str, body: Vec<u8>) -> RequestBuilder {
+        self.request(Method::POST, "/v1/encode").header("content-type", kind).body(body)
     }
+
+    async fn end(&mut self) {
+        let _ = self.end.take().unwrap().send(());
+        self.done.take().unwrap().await.unwrap();
+    }
+}
+
+/// Why a server does not start on an empty index.
+async fn not_started(address: [u8; 4], config: Config) -> ServeError {
+    let folder = Folder::new();
+    let index = index(&folder.at("index"), 0);
+    Server::start(SocketAddr::from((address, 0)), index, None, config).await.unwrap_err()
+}
+
+/// What a connection of its own answers until the server closes it.
+async fn raw(address: SocketAddr, request: String) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // What a connection answered before it was cut is there all the same.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A body of grey square frames.
+fn grey(frames: usize, side: usize) -> Vec<u8> {
+    let mut body = wire::FRAMES_MAGIC.to_vec();
+    for n in [frames, side, side, 0] {
+        body.extend(u32::try_from(n).unwrap().to_le_bytes());
+    }
+    body.extend((frames as f64).to_le_bytes());
+    (0..frames).for_each(|t| body.extend((t as f64).to_le_bytes()));
+    body.resize(body.len() + frames * side * side * 3, 128);
+    body
 }
 
 async fn value(request: RequestBuilder, status: u16) -> Value {
@@ -299,23 +334,25 @@ async fn refusals() {
     refused(search("", vec![0; 100_001]), 413, "too-large").await;
     let chunks = futures::stream::iter((0..11).map(|_| Ok::<_, std::io::Error>(vec![0u8; 10_000])));
     refused(server.search("", reqwest::Body::wrap_stream(chunks)), 413, "too-large").await;
+    // Chunks that are none.
+    let head = "POST /v1/search HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    let answer = raw(server.address, format!("{head}nonsense\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("problem:bad-request"), "{answer}");
     for id in ["a%0Ab", &"x".repeat(513), "%FF"] {
-        let response = server.get(&format!("/v1/videos/{id}")).send().await.unwrap();
-        assert_eq!(response.status(), 400, "{id}");
+        refused(server.get(&format!("/v1/videos/{id}")), 400, "bad-request").await;
+        refused(server.video(Method::DELETE, id), 400, "bad-request").await;
     }
     for limit in ["0", "1001", "x"] {
         refused(server.get(&format!("/v1/videos?limit={limit}")), 400, "bad-request").await;
     }
     refused(server.request(Method::PATCH, "/v1/search"), 405, "method-not-allowed").await;
-    let encode = |kind: &str, body: &[u8]| {
-        server.request(Method::POST, "/v1/encode").header("content-type", kind).body(body.to_vec())
-    };
-    refused(encode("text/plain", b"x"), 415, "media-type").await;
-    refused(encode(wire::FRAMES_TYPE, b"VSFRAMES"), 422, "bad-body").await;
+    refused(server.encode("text/plain", b"x".to_vec()), 415, "media-type").await;
+    refused(server.encode(wire::FRAMES_TYPE, b"VSFRAMES".to_vec()), 422, "bad-body").await;
     let rerank = |body: Vec<u8>| server.request(Method::POST, "/v1/rerank").body(body);
     refused(rerank(vec![255; 8]), 422, "bad-body").await;
     refused(rerank(wire::join_rerank(b"{", &good)), 422, "bad-body").await;
     refused(rerank(wire::join_rerank(br#"{"ids":["a"]}"#, b"")), 422, "bad-body").await;
+    refused(rerank(wire::join_rerank(br#"{"ids":["a","b","a"]}"#, &good)), 400, "bad-request").await;
     let many = json!({ "ids": vec!["x"; 1001] }).to_string();
     refused(rerank(wire::join_rerank(many.as_bytes(), &good)), 400, "bad-request").await;
     // Nothing of this did any harm.
@@ -340,8 +377,18 @@ async fn tokens_and_rates() {
     value(server.get("/v1/health"), 200).await;
 
     let open_search = Running::with(1, Config { tokens: tokens.clone(), open_search: true, ..open() }).await;
-    value(open_search.get("/v1/videos"), 200).await;
-    refused(open_search.get("/v1/videos").bearer_auth("no-such-token-at-all"), 401, "unauthorized").await;
+    assert_eq!(open_search.pages("top=1", 0).await.len(), 2);
+    value(open_search.get("/v1/model"), 200).await;
+    let bundle = open_search.get("/v1/model/bundle").send().await.unwrap();
+    assert_eq!(bundle.status(), StatusCode::OK);
+    assert_eq!(bundle.headers()["cache-control"], "private, max-age=3600");
+    refused(open_search.encode("text/plain", Vec::new()), 415, "media-type").await;
+    refused(open_search.get("/v1/model").bearer_auth("no-such-token-at-all"), 401, "unauthorized").await;
+    for path in ["/v1/videos", "/v1/videos/a", "/metrics"] {
+        refused(open_search.get(path), 401, "unauthorized").await;
+    }
+    refused(open_search.request(Method::POST, "/v1/rerank"), 401, "unauthorized").await;
+    value(open_search.get("/v1/videos").bearer_auth(READER), 200).await;
     refused(open_search.video(Method::DELETE, "x"), 401, "unauthorized").await;
 
     let read_only = Running::with(1, Config { read_only: true, ..open() }).await;
@@ -359,13 +406,88 @@ async fn tokens_and_rates() {
     assert_eq!(put.send().await.unwrap().status(), 201);
 }
 
+/// Tokens cannot be guessed faster than an address may ask.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_open_server_for_other_machines() {
+async fn guesses_are_counted() {
+    let tokens = Tokens::parse(&format!("reader:search:{READER}")).unwrap();
+    let server = Running::with(1, Config { tokens, rate: 1, burst: 3, ..Config::default() }).await;
+    let guess = || server.get("/v1/videos").bearer_auth("a-guess-0123456789");
+    let right = || server.get("/v1/videos").bearer_auth(READER);
+    refused(guess(), 401, "unauthorized").await;
+    refused(server.get("/v1/videos"), 401, "unauthorized").await;
+    refused(server.video(Method::DELETE, "x").bearer_auth(READER), 403, "forbidden").await;
+    refused(guess(), 429, "too-many-requests").await;
+    // No token is looked at for a while, and no health is refused.
+    refused(right(), 429, "too-many-requests").await;
+    for _ in 0..10 {
+        value(server.get("/v1/health"), 200).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    value(right(), 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_open_server_for_others() {
+    let error = not_started([0, 0, 0, 0], Config::default()).await;
+    assert!(matches!(error, ServeError::Open(_)) && error.to_string().contains("there are no tokens"), "{error}");
+    let error = not_started([127, 0, 0, 1], Config { cors: vec!["*".into()], ..open() }).await;
+    assert!(matches!(error, ServeError::AnyOrigin), "{error}");
+
+    // A name that was made to lead here.
+    let server = Running::with(1, open()).await;
+    let health = |host: &str| format!("GET /v1/health HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    for host in ["localhost", "localhost:80", "127.0.0.1:8787", "[::1]:1"] {
+        assert!(raw(server.address, health(host)).await.starts_with("HTTP/1.1 200"), "{host}");
+    }
+    for host in ["example.org", "127.0.0.1.example.org:80", "10.0.0.1"] {
+        let answer = raw(server.address, health(host)).await;
+        assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("problem:host"), "{host}: {answer}");
+    }
+    let whole = health("localhost").replace("/v1", "http://example.org/v1");
+    assert!(raw(server.address, whole).await.starts_with("HTTP/1.1 403"));
+    let old = "GET /v1/health HTTP/1.0\r\n\r\n".to_owned();
+    assert!(raw(server.address, old).await.contains(" 200 "), "only browsers can be led here, and they tell the name");
+
+    let tokens = Tokens::parse(&format!("reader:search:{READER}")).unwrap();
+    let server = Running::with(1, Config { tokens, ..open() }).await;
+    assert!(raw(server.address, health("example.org")).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn media_and_an_application() {
     let folder = Folder::new();
-    let index = index(&folder.at("index"), 0);
-    let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
-    let error = Server::start(everywhere, index, None, Config::default()).await.unwrap_err();
-    assert!(error.to_string().contains("there are no tokens"), "{error}");
+    std::fs::create_dir_all(folder.at("sub/.git")).unwrap();
+    for name in ["clip.txt", ".secret", "sub/.git/config", "index.html"] {
+        std::fs::write(folder.at(name), "0123456789").unwrap();
+    }
+    let config = Config { media: Some(folder.0.clone()), www: Some(folder.0.clone()), ..open() };
+    let server = Running::with(1, config.clone()).await;
+    let part = server.get("/media/clip.txt").header("range", "bytes=2-4").send().await.unwrap();
+    assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+    assert_eq!(part.text().await.unwrap(), "234");
+    for path in [".secret", "%2Esecret", "/.secret", "sub/.git/config", "sub%2F.git/config", "sub", "none", "%FF"] {
+        refused(server.get(&format!("/media/{path}")), 404, "not-found").await;
+    }
+    refused(server.request(Method::PUT, "/media/clip.txt"), 405, "method-not-allowed").await;
+    let page = server.get("/").send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("frame-ancestors 'none'"));
+    for path in ["/v1", "/v1/", "/v1/nothing", "/v1/videos/a/b"] {
+        refused(server.get(path), 404, "not-found").await;
+        refused(server.request(Method::POST, path), 404, "not-found").await;
+    }
+
+    let slow = Running::with(1, Config { rate: 1, burst: 2, ..config.clone() }).await;
+    for _ in 0..2 {
+        assert_eq!(slow.get("/media/clip.txt").send().await.unwrap().status(), StatusCode::OK);
+    }
+    refused(slow.get("/media/clip.txt"), 429, "too-many-requests").await;
+
+    let tokens = Tokens::parse(&format!("reader:search:{READER}")).unwrap();
+    let error = not_started([127, 0, 0, 1], Config { tokens: tokens.clone(), ..config.clone() }).await;
+    assert!(matches!(error, ServeError::Media), "{error}");
+    let server = Running::with(1, Config { tokens, open_search: true, ..config }).await;
+    assert_eq!(server.get("/media/clip.txt").send().await.unwrap().status(), StatusCode::OK);
 }
 
 /// While videos come and go, every answer is about the videos that it names.
@@ -416,11 +538,70 @@ async fn a_busy_server_says_so() {
     }
 }
 
+/// Bodies that do not come hold memory, but no more than is set aside for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_for_bodies_is_limited() {
+    let server = Running::with(1, Config { body_limit: 4096, patience: Duration::from_secs(1), ..open() }).await;
+    let stalled =
+        "PUT /v1/videos/a HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        waiting.extend((0..4).map(|_| tokio::spawn(raw(server.address, stalled.to_owned()))));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    // Four hold all of it, four more have it next: longer than this one waits.
+    refused(server.video(Method::PUT, "a").body("x"), 503, "busy").await;
+    for answer in waiting {
+        let answer = answer.await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("problem:timeout"), "{answer}");
+    }
+    refused(server.video(Method::PUT, "a").body("x"), 422, "bad-body").await;
+}
+
+/// A connection that sends nothing keeps its place for a while only.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_limited() {
+    let idle = Duration::from_millis(600);
+    let server = Running::with(1, Config { connections: 1, idle, ..open() }).await;
+    let start = Instant::now();
+    let slow = tokio::spawn(raw(server.address, "GET /v1/health HTTP/1.1\r\nhost: local".to_owned()));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    value(server.get("/v1/health"), 200).await;
+    assert!(start.elapsed() >= Duration::from_millis(500), "{:?}", start.elapsed());
+    assert_eq!(slow.await.unwrap(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_ends_when_nobody_waits() {
+    let server = Running::with(3, Config { workers: 1, ..open() }).await;
+    // Long work, by the only worker.
+    let long = server.encode(wire::FRAMES_TYPE, grey(10_000, 16)).timeout(Duration::from_millis(500));
+    assert!(long.send().await.unwrap_err().is_timeout());
+    let start = Instant::now();
+    assert_eq!(server.pages("top=1", 0).await.len(), 2);
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    let figures = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+    let gone = r#"vidsieve_http_requests_total{route="/v1/encode",method="POST",status="499"} 1"#;
+    assert!(figures.contains(gone) && figures.contains("vidsieve_http_requests_in_flight 1"), "{figures}");
+}
+
+/// The server ends while it computes, and the work ends soon: this test's runtime waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_does_not_wait_for_work() {
+    let mut server = Running::with(1, Config { grace: Duration::from_millis(100), ..open() }).await;
+    let long = tokio::spawn(server.encode(wire::FRAMES_TYPE, grey(10_000, 16)).send());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let start = Instant::now();
+    server.end().await;
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(long.await.unwrap().is_err());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_in_good_order() {
     let mut server = Running::with(300, open()).await;
     let response = server.search("budget=all", record(3).into_bytes()).send().await.unwrap();
-    server.end().await.unwrap();
+    server.end().await;
     let text = response.text().await.unwrap();
     assert!(text.lines().last().unwrap().contains(r#""page":"refined""#), "{text}");
     assert!(Client::new().get(format!("http://{}/v1/health", server.address)).send().await.is_err());
@@ -439,9 +620,10 @@ async fn encoding() {
     body.extend(5f64.to_le_bytes());
     (0..frames).for_each(|t| body.extend((t as f64).to_le_bytes()));
     body.extend(&pixels);
-    let encode = |kind: &str, body: Vec<u8>| {
-        server.request(Method::POST, "/v1/encode").header("content-type", kind).body(body).send()
-    };
+    let encode = |kind: &str, body: Vec<u8>| server.encode(kind, body).send();
+    // Before anything is computed.
+    let problem = value(server.encode(wire::FRAMES_TYPE, grey(100_001, 1)), 422).await;
+    assert!(problem["detail"].as_str().unwrap().contains("100000"), "{problem}");
     let response = encode(wire::FRAMES_TYPE, body).await.unwrap();
     assert_eq!(
         (response.status().as_u16(), &response.headers()["content-type"]),
@@ -496,9 +678,11 @@ async fn comparing_again_from_a_store() {
     let mut bytes = std::fs::read(file(2)).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(file(2), bytes).unwrap();
+    // A version that the index does not have.
+    std::fs::write(file(4), record(77).into_bytes()).unwrap();
     let server = Running::of(folder, index, Some(store), open()).await;
 
-    let ids: Vec<String> = (0..4).map(name).chain(["nothing".to_owned()]).collect();
+    let ids: Vec<String> = (0..5).map(name).chain(["nothing".to_owned()]).collect();
     let body =
         wire::join_rerank(json!({ "ids": ids, "segments": true }).to_string().as_bytes(), &record(3).into_bytes());
     let answer = value(server.request(Method::POST, "/v1/rerank").body(body), 200).await;
@@ -508,7 +692,9 @@ async fn comparing_again_from_a_store() {
     assert_eq!(of("pairs"), [name(0), name(3)], "{answer}");
     let mut missing = of("missing");
     missing.sort();
-    assert_eq!(missing, [name(1), name(2), "nothing".to_owned()], "{answer}");
+    assert_eq!(missing, [name(1), name(2), name(4), "nothing".to_owned()], "{answer}");
+    let old = answer["missing"].as_array().unwrap().iter().find(|m| m["id"] == name(4)).unwrap();
+    assert!(old["reason"].as_str().unwrap().contains("vidsieve push"), "{answer}");
     let own = &answer["pairs"][1];
     assert!(own["score"].as_f64().unwrap() > 0.9 && own["segments"][0]["query"][0] == 0.0, "{answer}");
 
@@ -516,11 +702,11 @@ async fn comparing_again_from_a_store() {
     let pages = server.pages("budget=all&top=12", 2).await;
     assert_eq!(
         (&pages[1]["missing"], &pages[1]["degraded"], &pages[1]["reranked"]),
-        (&json!(2), &json!(true), &json!(10))
+        (&json!(3), &json!(true), &json!(9))
     );
     let hits = pages[1]["hits"].as_array().unwrap();
     let marked: Vec<&Value> = hits.iter().filter(|h| h.get("unavailable").is_some()).collect();
-    assert!(marked.len() == 2 && marked.iter().all(|h| h["stage"] == "coarse"), "{hits:?}");
+    assert!(marked.len() == 3 && marked.iter().all(|h| h["stage"] == "coarse"), "{hits:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -539,6 +725,7 @@ async fn pages_of_other_origins_and_figures() {
     assert_eq!(allowed.headers()["access-control-allow-origin"], "https://example.org");
     assert!(preflight("https://evil.example").await.unwrap().headers().get("access-control-allow-origin").is_none());
     server.pages("", 0).await;
+    refused(server.request("BREW".parse().unwrap(), "/v1/search"), 405, "method-not-allowed").await;
     let figures = server.get("/metrics").send().await.unwrap().text().await.unwrap();
     assert!(
         figures.contains(r#"vidsieve_http_requests_total{route="/v1/search",method="POST",status="200"} 1"#),
@@ -549,10 +736,8 @@ async fn pages_of_other_origins_and_figures() {
         "{figures}"
     );
     assert!(!figures.contains("folder"), "no ids: {figures}");
+    assert!(figures.contains(r#"method="other",status="405""#) && !figures.contains("BREW"), "{figures}");
 
-    let wrong = Config { cors: vec!["example.org".into()], ..open() };
-    let folder = Folder::new();
-    let index = index(&folder.at("index"), 0);
-    let error = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), index, None, wrong).await.unwrap_err();
+    let error = not_started([127, 0, 0, 1], Config { cors: vec!["example.org".into()], ..open() }).await;
     assert!(error.to_string().contains("example.org"), "{error}");
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::run::{Line, root};
 use crate::steps::ffmpeg_is_there;
 
@@ -25,49 +27,34 @@ fn vidsieve() -> Line {
     Line::new(&target.join("release/vidsieve").display().to_string())
 }
 
-/// The first video below a folder, by name.
-fn first_video(folder: &Path) -> Option<PathBuf> {
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path())).collect();
-    entries.sort();
-    let known = ["mp4", "mkv", "webm", "mov", "avi", "gif", "m4v", "mpg", "ts"];
-    let is_video = |p: &&PathBuf| p.extension().is_some_and(|e| known.iter().any(|k| e.eq_ignore_ascii_case(k)));
-    entries
-        .iter()
-        .find(is_video)
-        .cloned()
-        .or_else(|| entries.iter().filter(|p| p.is_dir()).find_map(|p| first_video(p)))
-}
-
 pub(crate) fn run(args: &Args) -> Result<(), String> {
     ffmpeg_is_there()?;
     Line::cargo().args("build --release -p vidsieve-cli").run()?;
     let path = |p: &Path| p.display().to_string();
-    let (videos, query) = match &args.videos {
-        Some(videos) => {
-            let videos = videos.canonicalize().map_err(|e| format!("{}: {e}", path(videos)))?;
-            let query = first_video(&videos).ok_or_else(|| format!("{}: there is no video in it", path(&videos)))?;
-            (videos, query)
-        }
+    let index = args.work.join(if args.videos.is_some() { "index-own" } else { "index" });
+    let videos = match &args.videos {
+        Some(videos) => videos.canonicalize().map_err(|e| format!("{}: {e}", path(videos)))?,
         None => {
             let samples = args.work.join("samples");
             vidsieve().args("samples --out").arg(&path(&samples)).run()?;
-            let query = samples.join("originals/amber.mp4");
-            (samples, query)
+            samples
         }
     };
-    let index = args.work.join(if args.videos.is_some() { "index-own" } else { "index" });
-    vidsieve().args("index --index").arg(&path(&index)).arg(&path(&videos)).run()?;
-    let search = |json: bool| {
-        let line = vidsieve().args("search --top 8 --index").arg(&path(&index)).arg(&path(&query));
-        if json { line.arg("--json") } else { line }
-    };
-    search(false).run()?;
+    let indexing = vidsieve().args("index --index").arg(&path(&index)).arg(&path(&videos)).run();
+    let ids = listed(&index)?;
+    // Files that cannot be read are named; the others are searched.
+    if ids.is_empty() {
+        return indexing.and(Err(format!("{}: there is no video in it", path(&videos))));
+    }
+    // Of the samples a video of which there are copies, else the first one.
+    let query = ids.iter().find(|id| *id == QUERY).unwrap_or(&ids[0]);
+    let search = || vidsieve().args("search --top 8 --index").arg(&path(&index)).arg(&format!("id:{query}"));
+    search().run()?;
     if args.videos.is_none() {
-        let answer = search(true).output()?;
-        for copy in ["copies/amber-crop.mp4", "copies/amber-excerpt.mp4"] {
-            if !answer.contains(copy) {
-                return Err(format!("the search did not find {copy}"));
-            }
+        let answer = search().arg("--json").output()?;
+        let answer: Value = serde_json::from_str(&answer).map_err(|e| format!("the search's answer: {e}"))?;
+        for copy in COPIES {
+            found(&answer, copy)?;
         }
     }
     if args.headless {
@@ -75,4 +62,25 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
     }
     eprintln!("the index is served at http://127.0.0.1:8787; Ctrl-C ends it");
     vidsieve().args("serve --index").arg(&path(&index)).run()
+}
+
+/// The sample that is searched for, and its copies.
+const QUERY: &str = "originals/amber.mp4";
+const COPIES: [&str; 2] = ["copies/amber-crop.mp4", "copies/amber-excerpt.mp4"];
+
+/// The ids of an index.
+fn listed(index: &Path) -> Result<Vec<String>, String> {
+    let list = vidsieve().args("list --json --index").arg(&index.display().to_string()).output()?;
+    let list: Value = serde_json::from_str(&list).map_err(|e| format!("the list of videos: {e}"))?;
+    let videos = list["videos"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(videos.iter().filter_map(|v| v["id"].as_str().map(str::to_owned)).collect())
+}
+
+/// A copy is found when it is likely by the frames and told where it matches.
+fn found(answer: &Value, copy: &str) -> Result<(), String> {
+    let hits = answer["hits"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let hit = hits.iter().find(|h| h["id"] == copy).ok_or_else(|| format!("the search did not find {copy}"))?;
+    let likely = hit["score"].as_f64().is_some_and(|s| s >= 0.5);
+    let placed = hit["segments"].as_array().is_some_and(|s| !s.is_empty());
+    if likely && placed { Ok(()) } else { Err(format!("the search is not sure of {copy}: {hit}")) }
 }

@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         b.join().map(|b| (a, b)).map_err(|_| Failure::new("encoding ended unexpectedly"))
     })?;
     bar.finish_and_clear();
-    let (a, b) = (a?, b?);
+    let (a, b) = (a.map_err(|e| e.failure(&work.cancel))?, b.map_err(|e| e.failure(&work.cancel))?);
     for video in [&a, &b] {
         for warning in &video.warnings {
             eprintln!("vidsieve: {}: {warning}", terminal::plain(&video.info.path.display().to_string()));

@@ -10,6 +10,7 @@ use serde::Serialize;
 use vidsieve_index::record::Record;
 use vidsieve_index::store::Summary;
 use vidsieve_search::cluster::clusters;
+use vidsieve_search::session::{BATCH, LIKELY};
 use vidsieve_search::{Budget, Outcome, Plan, Query, Table};
 
 use crate::native::heatmap::plural;
@@ -83,9 +84,6 @@ struct Report {
     seconds: f64,
 }
 
-/// Score at first sight above which a pair is compared whatever the budget.
-const LIKELY: f32 = 0.5;
-
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let start = Instant::now();
     if !(0.0..=1.0).contains(&args.min_score) {
@@ -134,6 +132,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             if score >= args.min_score {
                 scores.insert((video, other), score);
             }
+            // What is likely at first sight is compared whatever the budget.
             if score >= LIKELY && budget != Budget::None {
                 look_at(other);
             }
@@ -156,7 +155,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let Some(query) = reader.records(&[short], &mut missing)?.pop().flatten() else { continue };
         let query = Query::from_record(&query)?;
         let others: Vec<usize> = others.iter().map(|&other| other as usize).collect();
-        for some in others.chunks(64) {
+        for some in others.chunks(BATCH) {
             if cancel.is_cancelled() {
                 break;
             }
@@ -232,9 +231,14 @@ impl<'a> Reader<'a> {
             Some(kept) => videos.iter().copied().filter(|&v| kept[v].is_none()).collect(),
             None => videos.to_vec(),
         };
-        let mut outcomes = HashMap::new();
-        let read = fetch(&self.store.index, self.table, &unread, &mut outcomes)?;
-        missing.extend(outcomes.keys().map(|&v| self.table.id(v).to_owned()));
+        let ids: Vec<&str> = unread.iter().map(|&v| self.table.id(v)).collect();
+        let mut read = Vec::with_capacity(ids.len());
+        for (record, id) in fetch(&self.store.index, &ids)?.into_iter().zip(ids) {
+            if record.is_err() {
+                missing.insert(id.to_owned());
+            }
+            read.push(record.ok());
+        }
         let Some(kept) = &mut self.kept else { return Ok(read) };
         for (video, record) in unread.into_iter().zip(read) {
             kept[video] = record;

@@ -152,6 +152,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             args.paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
         )));
     }
+    if let Some(fps) = args.fps.filter(|fps| !(fps.is_finite() && *fps > 0.0 && *fps <= 1000.0)) {
+        return Err(Failure::new(format_args!("--fps {fps}: must be above 0 and at most 1000")));
+    }
     let (index, bundle) = match (&args.model, args.index.join("index.redb").exists()) {
         // An index is complete in itself.
         (None, true) => {
@@ -165,13 +168,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
         _ => {
             let bundle = bundle(args.model.as_deref())?;
+            // A bundle that cannot encode makes no index.
+            Encoder::new(isa()?, &bundle)?;
             (Index::create_or_open(&args.index, BundleId(bundle.id().0), bundle.as_bytes())?, bundle)
         }
     };
     let asked = args.fps.map(Sampling::Fps).or(args.upstream.then_some(Sampling::Upstream));
-    if let Some(fps) = args.fps.filter(|fps| !(fps.is_finite() && *fps > 0.0 && *fps <= 1000.0)) {
-        return Err(Failure::new(format_args!("--fps {fps}: must be above 0 and at most 1000")));
-    }
     let sampling = settle_sampling(&index, asked)?;
     let encoder = Encoder::new(isa()?, &bundle)?;
     let known = Known::new(&index)?;
@@ -189,6 +191,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         start,
         pending: Vec::new(),
         pending_bytes: 0,
+        sources: Vec::new(),
         report: Report {
             index: args.index.display().to_string(),
             model: bundle.id().to_string(),
@@ -335,9 +338,13 @@ fn look(
         let path = path_of(&old.path);
         old.path != source.path && path.exists() && path.canonicalize().ok() != input.path.canonicalize().ok()
     };
+    let mut written_again = false;
     if let Some(Summary { source: old, .. }) = before {
         source.picture = old.picture;
-        if (old.size, old.fingerprint) == (source.size, source.fingerprint) {
+        let same = (old.size, old.fingerprint) == (source.size, source.fingerprint);
+        // A large file's fingerprint is a sample: one that was written again at its place may differ elsewhere.
+        written_again = same && source.size > WHOLE && old.path == source.path;
+        if same && !written_again {
             // A copy that lies in another place has the same id and the same content: there is nothing to do.
             return if elsewhere(old) {
                 Done::Skipped
@@ -354,7 +361,7 @@ fn look(
             ));
         }
     }
-    if let Some(done) = reuse(index, known, &source, elsewhere) {
+    if !written_again && let Some(done) = reuse(index, known, &source, elsewhere) {
         return done;
     }
     // The bar moves while a file is encoded, by the share of its bytes that its time stands for.
@@ -377,10 +384,11 @@ fn look(
             let warnings = video.warnings.iter().map(ToString::to_string).collect();
             Done::Encoded { record, source, warnings, decode: video.decode, encode: video.encode }
         }
+        // What fails while the run is ended fails because of that, as a rule: it is tried again.
+        Err(_) if work.cancel.is_cancelled() => Done::Cancelled,
         Err(FileError::Video(error)) => {
             let reason = error.to_string();
             match error {
-                vidsieve_video::Error::Cancelled { .. } => Done::Cancelled,
                 vidsieve_video::Error::FfmpegMissing { .. } | vidsieve_video::Error::Options(_) => {
                     Done::Hopeless { reason }
                 }
@@ -422,9 +430,11 @@ fn nanoseconds(time: std::time::SystemTime) -> Option<i64> {
     }
 }
 
+/// Files up to this size have a fingerprint of all their bytes.
+const WHOLE: u64 = 1 << 20;
+
 /// XXH3 of a file's content: all of a small one, of a large one its ends and sixteen places between.
 fn fingerprint(path: &Path, size: u64) -> std::io::Result<[u8; 16]> {
-    const WHOLE: u64 = 1 << 20;
     const PIECE: u64 = 32 << 10;
     let mut file = std::fs::File::open(path)?;
     let mut hash = xxhash_rust::xxh3::Xxh3Default::new();
@@ -465,6 +475,8 @@ struct Run<'a> {
     start: Instant,
     pending: Vec<Pending>,
     pending_bytes: usize,
+    /// Videos whose files were touched or lie elsewhere.
+    sources: Vec<(String, Source)>,
     report: Report,
 }
 
@@ -482,7 +494,7 @@ impl Run<'_> {
             Done::Hopeless { reason } => return Err(reason),
             Done::Skipped => self.report.skipped += 1,
             Done::Source { source, moved } => {
-                self.stored(|index| index.put_source(&input.id, &source).map(|_| ()))?;
+                self.sources.push((input.id.clone(), source));
                 *(if moved { &mut self.report.moved } else { &mut self.report.skipped }) += 1;
             }
             Done::Reused { record, source, from } => self.reused(input, record, source, from)?,
@@ -552,6 +564,11 @@ impl Run<'_> {
     }
 
     fn commit(&mut self) -> Result<(), String> {
+        let sources = std::mem::take(&mut self.sources);
+        if !sources.is_empty() {
+            let sources: Vec<_> = sources.iter().map(|(id, source)| (id.as_str(), source)).collect();
+            self.stored(|index| index.put_sources(&sources))?;
+        }
         let pending = std::mem::take(&mut self.pending);
         self.pending_bytes = 0;
         if pending.is_empty() {

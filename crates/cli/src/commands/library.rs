@@ -83,15 +83,17 @@ pub(crate) fn list(args: &Args) -> Result<ExitCode, Failure> {
 
 pub(crate) fn remove(args: &RemoveArgs) -> Result<ExitCode, Failure> {
     let index = Index::open(&args.common.index)?;
-    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    let mut ids: Vec<&String> = Vec::new();
     for id in &args.ids {
-        let known = index.summary(id)?.is_some();
-        let list = if known { &mut there } else { &mut missing };
-        if !list.contains(id) {
-            list.push(id.clone());
+        if !ids.contains(&id) {
+            ids.push(id);
         }
     }
-    index.remove_many(&there)?;
+    let removed = index.remove_many(&ids)?;
+    let of = |was: bool| -> Vec<&String> {
+        ids.iter().zip(&removed).filter(|(_, r)| **r == was).map(|(id, _)| *id).collect()
+    };
+    let (there, missing) = (of(true), of(false));
     if args.common.json {
         output::json(&json!({ "removed": there, "missing": missing, "videos": index.len()? }))?;
     } else {
@@ -103,9 +105,18 @@ pub(crate) fn remove(args: &RemoveArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(u8::from(!missing.is_empty())))
 }
 
+/// Checks the pages, for which the index is opened to write. Where it cannot be written, the records alone are checked.
+fn pages(folder: &std::path::Path) -> Result<(), IndexError> {
+    match Index::open(folder) {
+        Ok(mut index) => index.check_pages(),
+        Err(IndexError::Locked(_) | IndexError::Io { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 pub(crate) fn verify(args: &Args) -> Result<ExitCode, Failure> {
     let cancel = interrupt::flag();
-    let report = Index::open_read_only(&args.index).and_then(|index| {
+    let report = pages(&args.index).and_then(|()| Index::open_read_only(&args.index)).and_then(|index| {
         let bar = terminal::bar(index.len()?, "checking [{bar:24}] {pos}/{len}, {eta} left");
         let report = index.verify(|done, _| {
             bar.set_position(done as u64);
@@ -120,7 +131,9 @@ pub(crate) fn verify(args: &Args) -> Result<ExitCode, Failure> {
         // That is what was asked for, not a mistake in asking.
         Err(error @ IndexError::Damaged { .. }) => {
             if args.json {
-                output::json(&json!({ "ok": false, "checked": 0, "damaged": [], "error": error.to_string() }))?;
+                output::json(
+                    &json!({ "ok": false, "checked": 0, "videos": null, "damaged": [], "error": error.to_string() }),
+                )?;
             }
             eprintln!("vidsieve: {error}");
             return Ok(ExitCode::from(1));

@@ -62,6 +62,7 @@ struct Copy {
 
 #[derive(Debug, Serialize)]
 struct Samples {
+    seed: u64,
     originals: Vec<String>,
     copies: Vec<Copy>,
 }
@@ -100,6 +101,14 @@ fn write_clip(path: &Path, clip: &mut dyn Clip, crf: u8) -> Result<(), Failure> 
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let Args { out, seed, json: as_json } = args;
+    let list = out.join("samples.json");
+    // Files that are there stay: they must be of the same seed.
+    if let Ok(text) = std::fs::read(&list) {
+        let before = serde_json::from_slice::<serde_json::Value>(&text).ok().and_then(|v| v["seed"].as_u64());
+        if before != Some(seed) {
+            return Err(failed(&list, "these samples are of another seed: give another folder, or remove this one"));
+        }
+    }
     for folder in ["originals", "copies"] {
         let folder = out.join(folder);
         std::fs::create_dir_all(&folder).map_err(|e| failed(&folder, e))?;
@@ -130,8 +139,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             Ok(Copy { file, source: original(i), edit: kind.name(), host: host.map(original), segments })
         })
         .collect::<Result<Vec<_>, Failure>>()?;
-    let samples = Samples { originals: (0..NAMES.len()).map(original).collect(), copies };
-    write(&out.join("samples.json"), &serde_json::to_vec_pretty(&samples)?)?;
+    let samples = Samples { seed, originals: (0..NAMES.len()).map(original).collect(), copies };
+    write(&list, &serde_json::to_vec_pretty(&samples)?)?;
     if as_json {
         json(&samples)?;
     } else {

@@ -1,18 +1,17 @@
 //! `vidsieve search`.
 
-use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
 use serde::Serialize;
 use vidsieve_model::encoder::Encoder;
-use vidsieve_search::{Budget, Hit, Outcome, Query, SearchError, Stage, Table};
+use vidsieve_search::{Budget, Hit, Query, Session, Stage, Table};
 
 use crate::commands::compare::span;
-use crate::native::store::{Refined, Store, fetch, refine, sampling};
+use crate::native::store::{Store, refine, sampling, segments};
 use crate::native::{encode, interrupt, terminal};
 use crate::output::{Failure, json, line, text};
 
@@ -22,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
     /// A video file; or `id:NAME`, a video of the index, which is then not among the answers.
-    video: String,
+    video: OsString,
     /// Most answers.
     #[arg(long, value_name = "K", default_value_t = 10)]
     top: usize,
@@ -61,7 +60,7 @@ struct Timings {
 struct Answer<'a> {
     model: &'a str,
     videos: usize,
-    budget: String,
+    budget: &'a str,
     reranked: usize,
     hits: &'a [Hit],
     timings_ms: &'a Timings,
@@ -72,7 +71,7 @@ struct CoarsePage<'a> {
     page: &'static str,
     model: &'a str,
     videos: usize,
-    budget: String,
+    budget: &'a str,
     last: bool,
     hits: &'a [Hit],
     timings_ms: &'a Timings,
@@ -81,10 +80,13 @@ struct CoarsePage<'a> {
 #[derive(Debug, Serialize)]
 struct RefinedPage<'a> {
     page: &'static str,
+    model: &'a str,
+    videos: usize,
+    budget: &'a str,
     selected: usize,
     reranked: usize,
     /// Videos that were to be compared and could not be.
-    missing: Vec<&'a str>,
+    missing: usize,
     degraded: bool,
     last: bool,
     hits: &'a [Hit],
@@ -110,25 +112,20 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let coarse = table.scan(store.isa, &query.global)?;
     timings.scan = ms(at.elapsed());
     let at = Instant::now();
-    let plan = store.engine.plan_scanned(&query, &table, coarse, args.budget)?;
+    let mut session = Session::new(&store.engine, &query, &table, coarse, args.budget)?;
     timings.select = ms(at.elapsed());
 
     let model = store.bundle.id().to_string();
-    let page = |outcomes: &HashMap<usize, Outcome>| {
-        let mut hits = plan.page(&store.engine, &table, outcomes, args.top, args.explain);
-        hits.retain(|hit| hit.score >= args.min_score);
-        hits
-    };
+    let budget = args.budget.to_string();
     let watched = !args.json && std::io::stdout().is_terminal();
-    let only_coarse = plan.selected().is_empty();
+    let (selected, only_coarse) = (session.selected(), session.selected() == 0);
     if args.pages || (watched && !only_coarse) {
-        let hits = page(&HashMap::new());
+        let hits = session.page(&table, args.top, args.min_score, args.explain)?;
         timings.total = ms(start.elapsed());
         if args.pages {
-            let budget = args.budget.to_string();
-            let last = only_coarse;
-            let (model, timings_ms) = (model.as_str(), &timings);
-            let page = CoarsePage { page: "coarse", model, videos: table.len(), budget, last, hits: &hits, timings_ms };
+            let (model, budget, timings_ms) = (model.as_str(), budget.as_str(), &timings);
+            let (videos, last) = (table.len(), only_coarse);
+            let page = CoarsePage { page: "coarse", model, videos, budget, last, hits: &hits, timings_ms };
             line(serde_json::to_string(&page)?);
             if last {
                 return Ok(ExitCode::SUCCESS);
@@ -140,34 +137,44 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
     }
 
-    let selected = plan.selected().len();
     let bar = terminal::bar(selected as u64, "comparing [{bar:24}] {pos}/{len}, {eta} left");
-    let refined = refine(&store, &table, &query, &plan, args.budget.time(), &cancel, &|n| bar.set_position(n as u64))?;
+    let spent = refine(&store.index, &mut session, args.budget.time(), &cancel, &|n| bar.set_position(n as u64))?;
     bar.finish_and_clear();
-    let Refined { outcomes, fetch, compare, .. } = &refined;
-    (timings.fetch, timings.compare) = (ms(*fetch), ms(*compare));
-    let mut hits = page(outcomes);
+    (timings.fetch, timings.compare) = (ms(spent.fetch), ms(spent.compare));
+    let mut hits = session.page(&table, args.top, args.min_score, args.explain)?;
     let at = Instant::now();
-    segments(&store, &table, &query, &mut hits)?;
+    segments(&store, &query, &mut hits)?;
     timings.segments = ms(at.elapsed());
     timings.total = ms(start.elapsed());
 
-    let reranked = outcomes.values().filter(|o| matches!(o, Outcome::Compared(_))).count();
-    let mut missing: Vec<&str> =
-        outcomes.iter().filter(|(_, o)| !matches!(o, Outcome::Compared(_))).map(|(v, _)| table.id(*v)).collect();
-    missing.sort_unstable();
+    let (reranked, missing) = (session.compared(), session.missing());
     for id in &missing {
         eprintln!("vidsieve: {}: its record cannot be read: `vidsieve verify` tells more", terminal::plain(id));
     }
     if args.pages {
-        let degraded = !missing.is_empty();
-        let timings_ms = &timings;
-        let page =
-            RefinedPage { page: "refined", selected, reranked, missing, degraded, last: true, hits: &hits, timings_ms };
+        let page = RefinedPage {
+            page: "refined",
+            model: &model,
+            videos: table.len(),
+            budget: &budget,
+            selected,
+            reranked,
+            degraded: !missing.is_empty(),
+            missing: missing.len(),
+            last: true,
+            hits: &hits,
+            timings_ms: &timings,
+        };
         line(serde_json::to_string(&page)?);
     } else if args.json {
-        let budget = args.budget.to_string();
-        json(&Answer { model: &model, videos: table.len(), budget, reranked, hits: &hits, timings_ms: &timings })?;
+        json(&Answer {
+            model: &model,
+            videos: table.len(),
+            budget: &budget,
+            reranked,
+            hits: &hits,
+            timings_ms: &timings,
+        })?;
     } else {
         print(&hits, args.explain);
         line(format_args!(
@@ -186,7 +193,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 /// The video that is searched for: a video of the index, which leaves the table, or an encoded file.
 fn query(args: &Args, store: &Store, table: &mut Table, timings: &mut Timings) -> Result<Query, Failure> {
-    if let Some(id) = args.video.strip_prefix("id:") {
+    if let Some(id) = args.video.to_str().and_then(|name| name.strip_prefix("id:")) {
         let entry = store.index.get(id)?.ok_or_else(|| {
             Failure::new(format_args!(
                 "{id:?}: no such video in {} (`vidsieve list` shows them; ./id:… names a file)",
@@ -204,44 +211,14 @@ fn query(args: &Args, store: &Store, table: &mut Table, timings: &mut Timings) -
             Some(promised) => format!("{at:.0} of {promised:.0} s"),
             None => format!("{at:.0} s"),
         });
-    })?;
+    })
+    .map_err(|e| e.failure(&work.cancel))?;
     bar.finish_and_clear();
     for warning in &video.warnings {
-        eprintln!("vidsieve: {}: {warning}", terminal::plain(&args.video));
+        eprintln!("vidsieve: {}: {warning}", terminal::plain(&args.video.to_string_lossy()));
     }
     (timings.decode, timings.encode) = (ms(video.decode), ms(video.encode));
     Ok(video.query)
-}
-
-/// Score above which it is told where a video matches that was not compared.
-const LIKELY: f32 = 0.5;
-
-/// Finds where the hits match: those that were compared, and those that are likely anyway.
-pub(crate) fn segments(store: &Store, table: &Table, query: &Query, hits: &mut [Hit]) -> Result<(), Failure> {
-    /// Records that are in memory at a time.
-    const AT_ONCE: usize = 32;
-    for some in hits.chunks_mut(AT_ONCE) {
-        let videos: Vec<usize> = some
-            .iter()
-            .filter(|hit| hit.unavailable.is_none() && (hit.stage == Stage::Fine || hit.score >= LIKELY))
-            .filter_map(|hit| table.position(&hit.id))
-            .collect();
-        let mut outcomes = HashMap::new();
-        let records = fetch(&store.index, table, &videos, &mut outcomes)?;
-        let found: HashMap<usize, Vec<vidsieve_search::Segment>> = videos
-            .par_iter()
-            .zip(&records)
-            .filter_map(|(&video, record)| Some((video, store.engine.segments(query, record.as_ref()?))))
-            .map(|(video, found)| Ok((video, found?)))
-            .collect::<Result<_, SearchError>>()?;
-        for hit in some {
-            let Some(video) = table.position(&hit.id) else { continue };
-            if let Some(segments) = found.get(&video) {
-                hit.segments.clone_from(segments);
-            }
-        }
-    }
-    Ok(())
 }
 
 fn print(hits: &[Hit], explain: bool) {

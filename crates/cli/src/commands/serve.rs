@@ -11,6 +11,7 @@ use vidsieve_index::remote::Remote;
 use vidsieve_index::store::Index;
 use vidsieve_server::{Config, Server, Tokens};
 
+use crate::native::isa;
 use crate::output::{self, Failure, line};
 
 /// The environment variable with tokens, in the lines of a token file.
@@ -35,10 +36,10 @@ pub(crate) struct Args {
     /// File with tokens.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Searching needs no token.
+    /// Searching and encoding need no token; listing, reading and comparing still do.
     #[arg(long)]
     open_search: bool,
-    /// Origin whose pages may call, https://example.org, or * for all; repeat for several.
+    /// Origin whose pages may call, https://example.org, or * for all (with tokens alone); repeat for several.
     #[arg(long, value_name = "ORIGIN")]
     cors: Vec<String>,
     /// Requests a second of one token or address.
@@ -50,6 +51,12 @@ pub(crate) struct Args {
     /// Searches and encodings that compute at the same time (default: the cores).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
+    /// Connections at the same time.
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    connections: u32,
+    /// Seconds that a connection may be idle, or take for the head of a request.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
+    idle: u32,
     /// Most megabytes of a body.
     #[arg(long, value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     body_limit: u32,
@@ -65,7 +72,7 @@ pub(crate) struct Args {
     /// Folder with a web application that is served as well.
     #[arg(long, value_name = "DIR")]
     www: Option<PathBuf>,
-    /// Folder of media that is served below /media/.
+    /// Folder of media that is served below /media/, to everybody: with tokens it needs --open-search.
     #[arg(long, value_name = "DIR")]
     media: Option<PathBuf>,
     /// How the log on standard error is written (default: text on a terminal, json elsewhere).
@@ -103,9 +110,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         } else {
             line(format_args!("{videos} videos of {} at http://{address}; Ctrl-C ends it", args.index.display()));
         }
-        server.run(ended()).await?;
-        Ok(ExitCode::SUCCESS)
-    })
+        server.run(ended()).await;
+        Ok::<_, Failure>(())
+    })?;
+    // Work that nobody waits for any more does not hold the end up.
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
 }
 
 fn config(args: &Args) -> Result<Config, Failure> {
@@ -141,6 +151,9 @@ fn config(args: &Args) -> Result<Config, Failure> {
         rate: args.rate,
         burst: args.burst,
         workers: args.workers.map_or(cores, usize::from),
+        connections: args.connections as usize,
+        idle: seconds(args.idle),
+        isa: isa()?,
         patience: seconds(args.patience),
         grace: seconds(args.grace),
         www: args.www.clone(),
@@ -161,8 +174,16 @@ fn log(format: Option<Log>) {
     }
 }
 
-/// Done when the program is asked to end.
+/// Done when the program is asked to end; asked again, it ends at once.
 async fn ended() {
+    asked().await;
+    tokio::spawn(async {
+        asked().await;
+        std::process::exit(130);
+    });
+}
+
+async fn asked() {
     #[cfg(unix)]
     let polite = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {

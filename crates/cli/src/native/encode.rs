@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::output::Failure;
 use rayon::prelude::*;
 use vidsieve_index::record::{self, Record};
 use vidsieve_model::encoder::{Encoder, MAX_FRAMES, Part};
@@ -38,6 +39,17 @@ pub(crate) enum FileError {
         /// The reason.
         source: record::RecordError,
     },
+}
+
+impl FileError {
+    /// How a command that needs the file ends: a file that is no video is bad input, an interruption or a missing program is not.
+    pub(crate) fn failure(&self, cancel: &CancelFlag) -> Failure {
+        match self {
+            _ if cancel.is_cancelled() => Failure::failed("interrupted"),
+            Self::Video(vidsieve_video::Error::FfmpegMissing { .. }) => Failure::failed(self),
+            _ => Failure::new(self),
+        }
+    }
 }
 
 /// An encoded file.
@@ -94,9 +106,12 @@ pub(crate) struct Work {
 /// Encodes a file.
 pub(crate) fn file(encoder: &Encoder, path: &Path, work: &Work, progress: Progress<'_>) -> Result<Video, FileError> {
     let refuse = |source| FileError::Encode { path: path.display().to_string(), source };
+    let block = BATCH * rayon::current_num_threads().div_ceil(work.files.max(1));
     let options = Options {
         sampling: work.sampling,
         max_side: Some(encoder.frame_side()),
+        // The next block is decoded while this one is described.
+        ahead: block,
         limits: Limits { frames: MAX_FRAMES as u64, ..Limits::default() },
         cancel: work.cancel.clone(),
         ..Options::default()
@@ -105,7 +120,6 @@ pub(crate) fn file(encoder: &Encoder, path: &Path, work: &Work, progress: Progre
     let promised = frames.info().duration;
     let (mut all, mut times) = (Part::default(), Vec::new());
     let (mut decode, mut encode) = (Duration::ZERO, Duration::ZERO);
-    let block = BATCH * rayon::current_num_threads().div_ceil(work.files.max(1));
     let mut batch: Vec<Run> = Vec::with_capacity(block);
     let mut ended = false;
     while !ended {

@@ -106,7 +106,7 @@ fn walk(folder: &Path, prefix: &str, depth: usize, to: &mut Vec<Input>, unreadab
         let id = format!("{prefix}{}", escape(&name));
         if kind.is_dir() {
             walk(&path, &format!("{id}/"), depth + 1, to, unreadable);
-        } else if is_video(&path) && std::fs::metadata(&path).is_ok_and(|m| m.is_file()) {
+        } else if std::fs::metadata(&path).is_ok_and(|m| m.is_file()) && is_video(&path) {
             to.push(Input { id, path });
         }
     }

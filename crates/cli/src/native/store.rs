@@ -1,15 +1,14 @@
 //! An index on the disk, and what is computed with its records.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use vidsieve_index::record::Record;
+use vidsieve_index::record::{Record, RecordError};
 use vidsieve_index::store::Index;
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
-use vidsieve_search::{Engine, Outcome, Plan, Query, Table};
+use vidsieve_search::{Engine, Fetched, Hit, Outcome, Query, Session, Table};
 use vidsieve_video::{CancelFlag, Sampling};
 
 use crate::native::isa;
@@ -101,78 +100,58 @@ pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
     name.into()
 }
 
-/// What came of looking at pairs again.
-#[derive(Debug, Default)]
-pub(crate) struct Refined {
-    /// By number of the video.
-    pub(crate) outcomes: HashMap<usize, Outcome>,
-    /// Time spent on reading records.
-    pub(crate) fetch: Duration,
-    /// Time spent on comparing.
-    pub(crate) compare: Duration,
-    /// Whether it was ended before all pairs were compared.
-    pub(crate) cut: bool,
+/// Records by id, in order; one that is missing or damaged is an outcome.
+pub(crate) fn fetch(index: &Index, ids: &[impl AsRef<str>]) -> Result<Vec<Fetched<Vec<u8>>>, Failure> {
+    let of = |record: Option<Result<Record<Vec<u8>>, RecordError>>| match record {
+        Some(Ok(record)) => Ok(record),
+        Some(Err(error)) => Err(Outcome::Failed(format!("{error}; `vidsieve verify` finds such records"))),
+        None => Err(Outcome::Missing),
+    };
+    Ok(index.records(ids)?.into_iter().map(of).collect())
 }
 
-/// Pairs whose records are read at a time: memory stays bounded, a time budget is kept to within a batch.
-const BATCH: usize = 64;
-
-/// Records by the numbers of their videos; a record that is missing or damaged is an outcome.
-pub(crate) fn fetch(
-    index: &Index,
-    table: &Table,
-    videos: &[usize],
-    outcomes: &mut HashMap<usize, Outcome>,
-) -> Result<Vec<Option<Record<Vec<u8>>>>, Failure> {
-    let ids: Vec<&str> = videos.iter().map(|&v| table.id(v)).collect();
-    let records = index.records(&ids)?;
-    Ok(records
-        .into_iter()
-        .zip(videos)
-        .map(|(record, &video)| match record {
-            Some(Ok(record)) => Some(record),
-            Some(Err(error)) => {
-                outcomes.insert(video, Outcome::Failed(format!("{error}; `vidsieve verify` finds such records")));
-                None
-            }
-            None => {
-                outcomes.insert(video, Outcome::Missing);
-                None
-            }
-        })
-        .collect())
+/// Time spent on the second look.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Spent {
+    /// On reading records.
+    pub(crate) fetch: Duration,
+    /// On comparing.
+    pub(crate) compare: Duration,
 }
 
 /// Compares the query with the selected videos, the most doubtful first, until all are compared, the time is up, or it is
 /// cancelled. `progress` is told after every batch how many were looked at.
 pub(crate) fn refine(
-    store: &Store,
-    table: &Table,
-    query: &Query,
-    plan: &Plan,
+    index: &Index,
+    session: &mut Session<'_>,
     time: Option<Duration>,
     cancel: &CancelFlag,
     progress: &dyn Fn(usize),
-) -> Result<Refined, Failure> {
+) -> Result<Spent, Failure> {
     let start = Instant::now();
-    let mut refined = Refined::default();
-    let mut done = 0;
-    for batch in plan.selected().chunks(BATCH) {
-        if cancel.is_cancelled() || time.is_some_and(|time| start.elapsed() >= time) {
-            refined.cut = true;
-            break;
-        }
+    let mut spent = Spent::default();
+    while !session.wanted().is_empty() && !cancel.is_cancelled() && time.is_none_or(|time| start.elapsed() < time) {
         let at = Instant::now();
-        let records = fetch(&store.index, table, batch, &mut refined.outcomes)?;
-        refined.fetch += at.elapsed();
+        let records = fetch(index, session.wanted())?;
+        spent.fetch += at.elapsed();
         let at = Instant::now();
-        for (&video, outcome) in batch.iter().zip(store.engine.compare_all(query, &records)) {
-            // Why a record is not there is known already.
-            refined.outcomes.entry(video).or_insert(outcome);
-        }
-        refined.compare += at.elapsed();
-        done += batch.len();
-        progress(done);
+        session.compare(records);
+        spent.compare += at.elapsed();
+        progress(session.done());
     }
-    Ok(refined)
+    Ok(spent)
+}
+
+/// Finds where the hits match.
+pub(crate) fn segments(store: &Store, query: &Query, hits: &mut [Hit]) -> Result<(), Failure> {
+    /// Records that are in memory at a time.
+    const AT_ONCE: usize = 32;
+    let mut wanted: Vec<&mut Hit> = hits.iter_mut().filter(|hit| hit.wants_segments()).collect();
+    for some in wanted.chunks_mut(AT_ONCE) {
+        let ids: Vec<&str> = some.iter().map(|hit| hit.id.as_str()).collect();
+        let records: Vec<_> = fetch(&store.index, &ids)?.into_iter().map(Result::ok).collect();
+        let found = store.engine.segments_all(query, &records)?;
+        some.iter_mut().zip(found).for_each(|(hit, segments)| hit.segments = segments);
+    }
+    Ok(())
 }

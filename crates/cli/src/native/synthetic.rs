@@ -13,9 +13,9 @@ use vidsieve_index::store::{Index, Source};
 use vidsieve_kernels::comparator::Pool;
 use vidsieve_model::bundle::{Bundle, Network};
 use vidsieve_model::fine::{Fine, VideoTensor, Workspace, video_chamfer};
-use vidsieve_search::{Budget, Query};
-use vidsieve_video::CancelFlag;
+use vidsieve_search::{Budget, Query, Session};
 
+use crate::native::interrupt;
 use crate::native::store::{Store, refine};
 use crate::output::Failure;
 
@@ -122,6 +122,7 @@ fn record(bundle: BundleId, options: &Options, number: u64, shape: [usize; 3]) -
 /// Builds the records, asks, and clears up.
 pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u64)) -> Result<Report, Failure> {
     let start = Instant::now();
+    let cancel = interrupt::flag();
     let folder = Temporary(options.folder.join(format!("vidsieve-bench-{}", std::process::id())));
     let id = BundleId(bundle.id().0);
     let isa = super::isa()?;
@@ -136,32 +137,34 @@ pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u6
     let columns_ms = ms(at.elapsed());
     let query = Query::from_record(&record(id, options, u64::MAX, shape)?)?;
     let mut best: Option<(Times, usize)> = None;
-    let mut selected = Vec::new();
+    let mut selected: Vec<String> = Vec::new();
     for round in 0..options.rounds.max(1) {
         progress("querying", round as u64);
         let start = Instant::now();
         let coarse = table.scan(isa, &query.global)?;
         let scan = ms(start.elapsed());
         let at = Instant::now();
-        let plan = store.engine.plan_scanned(&query, &table, coarse, options.budget)?;
+        let mut session = Session::new(&store.engine, &query, &table, coarse, options.budget)?;
         let select = ms(at.elapsed());
-        let refined = refine(&store, &table, &query, &plan, options.budget.time(), &CancelFlag::new(), &|_| ())?;
+        selected = session.wanted().to_vec();
+        let spent = refine(&store.index, &mut session, options.budget.time(), &cancel, &|_| ())?;
+        if cancel.is_cancelled() {
+            return Err(Failure::failed("interrupted"));
+        }
         let at = Instant::now();
-        black_box(plan.page(&store.engine, &table, &refined.outcomes, 100, false));
+        black_box(session.page(&table, 100, 0.0, false)?);
         let merge = ms(at.elapsed());
-        let (fetch, compare) = (ms(refined.fetch), ms(refined.compare));
+        let (fetch, compare) = (ms(spent.fetch), ms(spent.compare));
         let times = Times { scan, select, fetch, compare, merge, total: ms(start.elapsed()) };
         if best.is_none_or(|(b, _)| times.total < b.total) {
-            best = Some((times, refined.outcomes.len()));
+            best = Some((times, session.done()));
         }
-        selected = plan.selected().to_vec();
     }
     let (times_ms, reranked) = best.unwrap_or_default();
     let threads = rayon::current_num_threads();
     progress("float32", 0);
     selected.truncate(options.pairs);
-    let ids: Vec<&str> = selected.iter().map(|&v| table.id(v)).collect();
-    let records = store.index.records(&ids)?.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
+    let records = store.index.records(&selected)?.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
     let fine = bundle.fine(isa, Network::FineBinary)?;
     let float32 = float32(&store, &fine, &query, &records)?
         .map(|f| Float32 { extrapolated_ms: f.ms_per_pair * reranked as f64 / threads as f64, ..f });
@@ -200,6 +203,9 @@ fn fill(
     // About 32 MB of records at a time.
     let block = ((32 << 20) / (options.frames * shape[0] * shape[1] / 8).max(1)).clamp(1, 4096);
     for first in (0..options.videos).step_by(block) {
+        if interrupt::flag().is_cancelled() {
+            return Err(Failure::failed("interrupted"));
+        }
         progress("writing", first as u64);
         let numbers = first..options.videos.min(first + block);
         let records: Vec<(String, Record<Vec<u8>>)> = numbers

@@ -1,0 +1,141 @@
+//! `vidsieve serve` as a process: what it prints, answers, refuses, and how it ends. What it answers in detail is tested where the
+//! server is.
+#![cfg(all(unix, feature = "serve"))]
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+use support::{Scratch, clips, command, json, refused, stderr, vidsieve};
+
+/// A running server; killed when a test fails.
+struct Running {
+    child: Child,
+    address: String,
+    videos: u64,
+}
+
+impl Running {
+    fn start(arguments: &[&str], tokens: Option<&str>) -> Self {
+        let mut command = command();
+        command.args(["serve", "--addr", "127.0.0.1:0", "--json"]).args(arguments);
+        if let Some(tokens) = tokens {
+            command.env("VIDSIEVE_TOKENS", tokens);
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut text = String::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        while !text.trim_end().ends_with('}') {
+            assert!(lines.read_line(&mut text).unwrap() > 0, "{text}");
+        }
+        let told: Value = serde_json::from_str(&text).unwrap();
+        let address = told["address"].as_str().unwrap().to_owned();
+        assert_eq!(told["url"], format!("http://{address}"));
+        Self { child, address, videos: told["videos"].as_u64().unwrap() }
+    }
+
+    /// Status and body of an answer; HTTP/1.0, so that the body ends with the connection.
+    fn ask(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let head = format!("{method} {path} HTTP/1.0\r\n{headers}content-length: {}\r\n\r\n", body.len());
+        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+        let status = String::from_utf8_lossy(&answer[9..12]).parse().unwrap();
+        (status, answer[end + 4..].to_vec())
+    }
+
+    /// Asks it to end; its exit status and its log.
+    fn end(mut self) -> (Option<i32>, String) {
+        let pid = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_served_index_answers_as_the_command_does() {
+    let dir = Scratch::new("serve");
+    let index = dir.text("index");
+    clips(&dir.path("videos"));
+    json(&["index", "--index", &index, "--json", &dir.text("videos")], 0);
+    let server = Running::start(&["--index", &index], None);
+    assert_eq!(server.videos, 5);
+
+    let (status, record) = server.ask("GET", "/v1/videos/bars.mp4", "", b"");
+    assert_eq!(status, 200);
+    let (status, pages) = server.ask("POST", "/v1/search?budget=all&top=5", "", &record);
+    assert_eq!(status, 200);
+    let refined: Value =
+        serde_json::from_slice(pages.trim_ascii().split(|b| *b == b'\n').next_back().unwrap()).unwrap();
+    let (status, _) = server.ask("DELETE", "/v1/videos/sub%2Fcells.mp4", "", b"");
+    assert_eq!(status, 204);
+    // One process writes an index.
+    let busy = vidsieve(&["index", "--index", &index, &dir.text("videos")]);
+    refused(&busy, &[&index, "another process"]);
+    // An address can be taken once.
+    let taken = vidsieve(&["serve", "--index", &index, "--addr", &server.address]);
+    assert_eq!(taken.status.code(), Some(2), "{}", stderr(&taken));
+    let (status, log) = server.end();
+    assert_eq!(status, Some(0), "{log}");
+    assert!(log.lines().all(|l| serde_json::from_str::<Value>(l).is_ok()), "{log}");
+    assert!(log.contains(r#""route":"/v1/videos/{id}""#) && !log.contains("cells"), "routes, not ids: {log}");
+
+    // The removal stays, and the answers are those of the command.
+    let own = json(&["search", "--index", &index, "id:bars.mp4", "--budget", "all", "--json"], 0);
+    assert_eq!(own["videos"], 4);
+    let hits = refined["hits"].as_array().unwrap();
+    assert_eq!(hits[0]["id"], "bars.mp4", "over HTTP a video finds itself: {refined}");
+    for hit in own["hits"].as_array().unwrap() {
+        let same = hits.iter().find(|h| h["id"] == hit["id"]).unwrap();
+        for key in ["score", "coarse", "fine", "doubt"] {
+            assert!((hit[key].as_f64().unwrap() - same[key].as_f64().unwrap()).abs() < 1e-6, "{key}: {hit} {same}");
+        }
+        assert_eq!(hit["segments"], same["segments"]);
+    }
+}
+
+#[test]
+fn tokens_and_mistakes() {
+    let dir = Scratch::new("serve-tokens");
+    let index = dir.text("index");
+    clips(&dir.path("videos"));
+    json(&["index", "--index", &index, "--json", &dir.text("videos/bars.mp4")], 0);
+    let server = Running::start(&["--index", &index, "--read-only"], Some("me:search,write:0123456789abcdef"));
+    assert_eq!(server.ask("GET", "/v1/videos", "", b"").0, 401);
+    let token = "authorization: Bearer 0123456789abcdef\r\n";
+    assert_eq!(server.ask("GET", "/v1/videos", token, b"").0, 200);
+    assert_eq!(server.ask("DELETE", "/v1/videos/bars.mp4", token, b"").0, 403);
+    // Readers do not stand in each other's way.
+    json(&["search", "--index", &index, "id:bars.mp4", "--json"], 0);
+    let (status, log) = server.end();
+    assert_eq!(status, Some(0));
+    assert!(log.contains(r#""token":"me""#) && !log.contains("0123456789abcdef"), "{log}");
+
+    let serve = |arguments: &[&str]| vidsieve(&[&["serve", "--index", &index, "--log", "none"], arguments].concat());
+    let tokens = dir.text("tokens");
+    std::fs::write(&tokens, "# nothing\n").unwrap();
+    refused(&serve(&["--token-file", &tokens]), &["tokens", "no token"]);
+    std::fs::write(&tokens, "me:search:short\n").unwrap();
+    refused(&serve(&["--token-file", &tokens]), &["tokens", "line 1", "16 characters"]);
+    refused(&serve(&["--token-file", &dir.text("none")]), &["none"]);
+    refused(&serve(&["--addr", "0.0.0.0:0"]), &["0.0.0.0", "no tokens"]);
+    refused(&serve(&["--cors", "example.org"]), &["example.org"]);
+    refused(&serve(&["--www", &dir.text("none")]), &["none"]);
+    refused(&serve(&["--store", "nowhere:x"]), &["nowhere:x"]);
+    refused(&vidsieve(&["serve", "--index", &dir.text("no-index")]), &["no-index"]);
+}

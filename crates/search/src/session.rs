@@ -1,0 +1,147 @@
+//! A search from its coarse page to its refined one, for callers that fetch records in their own way and time.
+
+use std::collections::HashMap;
+
+use vidsieve_index::record::Record;
+
+use crate::budget::Budget;
+use crate::engine::{Engine, Query, SearchError};
+use crate::plan::{Hit, Outcome, Plan, Stage};
+use crate::segments::Segment;
+use crate::table::Table;
+
+/// Pairs whose records are in memory at the same time.
+pub const BATCH: usize = 64;
+/// Score from which it is told where a video matches that was not compared.
+pub const LIKELY: f32 = 0.5;
+
+/// What came of fetching a record: the record, or [`Outcome::Missing`] or [`Outcome::Failed`].
+pub type Fetched<B> = Result<Record<B>, Outcome>;
+
+/// A search under way. The caller asks for [`Session::wanted`], fetches those records, hands them to [`Session::compare`], and
+/// goes on for as long as it likes; [`Session::page`] answers with what is known at that time.
+#[derive(Debug)]
+pub struct Session<'a> {
+    engine: &'a Engine,
+    query: &'a Query,
+    budget: Budget,
+    plan: Plan,
+    changes: u64,
+    selected: Vec<String>,
+    done: usize,
+    outcomes: HashMap<String, Outcome>,
+}
+
+impl<'a> Session<'a> {
+    /// A search of `table`, whose scan for the query is `coarse` ([`Table::scan`]).
+    ///
+    /// # Errors
+    /// [`SearchError::Record`] for a query of another bundle.
+    pub fn new(
+        engine: &'a Engine,
+        query: &'a Query,
+        table: &Table,
+        coarse: Vec<f32>,
+        budget: Budget,
+    ) -> Result<Self, SearchError> {
+        let plan = engine.plan_scanned(query, table, coarse, budget)?;
+        let selected = plan.selected().iter().map(|&i| table.id(i).to_owned()).collect();
+        let changes = table.changes();
+        Ok(Self { engine, query, budget, plan, changes, selected, done: 0, outcomes: HashMap::new() })
+    }
+
+    /// Pairs that the budget pays for.
+    #[must_use]
+    pub fn selected(&self) -> usize {
+        self.selected.len()
+    }
+
+    /// Pairs that were looked at.
+    #[must_use]
+    pub const fn done(&self) -> usize {
+        self.done
+    }
+
+    /// The videos whose records are to be compared next, the most doubtful first, at most [`BATCH`]; none when all are done.
+    #[must_use]
+    pub fn wanted(&self) -> &[String] {
+        &self.selected[self.done..self.selected.len().min(self.done + BATCH)]
+    }
+
+    /// Compares the records of [`Session::wanted`], in its order.
+    pub fn compare<B: AsRef<[u8]> + Sync + Send>(&mut self, records: Vec<Fetched<B>>) {
+        let (found, problems): (Vec<_>, Vec<_>) =
+            records.into_iter().map(|r| r.map_or_else(|problem| (None, Some(problem)), |r| (Some(r), None))).unzip();
+        let compared = self.engine.compare_all(self.query, &found);
+        for (outcome, problem) in compared.into_iter().zip(problems) {
+            let Some(id) = self.selected.get(self.done) else { return };
+            self.outcomes.insert(id.clone(), problem.unwrap_or(outcome));
+            self.done += 1;
+        }
+    }
+
+    /// Pairs that were compared.
+    #[must_use]
+    pub fn compared(&self) -> usize {
+        self.outcomes.values().filter(|o| matches!(o, Outcome::Compared(_))).count()
+    }
+
+    /// Videos that were to be compared and could not be, in the order of their ids.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&str> {
+        let missing = self.outcomes.iter().filter(|(_, o)| !matches!(o, Outcome::Compared(_)));
+        let mut ids: Vec<&str> = missing.map(|(id, _)| id.as_str()).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// The best `top` videos of at least `min_score` by all that is known ([`Plan::page`]). A table that has changed since is
+    /// scanned again: the answer is about the videos that are there now.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`].
+    pub fn page(&mut self, table: &Table, top: usize, min_score: f32, explain: bool) -> Result<Vec<Hit>, SearchError> {
+        if table.changes() != self.changes {
+            self.plan = self.engine.plan(self.query, table, self.budget)?;
+            self.changes = table.changes();
+        }
+        let placed: HashMap<usize, Outcome> =
+            self.outcomes.iter().filter_map(|(id, outcome)| Some((table.position(id)?, outcome.clone()))).collect();
+        let mut hits = self.plan.page(self.engine, table, &placed, top, explain);
+        hits.retain(|hit| hit.score >= min_score);
+        Ok(hits)
+    }
+}
+
+impl Hit {
+    /// Whether it is told where the videos match: of pairs that were compared, and of likely ones.
+    #[must_use]
+    pub fn wants_segments(&self) -> bool {
+        self.unavailable.is_none() && (self.stage == Stage::Fine || self.score >= LIKELY)
+    }
+}
+
+impl Engine {
+    /// [`Engine::segments`] for several records, on all cores where the crate is built with `parallel`; nothing for a record that
+    /// is not there.
+    ///
+    /// # Errors
+    /// As [`Engine::segments`].
+    pub fn segments_all<B: AsRef<[u8]> + Sync>(
+        &self,
+        query: &Query,
+        records: &[Option<Record<B>>],
+    ) -> Result<Vec<Vec<Segment>>, SearchError> {
+        let one = |record: &Option<Record<B>>| match record {
+            Some(record) => self.segments(query, record),
+            None => Ok(Vec::new()),
+        };
+        #[cfg(feature = "parallel")]
+        {
+            use rayon::prelude::*;
+            records.par_iter().map(one).collect()
+        }
+        #[cfg(not(feature = "parallel"))]
+        records.iter().map(one).collect()
+    }
+}
