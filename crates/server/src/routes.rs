@@ -23,9 +23,8 @@ use vidsieve_index::record::{Record, RecordError, Shape};
 use vidsieve_index::store::{Put, Source, is_id};
 use vidsieve_index::wire;
 use vidsieve_model::encoder::Part;
-use vidsieve_model::fine::VideoTensor;
 use vidsieve_model::frames::RgbFrame;
-use vidsieve_search::segments::Timeline;
+use vidsieve_search::segments::{LIKELY, Timeline};
 use vidsieve_search::{Budget, Hit, Outcome, Plan, Query, SearchError, Table};
 
 use crate::auth::Scope;
@@ -44,8 +43,6 @@ const MAX_CANDIDATES: usize = 1000;
 const BATCH: usize = 64;
 /// Pages of an answer at most: a client that does not read holds no worker.
 const PAGES: usize = 2;
-/// Hits of a page below this score are not looked at for segments unless they were compared.
-const SEGMENTS_FROM: f32 = 0.5;
 /// What may load into a page that this server sends: itself alone.
 const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self'; \
                    img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; font-src 'self'; \
@@ -400,7 +397,7 @@ impl Asked<'_> {
                     Some(Some(reason)) => Outcome::Failed(reason),
                 };
                 if let (Outcome::Compared(pair), Some(record)) = (&outcome, record)
-                    && pair.score >= SEGMENTS_FROM
+                    && pair.score >= LIKELY
                     && kept.len() < MAX_TOP
                 {
                     kept.insert(id.clone(), record);
@@ -413,7 +410,7 @@ impl Asked<'_> {
 
     /// Finds where the likely hits match.
     fn segments(&self, hits: &mut [Hit], mut records: HashMap<String, Record<Vec<u8>>>) {
-        let likely = |hit: &Hit| hit.score >= SEGMENTS_FROM && hit.unavailable.is_none();
+        let likely = |hit: &Hit| hit.score >= LIKELY && hit.unavailable.is_none();
         let others: Vec<String> =
             hits.iter().filter(|h| likely(h) && !records.contains_key(&h.id)).map(|h| h.id.clone()).collect();
         let fetched = self.state.fetch(&others);
@@ -576,23 +573,8 @@ fn encoded(state: &State, kind: &str, body: &[u8]) -> Result<Vec<u8>, Problem> {
         (regions.times, regions.duration)
     };
     let encoded = encoder.finish(all).map_err(|e| bad(&e))?;
-    let timeline = Timeline::new(times, duration);
-    let codes: &[u8] = match &encoded.codes {
-        VideoTensor::Codes { data, .. } => data,
-        VideoTensor::Float { .. } => &[],
-    };
-    let shape = encoder.shape();
-    let record = Record::new(&vidsieve_index::record::Parts {
-        bundle: state.index.bundle(),
-        duration: timeline.duration(),
-        self_similarity: encoded.self_similarity,
-        global: &encoded.global,
-        times: timeline.times(),
-        regions: shape.regions(),
-        bits: shape.bits(),
-        codes,
-    });
-    Ok(record.map_err(|e| bad(&e))?.into_bytes())
+    let query = Query::new(state.index.bundle(), encoded, Timeline::new(times, duration));
+    Ok(query.record().map_err(|e| bad(&e))?.into_bytes())
 }
 
 /// `?after=&limit=`
