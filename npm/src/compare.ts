@@ -1,6 +1,6 @@
 import { backendOf } from "./backend.js";
 import { VidsieveError } from "./errors.js";
-import type { Comparison } from "./types.js";
+import type { Comparison, ComparisonWithMatrix } from "./types.js";
 import { recordBytes, type EncodedVideo } from "./video.js";
 
 /** What is told of a pair. */
@@ -16,6 +16,16 @@ export interface CompareOptions {
  * Compares two videos: how probably the first one's footage is in the second, where, and the similarity of their frames. The shorter
  * one is best given first. Their model must be loaded.
  */
+export async function compare(
+  a: EncodedVideo | Uint8Array,
+  b: EncodedVideo | Uint8Array,
+  options: CompareOptions & { matrix: false },
+): Promise<Comparison>;
+export async function compare(
+  a: EncodedVideo | Uint8Array,
+  b: EncodedVideo | Uint8Array,
+  options?: CompareOptions & { matrix?: true },
+): Promise<ComparisonWithMatrix>;
 export async function compare(
   a: EncodedVideo | Uint8Array,
   b: EncodedVideo | Uint8Array,

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { VidsieveError, asError } from "./errors.js";
 import { elementFrames } from "./element.js";
 import type { Backend, Encoded, Loaded, WireFrame } from "./methods.js";

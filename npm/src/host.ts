@@ -5,7 +5,7 @@ import type * as Glue from "../build/slim/vidsieve.js";
 
 import { VidsieveError, asError } from "./errors.js";
 import type { Handlers, Loaded, WireSource } from "./methods.js";
-import type { Hit, Pixels, Progress, SearchPage } from "./types.js";
+import type { Hit, Progress, SearchPage } from "./types.js";
 
 /** The module's classes. */
 export type SlimGlue = Pick<typeof Glue, "Engine" | "Model" | "Search" | "Table" | "inspect" | "instructionSet">;
@@ -108,9 +108,9 @@ async function fetchModel(
 }
 
 /** Pixels as an `ImageData` where there is one. */
-function picture(width: number, height: number, rgba: Uint8Array): Pixels {
+function picture(width: number, height: number, rgba: Uint8Array): ImageData {
   const data = new Uint8ClampedArray(rgba.buffer as ArrayBuffer, rgba.byteOffset, rgba.byteLength);
-  return typeof ImageData === "undefined" ? { width, height, data } : new ImageData(data, width, height);
+  return typeof ImageData === "undefined" ? ({ width, height, data } as ImageData) : new ImageData(data, width, height);
 }
 
 /** An index whose table is in memory. */

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { hold, release } from "./backend.js";
 import { VidsieveError } from "./errors.js";
 import { searchDefaults } from "./options.js";

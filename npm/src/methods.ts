@@ -1,4 +1,4 @@
-import type { Comparison, ModelInfo, Pixels, Progress, SearchPage } from "./types.js";
+import type { Comparison, ComparisonWithMatrix, ModelInfo, Pixels, Progress, SearchPage } from "./types.js";
 import type { RecordInfo } from "./video.js";
 
 /** Where a model comes from, as it crosses to a Worker. */
@@ -34,7 +34,7 @@ export interface Methods {
   load: { args: { source: WireSource; sha256: string | null; encoder: boolean }; result: Loaded; event: Progress };
   unload: { args: { id: string }; result: void; event: never };
   inspect: { args: { bytes: Uint8Array }; result: RecordInfo; event: never };
-  compare: { args: { a: Uint8Array; b: Uint8Array; side: number }; result: Comparison; event: never };
+  compare: { args: { a: Uint8Array; b: Uint8Array; side: number }; result: Comparison | ComparisonWithMatrix; event: never };
   encodeFile: { args: { model: string; file: Blob; fps: number }; result: Encoded; event: Progress };
   begin: { args: { model: string }; result: number; event: never };
   push: { args: { session: number; frame: WireFrame; samples: number }; result: void; event: never };

@@ -83,7 +83,7 @@ export interface Progress {
   duration?: number;
 }
 
-/** Pixels of a picture, RGBA from the top: an `ImageData` where the host has it. */
+/** Pixels of a picture, RGBA from the top: what an `ImageData` has. */
 export interface Pixels {
   width: number;
   height: number;
@@ -100,8 +100,8 @@ export interface SimilarityMatrix {
   stride: number;
   /** In [-1, 1], row by row. */
   values: Float32Array;
-  /** The matrix in colours, a pixel a cell. */
-  image: Pixels;
+  /** The matrix in colours, a pixel a cell. In hosts that have no `ImageData` it is an object with the same width, height and data. */
+  image: ImageData;
 }
 
 /** Two videos compared. */
@@ -116,8 +116,11 @@ export interface Comparison {
   segments: Segment[];
   /** The aligned frames of each segment: frame of the first video, frame of the second. */
   paths: [number, number][][];
-  /** Unless `matrix: false` was asked for. */
-  matrix?: SimilarityMatrix;
+}
+
+/** Two videos compared, with the similarity of all their frames. */
+export interface ComparisonWithMatrix extends Comparison {
+  matrix: SimilarityMatrix;
 }
 
 /** A model: where it comes from. */
