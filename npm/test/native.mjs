@@ -36,7 +36,7 @@ export async function samples(t) {
   return { path, videos: join(path, "videos"), index, copy };
 }
 
-/** Serves an index; gives the address. */
+/** Serves an index until the tests end; gives the address. */
 export async function serve(t, index, ...args) {
   const child = spawn(program, ["serve", "--index", index, "--addr", "127.0.0.1:0", "--log", "none", "--json", ...args]);
   t.after(() => child.kill());
