@@ -30,7 +30,7 @@ enum Task {
     },
     /// Build everything, draw sample clips, index them and search: what Vidsieve does, in one command.
     Demo(demo::Args),
-    /// The package for JavaScript hosts: WebAssembly modules and TypeScript, to npm/dist.
+    /// The package for JavaScript hosts, to npm/dist, and the web application, to www/dist.
     BuildWeb,
     /// The kernel benchmarks in WebAssembly under Node: simd128 and relaxed-simd.
     BenchWasm {

@@ -1,4 +1,4 @@
-//! The package for JavaScript hosts: the modules, the TypeScript, and its tests.
+//! The package for JavaScript hosts and the web application: the modules, the TypeScript, and their tests.
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,7 @@ fn packages(folder: &str) -> Result<(), String> {
     Line::new("npm").args("ci --no-audit --no-fund --prefix").arg(folder).run()
 }
 
-/// Builds the package in npm/dist.
+/// Builds the package in npm/dist and the application in www/dist.
 pub(crate) fn build() -> Result<(), String> {
     node_is_there()?;
     if !Line::new("npm").arg("--version").succeeds() {
@@ -70,17 +70,28 @@ pub(crate) fn build() -> Result<(), String> {
             .arg(&module.display().to_string())
             .run()?;
     }
-    Line::new("node").arg("npm/build.mjs").run()
+    Line::new("node").arg("npm/build.mjs").run()?;
+    // The application uses the package as others do.
+    packages("www")?;
+    Line::new("npm").args("run build --prefix www").run()
 }
 
-/// Builds the package if it is not there or older than what it is made of.
-fn built() -> Result<(), String> {
-    let newest =
-        ["crates/wasm", "crates/model", "crates/search", "crates/index", "crates/kernels", "npm/src", "npm/build.mjs"]
-            .iter()
-            .filter_map(|folder| newest(&root().join(folder)))
-            .max();
-    let made = root().join("npm/build/sizes.json").metadata().and_then(|m| m.modified()).ok();
+/// Builds what is not there or older than what it is made of.
+pub(crate) fn built() -> Result<(), String> {
+    let sources = [
+        "crates/wasm",
+        "crates/model",
+        "crates/search",
+        "crates/index",
+        "crates/kernels",
+        "npm/src",
+        "www/src",
+        "www/public",
+    ];
+    let files =
+        ["npm/build.mjs", "npm/package.json", "models/default.safetensors", "www/index.html", "www/vite.config.js"];
+    let newest = sources.iter().chain(&files).filter_map(|path| newest(&root().join(path))).max();
+    let made = root().join("www/dist/index.html").metadata().and_then(|m| m.modified()).ok();
     if made.is_some() && made >= newest { Ok(()) } else { build() }
 }
 
@@ -109,11 +120,13 @@ fn native() -> Result<String, String> {
     Ok(target().join("debug/vidsieve").display().to_string())
 }
 
-/// The package in Chromium.
+/// The package and the application in Chromium.
 pub(crate) fn test_browser() -> Result<(), String> {
     built()?;
     ffmpeg_is_there()?;
-    tests("npm/test/browser", &[("VIDSIEVE", &native()?), ("VIDSIEVE_CHROMIUM", &chromium()?)])
+    let programs = [("VIDSIEVE", &*native()?), ("VIDSIEVE_CHROMIUM", &*chromium()?)];
+    tests("npm/test/browser", &programs)?;
+    tests("www/test", &programs)
 }
 
 /// The tests of a folder under Node, which are told of programs.
@@ -124,7 +137,7 @@ fn tests(folder: &str, programs: &[(&str, &str)]) -> Result<(), String> {
         .filter(|name| name.ends_with(".test.mjs"))
         .collect();
     files.sort();
-    let line = Line::new("node").args("--test --test-concurrency=1");
+    let line = Line::new("node").args("--test --test-concurrency=1 --test-reporter=spec");
     let line = programs.iter().fold(line, |line, (variable, program)| line.env(variable, program));
     files.iter().fold(line, |line, name| line.arg(&format!("{folder}/{name}"))).run()
 }
