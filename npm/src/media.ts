@@ -4,7 +4,7 @@ import { ALL_FORMATS, BlobSource, EncodedPacketSink, Input, VideoSampleSink, typ
 
 import { VidsieveError } from "./errors.js";
 import { canvasOf } from "./pixels.js";
-import { TOLERANCE, sampleTimes } from "./sampling.js";
+import { TOLERANCE, sampleCount, sampleTimes } from "./sampling.js";
 
 /** A frame and the times, in seconds from the first frame, that it is taken for. */
 export interface Sampled {
@@ -17,7 +17,7 @@ export interface Sampled {
 export interface Reader {
   /** Seconds from the first frame to the end, as the container says. */
   duration: number;
-  /** Samples there are. */
+  /** Samples there are, by what the file says of its length. */
   count: number;
   samples(): AsyncGenerator<Sampled>;
   close(): void;
@@ -73,21 +73,26 @@ export async function frames(file: Blob, fps: number, signal: AbortSignal): Prom
     signal.throwIfAborted();
     if (!packet) throw unreadable("the file has no frames");
     const last = packet.timestamp - first;
-    let count = 0;
-    for (const _ of sampleTimes(last, fps)) count++;
+    if (!(last >= 0 && Number.isFinite(last))) throw unreadable("the file's times are out of order");
     async function* samples(): AsyncGenerator<Sampled> {
-      const times = [...sampleTimes(last, fps)];
+      // The times that were asked for and not answered: a header that lies makes no long list.
+      const asked: number[] = [];
+      function* timestamps(): Generator<number> {
+        for (const time of sampleTimes(last, fps)) {
+          asked.push(time);
+          yield first + time + TOLERANCE;
+        }
+      }
       const sink = new VideoSampleSink(track as NonNullable<typeof track>);
       let held: Held | null = null;
-      let k = 0;
-      const taken = sink.samplesAtTimestamps(times.map((t) => first + t + TOLERANCE));
+      const taken = sink.samplesAtTimestamps(timestamps());
       try {
         for (;;) {
           const next = await reading("a frame cannot be decoded", () => taken.next());
           if (next.done) break;
           const sample: VideoSample | null = next.value;
-          if (!sample) throw unreadable(`there is no frame at ${times[k]} s`);
-          const time = times[k++] as number;
+          const time = asked.shift() ?? 0;
+          if (!sample) throw unreadable(`there is no frame at ${time} s`);
           if (held && held.sample.timestamp === sample.timestamp) {
             // A picture that stays is taken once.
             sample.close();
@@ -106,7 +111,7 @@ export async function frames(file: Blob, fps: number, signal: AbortSignal): Prom
         await taken.return(undefined).catch(() => {});
       }
     }
-    return { duration: Math.max(end - first, last), count, samples, close: () => input.dispose() };
+    return { duration: Math.max(end - first, last), count: sampleCount(last, fps), samples, close: () => input.dispose() };
   } catch (thrown) {
     input.dispose();
     throw thrown;

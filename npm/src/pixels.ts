@@ -2,6 +2,9 @@ import { VidsieveError } from "./errors.js";
 import type { WireFrame } from "./methods.js";
 import type { Pixels } from "./types.js";
 
+/** Most pixels of a frame. */
+const MOST = 1 << 26;
+
 type Canvas = OffscreenCanvas | HTMLCanvasElement;
 
 /** A canvas that is read from. */
@@ -29,6 +32,7 @@ function drawn(frame: VideoFrame): Pixels {
 export async function pixelsOf(frame: WireFrame): Promise<Pixels> {
   if ("data" in frame) return frame;
   const { visibleRect, displayWidth: width, displayHeight: height, format } = frame;
+  if (width * height > MOST) throw new VidsieveError("bad-frame", `a frame of ${width}x${height} pixels is too large`);
   const turned = "rotation" in frame && (frame.rotation !== 0 || ("flip" in frame && frame.flip === true));
   const opaque = format !== null && !format.includes("A");
   const square = visibleRect?.width === width && visibleRect.height === height;

@@ -11,6 +11,11 @@ export function* sampleTimes(last: number, fps: number): Generator<number> {
   for (let k = 0; k / fps <= last + TOLERANCE; k++) yield k / fps;
 }
 
+/** How many samples that is, give or take one by rounding. */
+export function sampleCount(last: number, fps: number): number {
+  return Math.floor((last + TOLERANCE) * fps) + 1;
+}
+
 /** Applies the rule to frames as they arrive. */
 export class Sampler {
   #next = 0;

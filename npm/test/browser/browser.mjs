@@ -1,6 +1,7 @@
 // A page with the package, served by the native command, in Debian's Chromium.
-import { cp, mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { createServer } from "node:http";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 import { chromium } from "playwright-core";
@@ -18,11 +19,29 @@ export async function site(folder) {
   return www;
 }
 
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
+
+/** The folder on a server that isolates nothing and knows no policy: any web host. */
+export async function plainly(www, cleanup) {
+  const server = createServer(async ({ url }, response) => {
+    const path = join(www, url === "/" ? "index.html" : new URL(url, "http://x").pathname);
+    try {
+      const bytes = await readFile(path);
+      response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream" }).end(bytes);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanup.after(() => server.close());
+  return `http://127.0.0.1:${server.address().port}/`;
+}
+
 /** Chromium without a network of its own. */
 export async function launch(cleanup) {
   const executablePath = process.env.VIDSIEVE_CHROMIUM;
   if (!executablePath) throw new Error("VIDSIEVE_CHROMIUM must name Chromium: run `cargo xtask test --only browser`");
-  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-blink-features=ForceEagerMeasureMemory"];
   const browser = await chromium.launch({ executablePath, args });
   cleanup.after(() => browser.close());
   return browser;

@@ -9,11 +9,11 @@ import { EncodedVideo, Encoder, compare } from "vidsieve";
 
 import { drawn, sharedBits } from "../frames.mjs";
 import { samples, serve, vidsieve } from "../native.mjs";
-import { launch, open, site } from "./browser.mjs";
+import { launch, open, plainly, site } from "./browser.mjs";
 
 const cleanups = [];
 const suite = { after: (work) => cleanups.push(work) };
-let browser, url, native, context, page, problems;
+let browser, url, www, native, context, page, problems;
 
 /** The same footage in other codecs and containers. */
 const OTHERS = {
@@ -40,7 +40,7 @@ before(async () => {
   await turn(join(native.videos, "turned.mp4"));
   ffmpeg("-f", "lavfi", "-i", "testsrc2=s=640x360:r=30:d=60", "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "60", "-movflags", "faststart", join(native.videos, "minute.mp4"));
   vidsieve("index", "--index", native.index, native.videos);
-  const www = await site(native.path);
+  www = await site(native.path);
   url = await serve(suite, native.index, "--www", www, "--media", native.videos);
   browser = await launch(suite);
   context = await browser.newContext();
@@ -321,6 +321,43 @@ test("without a Worker, and the slim entry", async () => {
   assert.equal(got.frames, 12);
   assert.ok(got.score > 0.9);
   assert.deepEqual(complaints, []);
+});
+
+test("on a page that is not isolated", async (t) => {
+  const { page: other, problems: complaints } = await open(browser, await plainly(www, t), t);
+  const clip = [...(await readFile(join(native.videos, "originals/amber.mp4")))];
+  const got = await other.evaluate(async (clip) => {
+    const encoder = await vidsieve.Encoder.load();
+    const video = await encoder.encode(new Blob([Uint8Array.from(clip)]));
+    return { isolated: crossOriginIsolated, frames: video.frames };
+  }, clip);
+  assert.deepEqual(got, { isolated: false, frames: 12 });
+  assert.deepEqual(complaints, []);
+});
+
+test("frames a second, and fifty videos leave no memory behind", async (t) => {
+  const got = await page.evaluate(async () => {
+    const used = async () => (await performance.measureUserAgentSpecificMemory()).bytes;
+    const file = await fileOf("originals/cobalt.mp4");
+    const images = Array.from({ length: 40 }, () => {
+      const image = new ImageData(448, 252);
+      crypto.getRandomValues(image.data.subarray(0, 60_000));
+      return image;
+    });
+    let best = Infinity;
+    for (let round = 0; round < 3; round++) {
+      const start = performance.now();
+      await encoder.encode(images);
+      best = Math.min(best, performance.now() - start);
+    }
+    for (let i = 0; i < 10; i++) await encoder.encode(file);
+    const before = await used();
+    for (let i = 0; i < 50; i++) await encoder.encode(file);
+    return { rate: (1000 * images.length) / best, before, after: await used() };
+  });
+  const mb = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+  t.diagnostic(`${got.rate.toFixed(0)} frames of 448x252 a second; memory ${mb(got.before)}, fifty videos later ${mb(got.after)}`);
+  assert.ok(got.after - got.before < 8e6, `${mb(got.before)} became ${mb(got.after)}`);
 });
 
 test("what is disposed of is gone: its Worker, its memory", async () => {
