@@ -43,22 +43,32 @@ const apart = {
     build.onResolve({ filter: /\.wasm$/ }, ({ path }) => ({ path, external: true }));
   },
 };
+/** What differs between hosts is found by the conditions of package.json. */
+const hosts = (kind) => ({
+  name: "hosts",
+  setup(build) {
+    build.onResolve({ filter: /^#platform$/ }, () => ({ path: "#platform", external: true }));
+    build.onResolve({ filter: /^#kind$/ }, () => ({ path: `#${kind}`, external: true }));
+  },
+});
 /** In a browser's Worker the host is known. */
-const browser = {
+const browser = (kind) => ({
   name: "browser",
   setup(build) {
     build.onResolve({ filter: /^#platform$/ }, () => ({ path: `${here}src/platform-browser.ts` }));
+    build.onResolve({ filter: /^#kind$/ }, () => ({ path: `${here}src/kind-${kind}-browser.ts` }));
   },
-};
+});
 
 for (const [kind, entry, worker] of [["full", "index", "worker"], ["slim", "slim", "slim-worker"]]) {
   const chunkNames = `${kind}-[name]-[hash]`;
-  await esbuild.build({ ...common, chunkNames, entryPoints: [`src/${entry}.ts`], define: define(kind), external: ["#platform"], plugins: [apart] });
-  await esbuild.build({ ...common, splitting: false, minify: true, entryPoints: [`src/${worker}.ts`], define: define(kind), plugins: [apart, browser] });
+  await esbuild.build({ ...common, chunkNames, entryPoints: [`src/${entry}.ts`], define: define(kind), plugins: [apart, hosts(kind)] });
+  await esbuild.build({ ...common, splitting: false, minify: true, entryPoints: [`src/${worker}.ts`], define: define(kind), plugins: [apart, browser(kind)] });
 }
 for (const host of ["browser", "node", "workerd"]) {
-  const entryPoints = [`src/platform-${host}.ts`];
-  await esbuild.build({ ...common, splitting: false, entryPoints, define: define("full"), external: ["node:*"], plugins: [apart] });
+  for (const part of ["platform", "kind-full", "kind-slim"]) {
+    await esbuild.build({ ...common, splitting: false, entryPoints: [`src/${part}-${host}.ts`], external: ["node:*"], plugins: [apart] });
+  }
 }
 await esbuild.build({
   ...common,

@@ -1,6 +1,6 @@
 /** The host of this page: one Worker, or this thread. It is made at the first call and ended when nothing needs it any more. */
 
-import { spawn } from "#platform";
+import { spawn } from "#kind";
 
 import { VidsieveError } from "./errors.js";
 import type { Backend, CallOptions, Handlers, Loaded, Methods } from "./methods.js";
@@ -88,7 +88,7 @@ class WorkerBackend implements Backend {
     options.signal?.throwIfAborted();
     if (this.#closed) throw new VidsieveError("disposed", "the engine was disposed of");
     if (!this.#worker) {
-      const worker = spawn(KIND);
+      const worker = spawn();
       if (!worker) throw new VidsieveError("unsupported", "this host has no Workers any more");
       this.#adopt(worker);
       const loads = [...this.#loads.values()].map(({ args: load }) => this.#post("load", load, {}));
@@ -146,7 +146,7 @@ export function configure(configuration: Configuration): void {
 /** The host. @internal */
 export function backendOf(): Backend {
   if (!backend) {
-    const worker = useWorker ? spawn(KIND) : null;
+    const worker = useWorker ? spawn() : null;
     backend = worker ? new WorkerBackend(worker) : new LocalBackend(inPlace);
   }
   return backend;

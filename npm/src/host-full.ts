@@ -1,4 +1,5 @@
-import { compile, pause } from "#platform";
+import { compile } from "#kind";
+import { pause } from "#platform";
 import * as glue from "../build/full/vidsieve.js";
 
 import { VidsieveError, asError } from "./errors.js";
@@ -8,7 +9,7 @@ import { pixelsOf } from "./pixels.js";
 
 /** The methods of the full module: those of the slim one, and encoding. */
 export async function makeHandlers(): Promise<Handlers> {
-  glue.initSync({ module: await compile("full") });
+  glue.initSync({ module: await compile() });
   const { handlers, model } = createHost(glue, (parsed) => {
     const encoder = new glue.Encoder(parsed as glue.Model);
     return { encoder, frameSide: encoder.frameSide, maxFrames: encoder.maxFrames };

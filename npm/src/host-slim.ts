@@ -1,4 +1,4 @@
-import { compile } from "#platform";
+import { compile } from "#kind";
 import * as glue from "../build/slim/vidsieve.js";
 
 import { createHost } from "./host.js";
@@ -6,6 +6,6 @@ import type { Handlers } from "./methods.js";
 
 /** The methods of the slim module. */
 export async function makeHandlers(): Promise<Handlers> {
-  glue.initSync({ module: await compile("slim") });
+  glue.initSync({ module: await compile() });
   return createHost(glue, null).handlers;
 }

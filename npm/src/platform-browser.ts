@@ -1,32 +1,7 @@
 import { VidsieveError } from "./errors.js";
 import { indexedDbStore } from "./indexed-db.js";
 import { memoryStore } from "./memory-store.js";
-import type { Kind, RecordStore } from "./platform.js";
-
-/** A module with one relaxed-simd instruction. */
-const RELAXED = Uint8Array.of(
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11,
-);
-
-export async function compile(kind: Kind): Promise<WebAssembly.Module> {
-  // Literal URLs: bundlers find the files by them.
-  const slim = () => new URL("./wasm/slim.wasm", import.meta.url);
-  const relaxed = () => new URL("./wasm/full-relaxed.wasm", import.meta.url);
-  const full = () => new URL("./wasm/full.wasm", import.meta.url);
-  const url = kind === "slim" ? slim() : WebAssembly.validate(RELAXED) ? relaxed() : full();
-  const response = await open(url.href, undefined);
-  if (!response.ok) throw new VidsieveError("network", `${url.href}: HTTP ${response.status}`);
-  // Servers that do not know the type are served as well.
-  if (response.headers.get("content-type")?.startsWith("application/wasm")) return WebAssembly.compileStreaming(response);
-  return WebAssembly.compile(await response.arrayBuffer());
-}
-
-export function spawn(kind: Kind): Worker | null {
-  if (typeof Worker === "undefined") return null;
-  return kind === "full"
-    ? new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "vidsieve" })
-    : new Worker(new URL("./slim-worker.js", import.meta.url), { type: "module", name: "vidsieve" });
-}
+import type { RecordStore } from "./platform.js";
 
 export async function open(url: string, signal: AbortSignal | undefined): Promise<Response> {
   try {

@@ -3,18 +3,7 @@ import { fileURLToPath } from "node:url";
 
 import { VidsieveError } from "./errors.js";
 import { memoryStore } from "./memory-store.js";
-import type { Kind, RecordStore } from "./platform.js";
-
-export async function compile(kind: Kind): Promise<WebAssembly.Module> {
-  const read = (name: string) => readFile(new URL(`./wasm/${name}.wasm`, import.meta.url));
-  if (kind === "slim") return WebAssembly.compile(await read("slim"));
-  const relaxed = await read("full-relaxed");
-  return WebAssembly.compile(WebAssembly.validate(relaxed) ? relaxed : await read("full"));
-}
-
-export function spawn(): null {
-  return null;
-}
+import type { RecordStore } from "./platform.js";
 
 export async function open(url: string, signal: AbortSignal | undefined): Promise<Response> {
   try {

@@ -1,18 +1,6 @@
-// Workers may not compile WebAssembly from bytes: the modules are imported, and bundled by wrangler.
-import full from "./wasm/full.wasm";
-import slim from "./wasm/slim.wasm";
-
 import { VidsieveError } from "./errors.js";
 import { memoryStore } from "./memory-store.js";
-import type { Kind, RecordStore } from "./platform.js";
-
-export async function compile(kind: Kind): Promise<WebAssembly.Module> {
-  return kind === "full" ? full : slim;
-}
-
-export function spawn(): null {
-  return null;
-}
+import type { RecordStore } from "./platform.js";
 
 export async function open(url: string, signal: AbortSignal | undefined): Promise<Response> {
   try {

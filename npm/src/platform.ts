@@ -1,8 +1,5 @@
 /** What differs between hosts. `#platform` is one of the files `platform-*.ts`, chosen by the conditions of package.json. */
 
-/** Which module: with the encoder, or without. */
-export type Kind = "full" | "slim";
-
 /** Where a local index keeps its records. */
 export interface RecordStore {
   /** SHA-256 of the bundle that made the records; null of a new index. */
@@ -18,12 +15,6 @@ export interface RecordStore {
   clear(): Promise<void>;
   close(): void;
 }
-
-/** The compiled module, the fastest that this host runs. */
-export declare function compile(kind: Kind): Promise<WebAssembly.Module>;
-
-/** A new Worker; null where work is done in place. */
-export declare function spawn(kind: Kind): Worker | null;
 
 /** Fetches; also files in Node. */
 export declare function open(url: string, signal: AbortSignal | undefined): Promise<Response>;

@@ -5,12 +5,15 @@ import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const program = process.env.VIDSIEVE;
-if (!program || !existsSync(program)) throw new Error("VIDSIEVE must name the native command: run `cargo xtask test --only package`");
+function program() {
+  const named = process.env.VIDSIEVE;
+  if (!named || !existsSync(named)) throw new Error("VIDSIEVE must name the native command: run `cargo xtask test --only package`");
+  return named;
+}
 
 /** Runs the command and gives its standard output. */
 export function vidsieve(...args) {
-  return execFileSync(program, args, { encoding: "utf8", maxBuffer: 1 << 26 });
+  return execFileSync(program(), args, { encoding: "utf8", maxBuffer: 1 << 26 });
 }
 
 /** A folder that is removed when the tests end. */
@@ -38,7 +41,7 @@ export async function samples(t) {
 
 /** Serves an index until the tests end; gives the address. */
 export async function serve(t, index, ...args) {
-  const child = spawn(program, ["serve", "--index", index, "--addr", "127.0.0.1:0", "--log", "none", "--json", ...args]);
+  const child = spawn(program(), ["serve", "--index", index, "--addr", "127.0.0.1:0", "--log", "none", "--json", ...args]);
   t.after(() => child.kill());
   let text = "";
   let problems = "";
