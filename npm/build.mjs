@@ -82,7 +82,7 @@ await esbuild.build({
 const tsc = spawnSync("node_modules/.bin/tsc", ["--project", "tsconfig.json"], { stdio: "inherit" });
 if (tsc.status !== 0) process.exit(1);
 // Declarations of what is not exported are not shipped.
-const shipped = new Set(await reachable("index"));
+const shipped = new Set(["worker", "slim-worker", ...(await reachable("index"))]);
 for (const file of await readdir("dist")) {
   if (file.endsWith(".d.ts") && !shipped.has(file.replace(".d.ts", ""))) await rm(`dist/${file}`);
 }

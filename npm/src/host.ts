@@ -3,6 +3,7 @@
 import { models, open, packagedModel, pause, store, type RecordStore } from "#platform";
 import type * as Glue from "../build/slim/vidsieve.js";
 
+import { LONGEST_ID, Writer, read as readArchive } from "./archive.js";
 import { VidsieveError, asError } from "./errors.js";
 import type { Handlers, Loaded, WireSource } from "./methods.js";
 import type { Hit, Progress, SearchPage } from "./types.js";
@@ -170,6 +171,16 @@ export function createHost<E extends { free(): void }>(
     return found;
   };
 
+  const add = async ({ store: records, table, bundle }: OpenIndex, id: string, bytes: Uint8Array): Promise<boolean> => {
+    if (id.length === 0 || new TextEncoder().encode(id).length > LONGEST_ID || /[\u0000-\u001f\u007f-\u009f]/.test(id)) {
+      throw new VidsieveError("bad-argument", `an id is 1 to ${LONGEST_ID} bytes without control characters`);
+    }
+    // Checked before it is written.
+    const replaced = table.put(id, bytes);
+    await records.put(id, bytes, bundle);
+    return replaced;
+  };
+
   const handlers: Handlers = {
     async load({ source, sha256: sha, encoder: wanted }, { signal, emit }) {
       const { bytes, name, cached } = await fetchModel(source, sha, signal, emit);
@@ -238,14 +249,7 @@ export function createHost<E extends { free(): void }>(
     },
 
     async indexAdd({ name, id, bytes }) {
-      const { store: records, table, bundle } = await indexOf(name);
-      if (id.length === 0 || new TextEncoder().encode(id).length > 512 || /[\u0000-\u001f\u007f-\u009f]/.test(id)) {
-        throw new VidsieveError("bad-argument", "an id is 1 to 512 bytes without control characters");
-      }
-      // Checked before it is written.
-      const replaced = table.put(id, bytes);
-      await records.put(id, bytes, bundle);
-      return replaced;
+      return add(await indexOf(name), id, bytes);
     },
 
     async indexRemove({ name, id }) {
@@ -267,6 +271,24 @@ export function createHost<E extends { free(): void }>(
       const index = await indexOf(name);
       await index.store.clear();
       for (const id of index.table.ids()) index.table.remove(id);
+    },
+
+    async indexExport({ name }) {
+      const { store: records } = await indexOf(name);
+      const file = new Writer();
+      await records.each((id, record) => file.add(id, record));
+      return file.finish();
+    },
+
+    async indexImport({ name, file }, { signal, emit }) {
+      const index = await indexOf(name);
+      let count = 0;
+      for await (const { id, record } of readArchive(file)) {
+        signal.throwIfAborted();
+        await add(index, id, record);
+        emit(++count);
+      }
+      return count;
     },
 
     async indexClose({ name }) {

@@ -68,6 +68,17 @@ export class LocalIndex {
     return this.#use().call("indexClear", { name: this.name });
   }
 
+  /** All of it as a file, for {@link LocalIndex.import} elsewhere. */
+  async export(options: { signal?: AbortSignal } = {}): Promise<Blob> {
+    return this.#use().call("indexExport", { name: this.name }, options);
+  }
+
+  /** Adds the videos of such a file and tells how many. What came before damage in it stays. */
+  async import(file: Blob, options: { onProgress?: (videos: number) => void; signal?: AbortSignal } = {}): Promise<number> {
+    const { signal, onProgress } = options;
+    return this.#use().call("indexImport", { name: this.name, file }, { signal, onEvent: (videos) => onProgress?.(videos) });
+  }
+
   /** Finds a video: a coarse page at once, a refined one after frames were compared. Leaving the loop ends the search. */
   search(video: EncodedVideo | Uint8Array, options: SearchOptions = {}): AsyncGenerator<SearchPage, void, undefined> {
     const backend = this.#use();

@@ -46,6 +46,8 @@ export interface Methods {
   indexGet: { args: { name: string; id: string }; result: Uint8Array | null; event: never };
   indexIds: { args: { name: string }; result: string[]; event: never };
   indexClear: { args: { name: string }; result: void; event: never };
+  indexExport: { args: { name: string }; result: Blob; event: never };
+  indexImport: { args: { name: string; file: Blob }; result: number; event: number };
   indexClose: { args: { name: string }; result: void; event: never };
   indexSearch: { args: { name: string; bytes: Uint8Array; options: WireSearch }; result: void; event: SearchPage };
 }

@@ -75,8 +75,10 @@ describe("the same numbers as natively", () => {
       const found = await compare(query, await client.get(pair.id), { matrix: true });
       assert.ok(Math.abs(found.score - pair.score) <= 1e-5, `${pair.id}: ${found.score} and ${pair.score}`);
       assert.deepEqual(found.segments.map((s) => [s.query, s.target]), pair.segments.map((s) => [s.query, s.target]));
+      // A segment's score is a mean of whole numbers of bits.
+      found.segments.forEach((s, i) => assert.ok(Math.abs(s.score - pair.segments[i].score) < 1e-6));
     }
-    // Of one frame against itself the matrix is a whole number of bits: exact.
+    // A frame is at no distance from itself.
     const self = await compare(query, query);
     for (let i = 0; i < self.matrix.height; i++) assert.equal(self.matrix.values[i * self.matrix.width + i], 1);
   });
@@ -219,6 +221,28 @@ describe("LocalIndex", () => {
     await index.clear();
     assert.deepEqual(await index.ids(), []);
     for await (const page of index.search(query)) assert.deepEqual(page.hits, []);
+  });
+
+  test("goes into a file and comes back", async (t) => {
+    const [one, two] = [await LocalIndex.open("one"), await LocalIndex.open("two")];
+    t.after(() => [one, two].forEach((index) => index.dispose()));
+    const videos = new Map();
+    for (const [i, id] of ["a", "ä/b", "c".repeat(512)].entries()) {
+      videos.set(id, await encoder.encode(drawn(i + 1, 64, 48, i)));
+      await one.add(id, videos.get(id));
+    }
+    const file = await one.export();
+    assert.equal(await two.import(file), 3);
+    assert.deepEqual(await two.ids(), [...videos.keys()]);
+    for (const [id, video] of videos) assert.deepEqual((await two.get(id)).toBytes(), video.toBytes());
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    for (const damaged of [bytes.subarray(1), bytes.subarray(0, -1), bytes.subarray(0, 20), new Uint8Array(), new Uint8Array(50)]) {
+      await assert.rejects(two.import(new Blob([damaged])), code("bad-record"));
+    }
+    const longer = bytes.slice();
+    longer.fill(255, 8, 16);
+    await assert.rejects(two.import(new Blob([longer])), code("bad-record"));
+    assert.equal(await two.import(await (await LocalIndex.open("three")).export()), 0);
   });
 
   test("what does not fit is refused", async (t) => {

@@ -148,6 +148,15 @@ export declare class LocalIndex {
     ids(): Promise<string[]>;
     /** Removes all videos. */
     clear(): Promise<void>;
+    /** All of it as a file, for {@link LocalIndex.import} elsewhere. */
+    export(options?: {
+        signal?: AbortSignal;
+    }): Promise<Blob>;
+    /** Adds the videos of such a file and tells how many. What came before damage in it stays. */
+    import(file: Blob, options?: {
+        onProgress?: (videos: number) => void;
+        signal?: AbortSignal;
+    }): Promise<number>;
     /** Finds a video: a coarse page at once, a refined one after frames were compared. Leaving the loop ends the search. */
     search(video: EncodedVideo | Uint8Array, options?: SearchOptions): AsyncGenerator<SearchPage, void, undefined>;
     /** Closes it; what was added stays. */
@@ -237,6 +246,9 @@ export declare class SearchClient {
         sha256: string;
     }>;
 }
+
+// slim-worker.d.ts
+export {};
 
 // slim.d.ts
 /** Searching and comparing, without the encoder: a smaller module for pages and Workers that get records from elsewhere. */
@@ -452,3 +464,6 @@ export declare class EncodedVideo {
         signal?: AbortSignal;
     }): Promise<EncodedVideo>;
 }
+
+// worker.d.ts
+export {};
