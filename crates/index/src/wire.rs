@@ -123,7 +123,7 @@ fn head<'a>(
     let (stamps, rest) = bytes[HEAD..].split_at(8 * sizes[0]);
     let (duration, times) = (f64s(&bytes[24..32])[0], f64s(stamps));
     let ordered = times.iter().all(|t| t.is_finite() && *t >= 0.0) && times.is_sorted();
-    if !ordered || !(duration.is_finite() && times.last().is_some_and(|last| duration >= *last)) {
+    if !(ordered && duration.is_finite() && times.last().is_some_and(|last| duration >= *last)) {
         return Err(WireError::Values("time stamps"));
     }
     Ok(Head { sizes, duration, times, rest })

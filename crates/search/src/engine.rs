@@ -1,7 +1,7 @@
 //! The networks of a search, and the comparison of pairs.
 
 use ndarray::Array2;
-use vidsieve_index::record::{BundleId, Record, RecordError};
+use vidsieve_index::record::{BundleId, Parts, Record, RecordError};
 use vidsieve_kernels::{Isa, hamming};
 use vidsieve_model::bundle::{Bundle, Network};
 use vidsieve_model::calibration::Calibration;
@@ -78,6 +78,27 @@ impl Query {
             self_similarity: record.self_similarity(),
             codes: codes(record)?,
             timeline: Timeline::new(record.times().collect(), record.duration()),
+        })
+    }
+
+    /// What is kept of the video.
+    ///
+    /// # Errors
+    /// [`RecordError`] for times or codes that no record holds.
+    pub fn record(&self) -> Result<Record<Vec<u8>>, RecordError> {
+        let (codes, shape) = match &self.codes {
+            VideoTensor::Codes { data, shape, .. } => (data.as_slice(), (shape.regions(), shape.bits())),
+            VideoTensor::Float { .. } => (&[][..], (0, 0)),
+        };
+        Record::new(&Parts {
+            bundle: self.bundle,
+            duration: self.timeline.duration(),
+            self_similarity: self.self_similarity,
+            global: &self.global,
+            times: self.timeline.times(),
+            regions: shape.0,
+            bits: shape.1,
+            codes,
         })
     }
 

@@ -9,14 +9,18 @@
 
 pub mod budget;
 pub mod cluster;
+pub mod comparison;
 pub mod engine;
+pub mod matrix;
 pub mod plan;
 pub mod segments;
 pub mod session;
 pub mod table;
 
 pub use budget::Budget;
+pub use comparison::Comparison;
 pub use engine::{Engine, Pair, Query, SearchError};
+pub use matrix::Matrix;
 pub use plan::{Hit, Outcome, Plan, Stage};
 pub use segments::Segment;
 pub use session::{Fetched, Session};

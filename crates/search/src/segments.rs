@@ -24,6 +24,18 @@ impl Timeline {
         Self { times, duration: if duration.is_finite() { duration.max(last) } else { last } }
     }
 
+    /// The timeline of a file. What its container says of the length counts as far as the frames bear it out, up to a sample
+    /// beyond the last one: files are cut off, headers lie.
+    #[must_use]
+    pub fn of_file(times: Vec<f64>, promised: Option<f64>) -> Self {
+        let last = times.last().copied().unwrap_or(0.0);
+        #[allow(clippy::cast_precision_loss)]
+        let period = if times.len() > 1 { last / (times.len() - 1) as f64 } else { 1.0 };
+        let promised = promised.filter(|p| p.is_finite());
+        let duration = promised.map_or(last, |p| p.min(last + period.max(0.0)).max(last));
+        Self::new(times, duration)
+    }
+
     /// Times of the frames in seconds.
     #[must_use]
     pub fn times(&self) -> &[f64] {
@@ -61,6 +73,9 @@ pub struct Segment {
     /// The mean similarity of the aligned frames, in [0, 1].
     pub score: f32,
 }
+
+/// Score from which it is told where a video matches that was not compared.
+pub const LIKELY: f32 = 0.5;
 
 /// What counts as a match.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -331,6 +346,17 @@ mod tests {
 
     fn seconds(n: u32) -> Timeline {
         Timeline::new((0..n).map(f64::from).collect(), f64::from(n))
+    }
+
+    #[test]
+    fn lengths_that_containers_promise() {
+        let of = |times: &[f64], promised| Timeline::of_file(times.to_vec(), promised).duration();
+        assert_eq!(of(&[0.0, 1.0, 2.0], Some(2.6)), 2.6);
+        assert_eq!(of(&[0.0, 1.0, 2.0], Some(900.0)), 3.0);
+        assert_eq!(of(&[0.0, 1.0, 2.0], Some(0.5)), 2.0);
+        assert_eq!(of(&[0.0, 1.0, 2.0], None), 2.0);
+        assert_eq!(of(&[0.0], Some(0.4)), 0.4);
+        assert_eq!(of(&[0.0], Some(f64::NAN)), 0.0);
     }
 
     #[test]

@@ -7,14 +7,11 @@ use vidsieve_index::record::Record;
 use crate::budget::Budget;
 use crate::engine::{Engine, Query, SearchError};
 use crate::plan::{Hit, Outcome, Plan, Stage};
-use crate::segments::Segment;
+use crate::segments::{LIKELY, Segment};
 use crate::table::Table;
 
 /// Pairs whose records are in memory at the same time.
 pub const BATCH: usize = 64;
-/// Score from which it is told where a video matches that was not compared.
-pub const LIKELY: f32 = 0.5;
-
 /// What came of fetching a record: the record, or [`Outcome::Missing`] or [`Outcome::Failed`].
 pub type Fetched<B> = Result<Record<B>, Outcome>;
 

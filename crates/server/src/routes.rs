@@ -28,7 +28,6 @@ use vidsieve_index::record::{Record, RecordError, Shape};
 use vidsieve_index::store::{Put, Source, is_id};
 use vidsieve_index::wire;
 use vidsieve_model::encoder::{EncodeError, MAX_FRAMES, Part};
-use vidsieve_model::fine::VideoTensor;
 use vidsieve_model::frames::RgbFrame;
 use vidsieve_search::segments::Timeline;
 use vidsieve_search::session::BATCH;
@@ -728,23 +727,8 @@ fn encoded(state: &State, kind: &str, body: &[u8], stop: &dyn Fn() -> bool) -> R
         (regions.times, regions.duration)
     };
     let encoded = encoder.finish(all).map_err(|e| bad(&e))?;
-    let timeline = Timeline::new(times, duration);
-    let codes: &[u8] = match &encoded.codes {
-        VideoTensor::Codes { data, .. } => data,
-        VideoTensor::Float { .. } => &[],
-    };
-    let shape = encoder.shape();
-    let record = Record::new(&vidsieve_index::record::Parts {
-        bundle: state.index.bundle(),
-        duration: timeline.duration(),
-        self_similarity: encoded.self_similarity,
-        global: &encoded.global,
-        times: timeline.times(),
-        regions: shape.regions(),
-        bits: shape.bits(),
-        codes,
-    });
-    Ok(record.map_err(|e| bad(&e))?.into_bytes())
+    let query = Query::new(state.index.bundle(), encoded, Timeline::new(times, duration));
+    Ok(query.record().map_err(|e| bad(&e))?.into_bytes())
 }
 
 /// `?after=&limit=`

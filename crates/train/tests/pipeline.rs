@@ -43,6 +43,8 @@ fn recipe() -> Recipe {
 fn shop(name: &str) -> Workshop {
     let folder = std::env::temp_dir().join(format!("vidsieve-pipeline-{name}-{}", std::process::id()));
     let sizes = Sizes {
+        stem: 8,
+        stages: [8, 8, 16],
         dims: 32,
         bits: 32,
         output: 16,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::run::{Line, root};
 use crate::steps::ffmpeg_is_there;
+use crate::web;
 
 /// What the demo is made of.
 #[derive(Debug, clap::Args)]
@@ -60,8 +61,17 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
     if args.headless {
         return Ok(());
     }
-    eprintln!("the index is served at http://127.0.0.1:8787; Ctrl-C ends it");
-    vidsieve().args("serve --index").arg(&path(&index)).run()
+    web::built()?;
+    eprintln!("open http://127.0.0.1:8787 in a browser; Ctrl-C ends it");
+    let www = root().join("www/dist");
+    vidsieve()
+        .args("serve --index")
+        .arg(&path(&index))
+        .arg("--www")
+        .arg(&path(&www))
+        .arg("--media")
+        .arg(&path(&videos))
+        .run()
 }
 
 /// The sample that is searched for, and its copies.

@@ -3,6 +3,7 @@
 mod demo;
 mod run;
 mod steps;
+mod web;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,8 @@ enum Task {
     },
     /// Build everything, draw sample clips, index them and search: what Vidsieve does, in one command.
     Demo(demo::Args),
+    /// The package for JavaScript hosts, to npm/dist, and the web application, to www/dist.
+    BuildWeb,
     /// The kernel benchmarks in WebAssembly under Node: simd128 and relaxed-simd.
     BenchWasm {
         /// Arguments of the benchmark, e.g. --json --rounds 20.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Test { only, list } => steps::test(&only, list),
         Task::Demo(args) => demo::run(&args),
+        Task::BuildWeb => web::build(),
         Task::BenchWasm { args } => steps::bench_wasm(&args),
         Task::ParityWasm { dir } => steps::parity_wasm(dir.as_deref()),
         Task::TrainDefault { media, work, out } => steps::train_default(&media, &work, &out),

@@ -1,9 +1,10 @@
 //! The steps of `cargo xtask test`, fast ones first, and the tasks that share them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::run::{Line, root};
+use crate::web;
 
 const WASI: &str = "wasm32-wasip1";
 const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
@@ -35,12 +36,6 @@ const STEPS: &[Step] = &[
     Step { name: "parity-native", run: parity_native },
     Step { name: "bench-native", run: bench_native },
     Step {
-        name: "check-browser",
-        run: || {
-            Line::cargo().args("check -p vidsieve-model --no-default-features --target wasm32-unknown-unknown").run()
-        },
-    },
-    Step {
         name: "test-wasm",
         run: || node_is_there().and_then(|()| Line::cargo().args("test -p vidsieve-kernels --target").arg(WASI).run()),
     },
@@ -51,6 +46,9 @@ const STEPS: &[Step] = &[
             relaxed(Line::cargo().args("test -p vidsieve-kernels --target").arg(WASI)).run()
         },
     },
+    Step { name: "build-web", run: web::build },
+    Step { name: "test-package", run: web::test_package },
+    Step { name: "test-browser", run: web::test_browser },
     Step { name: "parity-wasm", run: || parity_wasm(None) },
     Step { name: "test-neon", run: neon },
 ];
@@ -78,7 +76,7 @@ pub(crate) fn test(only: &[String], list: bool) -> Result<(), String> {
     Ok(())
 }
 
-fn debian_root() -> bool {
+pub(crate) fn debian_root() -> bool {
     Path::new("/etc/debian_version").exists() && Line::new("id").arg("-u").output().is_ok_and(|id| id == "0")
 }
 
@@ -164,17 +162,22 @@ pub(crate) fn train_default(media: &Path, work: &Path, out: &Path) -> Result<(),
         .run()
 }
 
-fn node_is_there() -> Result<(), String> {
+pub(crate) fn node_is_there() -> Result<(), String> {
     let missing = "Node.js 20 or newer is needed for the WebAssembly tests: install `nodejs`";
     let version = Line::new("node").arg("--version").output().map_err(|_| missing.to_owned())?;
     let major = version.trim_start_matches('v').split('.').next().and_then(|m| m.parse::<u32>().ok());
     if major.is_some_and(|m| m >= 20) { Ok(()) } else { Err(format!("{missing} (found {version})")) }
 }
 
+/// Where cargo builds to.
+pub(crate) fn target() -> PathBuf {
+    std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root().join("target"), PathBuf::from)
+}
+
 /// A build for relaxed-simd, in a target folder of its own.
 fn relaxed(line: Line) -> Line {
-    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| root().join("target").display().to_string());
-    line.env("CARGO_TARGET_DIR", &format!("{target}/relaxed")).env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", RELAXED)
+    line.env("CARGO_TARGET_DIR", &target().join("relaxed").display().to_string())
+        .env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", RELAXED)
 }
 
 /// The golden folders: the repository's own selection, and the full one where a checkout has it beside it.

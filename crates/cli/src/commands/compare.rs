@@ -3,11 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde::Serialize;
 use vidsieve_model::encoder::Encoder;
-use vidsieve_model::fine::Workspace;
-use vidsieve_search::segments::Alignment;
-use vidsieve_search::{Engine, Segment};
+use vidsieve_search::{Comparison, Engine, Matrix, Segment};
 use vidsieve_video::Sampling;
 
 use crate::native::{bundle, encode, heatmap, interrupt, isa, terminal};
@@ -33,16 +30,6 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What comes out.
-#[derive(Debug, Serialize)]
-struct Comparison {
-    score: f32,
-    coarse: f32,
-    fine: f32,
-    doubt: Option<f32>,
-    segments: Vec<Segment>,
-}
-
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let isa = isa()?;
     let bundle = bundle(args.model.as_deref())?;
@@ -63,17 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
     }
     let record = b.record()?;
-    let pair = engine.compare(&a.query, &record, &mut Workspace::default())?;
-    let cosine: f32 = a.query.global.iter().zip(&b.query.global).map(|(x, y)| x * y).sum();
-    let doubt = engine.doubt(a.query.self_similarity, &[b.query.self_similarity], &[cosine]);
-    let paths: Vec<Alignment> = engine.align(&a.query, &record)?;
-    let comparison = Comparison {
-        score: pair.score,
-        coarse: engine.coarse_score(cosine),
-        fine: pair.score,
-        doubt: doubt.and_then(|d| d.first().copied()),
-        segments: paths.iter().map(|p| p.segment).collect(),
-    };
+    let (comparison, paths) = engine.comparison(&a.query, &record)?;
     if let Some(path) = &args.heatmap {
         let name = |path: &PathBuf| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let labels = heatmap::Labels {
@@ -81,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             columns: (&name(&args.b), &b.query.timeline),
             score: comparison.score,
         };
-        let matrix = heatmap::Matrix::new(&engine, &a.query, &record)?;
+        let matrix = Matrix::new(&engine, &a.query, &record, heatmap::MOST)?;
         write(path, &heatmap::png(&matrix, &labels, &paths)?)?;
     }
     if args.json {

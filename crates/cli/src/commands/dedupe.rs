@@ -10,7 +10,8 @@ use serde::Serialize;
 use vidsieve_index::record::Record;
 use vidsieve_index::store::Summary;
 use vidsieve_search::cluster::clusters;
-use vidsieve_search::session::{BATCH, LIKELY};
+use vidsieve_search::segments::LIKELY;
+use vidsieve_search::session::BATCH;
 use vidsieve_search::{Budget, Outcome, Plan, Query, Table};
 
 use crate::native::heatmap::plural;

@@ -8,7 +8,6 @@ use crate::output::Failure;
 use rayon::prelude::*;
 use vidsieve_index::record::{self, Record};
 use vidsieve_model::encoder::{Encoder, MAX_FRAMES, Part};
-use vidsieve_model::fine::VideoTensor;
 use vidsieve_model::frames::RgbFrame;
 use vidsieve_search::Query;
 use vidsieve_search::segments::Timeline;
@@ -70,22 +69,7 @@ pub(crate) struct Video {
 impl Video {
     /// What an index keeps.
     pub(crate) fn record(&self) -> Result<Record<Vec<u8>>, FileError> {
-        let Query { bundle, global, self_similarity, codes, timeline } = &self.query;
-        let (data, shape) = match codes {
-            VideoTensor::Codes { data, shape, .. } => (data.as_slice(), (shape.regions(), shape.bits())),
-            VideoTensor::Float { .. } => (&[][..], (0, 0)),
-        };
-        Record::new(&record::Parts {
-            bundle: *bundle,
-            duration: timeline.duration(),
-            self_similarity: *self_similarity,
-            global,
-            times: timeline.times(),
-            regions: shape.0,
-            bits: shape.1,
-            codes: data,
-        })
-        .map_err(|source| FileError::Record { path: self.info.path.display().to_string(), source })
+        self.query.record().map_err(|source| FileError::Record { path: self.info.path.display().to_string(), source })
     }
 }
 
@@ -158,11 +142,7 @@ pub(crate) fn file(encoder: &Encoder, path: &Path, work: &Work, progress: Progre
     let encoded = encoder.finish(all).map_err(refuse)?;
     encode += start.elapsed();
     let info = frames.info().clone();
-    // What the container says of its length counts as far as the frames bear it out: files are cut off, headers lie.
-    let last = times.last().copied().unwrap_or(0.0);
-    let period = if times.len() > 1 { last / (times.len() - 1) as f64 } else { 1.0 };
-    let duration = info.duration.unwrap_or(last).clamp(last, last + period);
-    let query = Query::new(record::BundleId(encoder.bundle().0), encoded, Timeline::new(times, duration));
+    let query = Query::new(record::BundleId(encoder.bundle().0), encoded, Timeline::of_file(times, info.duration));
     Ok(Video { query, info, warnings: frames.warnings().to_vec(), decode, encode })
 }
 

@@ -1,70 +1,19 @@
 //! The picture of why two videos match: their frame similarities with the aligned frames drawn on them.
 
-use ndarray::Array2;
 use vidsieve_edits::draw::{Text, strokes};
 use vidsieve_edits::{EditError, Image};
-use vidsieve_index::record::Record;
+use vidsieve_search::Matrix;
+use vidsieve_search::matrix::colour;
 use vidsieve_search::segments::{Alignment, Timeline};
-use vidsieve_search::{Engine, Query, SearchError};
 
 /// Longest side of the matrix in the picture, in pixels; of more frames the most similar ones of each pixel count.
-const MOST: usize = 1200;
+pub(crate) const MOST: usize = 1200;
 /// Shortest side that a matrix is enlarged to.
 const LEAST: usize = 600;
 /// Largest side of a cell in pixels.
 const CELL: usize = 64;
-/// Cells of the matrix that are worked on at once.
-const BAND: usize = 1 << 20;
-
-/// Viridis at tenths.
-const COLOURS: [[u8; 3]; 11] = [
-    [68, 1, 84],
-    [72, 36, 117],
-    [65, 68, 135],
-    [53, 95, 141],
-    [42, 120, 142],
-    [33, 145, 140],
-    [34, 168, 132],
-    [68, 191, 112],
-    [122, 209, 81],
-    [189, 223, 38],
-    [253, 231, 37],
-];
 const PAPER: [u8; 3] = [255; 3];
 const INK: [u8; 3] = [40; 3];
-
-/// Frame similarities, of which each cell holds the greatest of a square of frames.
-#[derive(Debug)]
-pub(crate) struct Matrix {
-    values: Array2<f32>,
-    /// Frames of the videos.
-    frames: [usize; 2],
-    /// Frames of a cell's side.
-    stride: usize,
-}
-
-impl Matrix {
-    /// The matrix of a query (rows) and a record (columns). Memory does not grow with the product of their lengths.
-    pub(crate) fn new<B: AsRef<[u8]>>(engine: &Engine, query: &Query, record: &Record<B>) -> Result<Self, SearchError> {
-        let frames = [query.codes.frames(), record.shape().frames];
-        let [h, w] = frames;
-        let stride = h.max(w).div_ceil(MOST).max(1);
-        let mut values = Array2::from_elem((h.div_ceil(stride), w.div_ceil(stride)), f32::NEG_INFINITY);
-        let rows = (BAND / w.max(1)).max(1);
-        for first in (0..h).step_by(rows) {
-            let range = first..h.min(first + rows);
-            let band = Query { codes: query.codes.slice(range.clone()), ..query.clone() };
-            let similarity = engine.frame_similarity(&band, record)?;
-            for (i, row) in range.zip(similarity.outer_iter()) {
-                for (j, &v) in row.iter().take(w).enumerate() {
-                    let cell = &mut values[[i / stride, j / stride]];
-                    *cell = cell.max(v);
-                }
-            }
-        }
-        Ok(Self { values, frames, stride })
-    }
-}
 
 /// What the picture says beside the matrix.
 #[derive(Debug)]
@@ -79,19 +28,19 @@ pub(crate) struct Labels<'a> {
 
 /// The picture as PNG.
 pub(crate) fn png(matrix: &Matrix, labels: &Labels<'_>, paths: &[Alignment]) -> Result<Vec<u8>, EditError> {
-    let [h, w] = matrix.frames;
-    let (rows, columns) = matrix.values.dim();
+    let [h, w] = matrix.frames();
+    let (rows, columns) = matrix.values().dim();
     let side = if rows.max(columns) >= LEAST { 1 } else { (LEAST / rows.max(columns).max(1)).clamp(1, CELL) };
     let (width, height) = ((columns * side) as u32, (rows * side) as u32);
     // Room for names and times, and for a bar of colours.
     let [left, top, right, bottom] = [92u32, 54, 96, 62];
     let mut image = Image::filled((left + width + right).max(460), (top + height + bottom).max(260), PAPER);
-    for (y, row) in matrix.values.outer_iter().enumerate() {
+    for (y, row) in matrix.values().outer_iter().enumerate() {
         for (x, &v) in row.iter().enumerate() {
             square(&mut image, left as usize + x * side, top as usize + y * side, side, colour(v));
         }
     }
-    let scale = side as f32 / matrix.stride as f32;
+    let scale = side as f32 / matrix.stride() as f32;
     let at = |(i, j): (usize, usize)| [left as f32 + (j as f32 + 0.5) * scale, top as f32 + (i as f32 + 0.5) * scale];
     for (radius, shade) in [(2.6, [0u8; 3]), (1.4, PAPER)] {
         for path in paths {
@@ -154,20 +103,6 @@ fn square(image: &mut Image, x: usize, y: usize, side: usize, colour: [u8; 3]) {
             image.pixels[at..at + 3].copy_from_slice(&colour);
         }
     }
-}
-
-/// The colour of a similarity; all below 0 is as 0.
-fn colour(value: f32) -> [u8; 3] {
-    let place = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) } * (COLOURS.len() - 1) as f32;
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let low = (place as usize).min(COLOURS.len() - 2);
-    let part = place - low as f32;
-    std::array::from_fn(|c| {
-        let (a, b) = (f32::from(COLOURS[low][c]), f32::from(COLOURS[low + 1][c]));
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let v = (a + (b - a) * part).round() as u8;
-        v
-    })
 }
 
 fn face(words: &str) -> Text {
@@ -264,17 +199,9 @@ fn mark(time: f64, step: f64) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
+    use ndarray::Array2;
 
-    #[test]
-    fn colours_rise_in_lightness() {
-        let light = |v: f32| {
-            let [r, g, b] = colour(v).map(f32::from);
-            0.2126 * r + 0.7152 * g + 0.0722 * b
-        };
-        assert!((0..20).all(|k| light(k as f32 / 20.0) < light((k + 1) as f32 / 20.0)));
-        assert_eq!((colour(f32::NAN), colour(-1.0), colour(2.0)), (COLOURS[0], COLOURS[0], COLOURS[10]));
-    }
+    use super::*;
 
     #[test]
     fn marks() {
@@ -292,7 +219,7 @@ mod tests {
     fn a_picture_of_any_shape() {
         for (h, w, stride) in [(1, 1, 1), (3, 200, 1), (1200, 900, 7)] {
             let values = Array2::from_shape_fn((h, w), |(i, j)| if i == j { 1.0 } else { 0.1 });
-            let matrix = Matrix { values, frames: [h * stride, w * stride], stride };
+            let matrix = Matrix::from_values(values, stride);
             let (a, b) = (h * stride, w * stride);
             let [rows, columns] = [a, b].map(|n| Timeline::new((0..n).map(|t| t as f64).collect(), n as f64));
             let labels =

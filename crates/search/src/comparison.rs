@@ -1,0 +1,51 @@
+//! Two videos compared with each other alone.
+
+use serde::Serialize;
+use vidsieve_index::record::Record;
+use vidsieve_model::fine::Workspace;
+
+use crate::engine::{Engine, Query, SearchError};
+use crate::segments::{Alignment, Segment};
+
+/// What is told of a pair.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// S^f_B's score in [0, 1]: how probably the query's footage is in the target.
+    pub score: f32,
+    /// S^c's score in [0, 1].
+    pub coarse: f32,
+    /// S^f_B's score in [0, 1].
+    pub fine: f32,
+    /// The selector's probability that the coarse score is wrong, if there is a selector.
+    pub doubt: Option<f32>,
+    /// Where the videos match, best first.
+    pub segments: Vec<Segment>,
+}
+
+impl Engine {
+    /// Compares a query with a record, and tells with it the frames that are aligned in each segment.
+    ///
+    /// # Errors
+    /// As [`Engine::compare`], and [`SearchError::Dims`] for vectors of different lengths.
+    pub fn comparison<B: AsRef<[u8]>>(
+        &self,
+        query: &Query,
+        record: &Record<B>,
+    ) -> Result<(Comparison, Vec<Alignment>), SearchError> {
+        let pair = self.compare(query, record, &mut Workspace::default())?;
+        if query.global.len() != record.shape().dims {
+            return Err(SearchError::Dims { expected: record.shape().dims, found: query.global.len() });
+        }
+        let cosine: f32 = query.global.iter().zip(record.global()).map(|(x, y)| x * y).sum();
+        let doubt = self.doubt(query.self_similarity, &[record.self_similarity()], &[cosine]);
+        let paths = self.align(query, record)?;
+        let comparison = Comparison {
+            score: pair.score,
+            coarse: self.coarse_score(cosine),
+            fine: pair.score,
+            doubt: doubt.and_then(|d| d.first().copied()),
+            segments: paths.iter().map(|p| p.segment).collect(),
+        };
+        Ok((comparison, paths))
+    }
+}

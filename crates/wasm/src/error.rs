@@ -1,0 +1,99 @@
+//! Errors on their way to JavaScript.
+
+use vidsieve_index::record::RecordError;
+use vidsieve_model::bundle::BundleError;
+use vidsieve_search::SearchError;
+use vidsieve_search::budget::BudgetError;
+use wasm_bindgen::JsValue;
+
+/// What went wrong, stable across versions: the `code` of the error object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// The bytes are no sound bundle, or it lacks a network.
+    BadModel,
+    /// The bytes are no sound record.
+    BadRecord,
+    /// A record that another bundle made.
+    OtherBundle,
+    /// A frame that cannot be encoded.
+    BadFrame,
+    /// A video without frames, or with too many.
+    BadVideo,
+    /// An argument that is out of its range.
+    BadArgument,
+}
+
+impl Code {
+    /// As JavaScript reads it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadModel => "bad-model",
+            Self::BadRecord => "bad-record",
+            Self::OtherBundle => "other-bundle",
+            Self::BadFrame => "bad-frame",
+            Self::BadVideo => "bad-video",
+            Self::BadArgument => "bad-argument",
+        }
+    }
+}
+
+/// An error of this module.
+#[derive(Debug, Clone)]
+pub struct Error {
+    code: Code,
+    message: String,
+}
+
+impl Error {
+    pub(crate) fn new(code: Code, message: impl ToString) -> Self {
+        Self { code, message: message.to_string() }
+    }
+}
+
+impl From<Error> for JsValue {
+    fn from(error: Error) -> Self {
+        let value = Self::from(js_sys::Error::new(&error.message));
+        // A plain property of a new object: setting it does not fail.
+        let _ = js_sys::Reflect::set(&value, &"code".into(), &error.code.name().into());
+        value
+    }
+}
+
+impl From<RecordError> for Error {
+    fn from(error: RecordError) -> Self {
+        let code = match error {
+            RecordError::Bundle { .. } => Code::OtherBundle,
+            _ => Code::BadRecord,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<SearchError> for Error {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Record(error) => error.into(),
+            SearchError::Bundle(error) => Self::new(Code::BadModel, error),
+            error => Self::new(Code::BadRecord, error),
+        }
+    }
+}
+
+impl From<BundleError> for Error {
+    fn from(error: BundleError) -> Self {
+        Self::new(Code::BadModel, error)
+    }
+}
+
+impl From<BudgetError> for Error {
+    fn from(error: BudgetError) -> Self {
+        Self::new(Code::BadArgument, error)
+    }
+}
+
+impl From<serde_wasm_bindgen::Error> for Error {
+    fn from(error: serde_wasm_bindgen::Error) -> Self {
+        Self::new(Code::BadArgument, error)
+    }
+}

@@ -1,0 +1,39 @@
+//! The bindings of a page, of Node and of a Worker: what JavaScript calls, and nothing that computes. Networks are in
+//! `vidsieve-model`, searching in `vidsieve-search`, the record in `vidsieve-index`.
+//!
+//! Errors are `Error` objects of JavaScript with a stable `code` ([`error::Code`]). The module is built with `panic = "abort"`:
+//! a panic is reported on the console and ends the instance, which its host then replaces.
+
+#[cfg(feature = "encoder")]
+mod encoder;
+mod engine;
+pub mod error;
+mod search;
+mod table;
+
+#[cfg(feature = "encoder")]
+pub use encoder::{Encoder, Session};
+pub use engine::{Engine, Model, inspect};
+pub use search::{Search, check_budget};
+pub use table::Table;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = console, js_name = error)]
+    fn console_error(text: &str);
+}
+
+/// Runs when the module is instantiated: what a panic says goes to the console.
+#[wasm_bindgen(start)]
+pub fn start() {
+    std::panic::set_hook(Box::new(|info| console_error(&format!("vidsieve: {info}"))));
+}
+
+/// The instruction set of this build: `simd128` or `relaxed-simd`.
+#[wasm_bindgen(js_name = instructionSet)]
+#[must_use]
+pub fn instruction_set() -> String {
+    vidsieve_kernels::Isa::best().to_string()
+}

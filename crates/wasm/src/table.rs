@@ -1,0 +1,65 @@
+//! The table that a local index is searched by.
+
+use std::rc::Rc;
+
+use vidsieve_index::record::{BundleId, Record};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// Ids, vectors and scalars of a local index. A search that was begun keeps the table as it was.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Table {
+    bundle: BundleId,
+    pub(crate) inner: Rc<vidsieve_search::Table>,
+}
+
+#[wasm_bindgen]
+impl Table {
+    /// An empty table for records of an engine's bundle.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(engine: &Engine) -> Self {
+        Self { bundle: engine.inner.bundle(), inner: Rc::default() }
+    }
+
+    /// Videos.
+    #[wasm_bindgen(getter)]
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.inner.len()
+    }
+
+    /// All ids.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.inner.ids().to_vec()
+    }
+
+    /// Whether a video is there.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.inner.position(id).is_some()
+    }
+
+    /// Adds the video of a record or replaces it; tells whether it was there.
+    ///
+    /// # Errors
+    /// `bad-record`, `other-bundle`.
+    pub fn put(&mut self, id: &str, record: &[u8]) -> Result<bool, Error> {
+        let record = Record::parse(record)?;
+        record.expect(&self.bundle)?;
+        if self.inner.is_empty() {
+            self.inner = Rc::new(vidsieve_search::Table::new(record.shape().dims));
+        }
+        let vector: Vec<f32> = record.global().collect();
+        Ok(Rc::make_mut(&mut self.inner).put(id, &vector, record.self_similarity())?)
+    }
+
+    /// Removes a video; tells whether it was there.
+    pub fn remove(&mut self, id: &str) -> bool {
+        Rc::make_mut(&mut self.inner).remove(id)
+    }
+}

@@ -1,0 +1,160 @@
+//! The package for JavaScript hosts and the web application: the modules, the TypeScript, and their tests.
+
+use std::path::{Path, PathBuf};
+
+use crate::run::{Line, root};
+use crate::steps::{debian_root, ffmpeg_is_there, node_is_there, target};
+
+/// Of the command and of the crate, which must be the same.
+const BINDGEN: &str = "0.2.130";
+const WASM: &str = "wasm32-unknown-unknown";
+const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
+
+/// The modules of the package: a name, arguments of cargo, whether it is for relaxed-simd.
+const MODULES: [(&str, &str, bool); 3] =
+    [("full", "", false), ("full-relaxed", "", true), ("slim", "--no-default-features", false)];
+
+/// wasm-bindgen's command: the workspace's own, or one that is installed and of the same version.
+fn bindgen() -> Result<String, String> {
+    let own = root().join("tools/bin/wasm-bindgen").display().to_string();
+    let fits = |program: &str| {
+        let version = Line::new(program).arg("--version").output().unwrap_or_default();
+        version.split_whitespace().last() == Some(BINDGEN)
+    };
+    if Path::new(&own).exists() && fits(&own) {
+        return Ok(own);
+    }
+    if Line::new("wasm-bindgen").arg("--version").succeeds() && fits("wasm-bindgen") {
+        return Ok("wasm-bindgen".into());
+    }
+    // Without --locked: its lock file names a version that is not published any more.
+    Line::cargo().args("install wasm-bindgen-cli --root tools --version").arg(BINDGEN).run()?;
+    Ok(own)
+}
+
+/// The packages of a folder's lock file.
+fn packages(folder: &str) -> Result<(), String> {
+    let changed = |path: PathBuf| path.metadata().and_then(|m| m.modified()).ok();
+    let locked = changed(root().join(folder).join("package-lock.json"));
+    let installed = changed(root().join(folder).join("node_modules/.package-lock.json"));
+    if installed.is_some() && installed >= locked {
+        return Ok(());
+    }
+    Line::new("npm").args("ci --no-audit --no-fund --prefix").arg(folder).run()
+}
+
+/// Builds the package in npm/dist and the application in www/dist.
+pub(crate) fn build() -> Result<(), String> {
+    node_is_there()?;
+    if !Line::new("npm").arg("--version").succeeds() {
+        return Err("npm is needed: install `npm`, it comes with most packages of Node.js".into());
+    }
+    let bindgen = bindgen()?;
+    packages("npm")?;
+    for (name, arguments, relaxed) in MODULES {
+        let mut line =
+            Line::cargo().args("build -p vidsieve-wasm --profile release-wasm --target").arg(WASM).args(arguments);
+        let mut folder = target();
+        if relaxed {
+            folder = folder.join("relaxed");
+            line = line
+                .env("CARGO_TARGET_DIR", &folder.display().to_string())
+                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", RELAXED);
+        }
+        line.run()?;
+        let module = folder.join(WASM).join("release-wasm/vidsieve_wasm.wasm");
+        Line::new(&bindgen)
+            .args("--target web --omit-default-module-path --remove-name-section --remove-producers-section")
+            .args("--out-name vidsieve --out-dir")
+            .arg(&format!("npm/build/{name}"))
+            .arg(&module.display().to_string())
+            .run()?;
+    }
+    Line::new("node").arg("npm/build.mjs").run()?;
+    // The application uses the package as others do.
+    packages("www")?;
+    Line::new("npm").args("run build --prefix www").run()
+}
+
+/// Builds what is not there or older than what it is made of.
+pub(crate) fn built() -> Result<(), String> {
+    let sources = [
+        "crates/wasm",
+        "crates/model",
+        "crates/search",
+        "crates/index",
+        "crates/kernels",
+        "npm/src",
+        "www/src",
+        "www/public",
+    ];
+    let files =
+        ["npm/build.mjs", "npm/package.json", "models/default.safetensors", "www/index.html", "www/vite.config.js"];
+    let newest = sources.iter().chain(&files).filter_map(|path| newest(&root().join(path))).max();
+    let made = root().join("www/dist/index.html").metadata().and_then(|m| m.modified()).ok();
+    if made.is_some() && made >= newest { Ok(()) } else { build() }
+}
+
+/// When the newest file of a folder was changed.
+fn newest(path: &Path) -> Option<std::time::SystemTime> {
+    if path.is_dir() {
+        return std::fs::read_dir(path).ok()?.filter_map(|entry| newest(&entry.ok()?.path())).max();
+    }
+    path.metadata().and_then(|m| m.modified()).ok()
+}
+
+/// The package in Node: its surface, the same numbers as natively, sizes, what a tarball holds.
+pub(crate) fn test_package() -> Result<(), String> {
+    built()?;
+    ffmpeg_is_there()?;
+    tests("npm/test", &[("VIDSIEVE", &native()?)])
+}
+
+/// The native command, which the package is compared with and which serves the pages of its tests: the one that the variable
+/// VIDSIEVE names, or a new build.
+fn native() -> Result<String, String> {
+    if let Ok(named) = std::env::var("VIDSIEVE") {
+        return Ok(named);
+    }
+    Line::cargo().args("build -p vidsieve-cli").run()?;
+    Ok(target().join("debug/vidsieve").display().to_string())
+}
+
+/// The package and the application in Chromium.
+pub(crate) fn test_browser() -> Result<(), String> {
+    built()?;
+    ffmpeg_is_there()?;
+    let programs = [("VIDSIEVE", &*native()?), ("VIDSIEVE_CHROMIUM", &*chromium()?)];
+    tests("npm/test/browser", &programs)?;
+    tests("www/test", &programs)
+}
+
+/// The tests of a folder under Node, which are told of programs.
+fn tests(folder: &str, programs: &[(&str, &str)]) -> Result<(), String> {
+    let mut files: Vec<String> = std::fs::read_dir(root().join(folder))
+        .map_err(|e| format!("{folder}: {e}"))?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".test.mjs"))
+        .collect();
+    files.sort();
+    let line = Line::new("node").args("--test --test-concurrency=1 --test-reporter=spec");
+    let line = programs.iter().fold(line, |line, (variable, program)| line.env(variable, program));
+    files.iter().fold(line, |line, name| line.arg(&format!("{folder}/{name}"))).run()
+}
+
+/// Chromium; on Debian as root it is installed.
+fn chromium() -> Result<String, String> {
+    let named = std::env::var("VIDSIEVE_CHROMIUM").ok();
+    let known = ["chromium", "chromium-browser", "google-chrome"].map(str::to_owned);
+    let found = |name: &String| Line::new(name).arg("--version").succeeds();
+    let path = |name: String| Line::new("which").arg(&name).output();
+    if let Some(name) = named.into_iter().chain(known).find(found) {
+        return path(name);
+    }
+    if !debian_root() {
+        return Err("Chromium is needed: install `chromium`, or name the program in VIDSIEVE_CHROMIUM".into());
+    }
+    Line::new("apt-get").args("-q update").run()?;
+    Line::new("apt-get").args("-q install -y --no-install-recommends chromium").run()?;
+    path("chromium".into())
+}

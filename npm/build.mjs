@@ -1,0 +1,104 @@
+// Builds dist/: the modules' glue and the TypeScript into ESM, type declarations, wasm, the default model.
+// `cargo xtask build-web` has put the output of wasm-bindgen into build/ before.
+import { createHash } from "node:crypto";
+import { cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import * as esbuild from "esbuild";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+process.chdir(here);
+const MODEL = "../models/default.safetensors";
+
+await rm("dist", { recursive: true, force: true });
+await mkdir("dist/wasm", { recursive: true });
+await mkdir("dist/model");
+
+const glue = await Promise.all(["full", "full-relaxed"].map((name) => readFile(`build/${name}/vidsieve.js`, "utf8")));
+if (glue[0] !== glue[1]) throw new Error("the glue of the two builds differs: one cannot serve both modules");
+for (const name of ["full", "full-relaxed", "slim"]) await cp(`build/${name}/vidsieve_bg.wasm`, `dist/wasm/${name}.wasm`);
+await cp(MODEL, "dist/model/default.safetensors");
+for (const licence of ["LICENSE-MIT", "LICENSE-APACHE"]) await cp(`../${licence}`, licence);
+const sha256 = createHash("sha256").update(await readFile(MODEL)).digest("hex");
+
+const common = {
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  absWorkingDir: here,
+  outdir: "dist",
+  splitting: true,
+  minifySyntax: true,
+  legalComments: "inline",
+  logLevel: "warning",
+};
+const define = (kind) => ({ KIND: JSON.stringify(kind), MODEL_SHA256: JSON.stringify(sha256) });
+
+/** What is loaded later stays a file of its own. */
+const apart = {
+  name: "apart",
+  setup(build) {
+    build.onResolve({ filter: /^\.\/media\.js$/ }, () => ({ path: "./media.js", external: true }));
+    build.onResolve({ filter: /\.wasm$/ }, ({ path }) => ({ path, external: true }));
+  },
+};
+/** What differs between hosts is found by the conditions of package.json. */
+const hosts = (kind) => ({
+  name: "hosts",
+  setup(build) {
+    build.onResolve({ filter: /^#platform$/ }, () => ({ path: "#platform", external: true }));
+    build.onResolve({ filter: /^#kind$/ }, () => ({ path: `#${kind}`, external: true }));
+  },
+});
+/** In a browser's Worker the host is known. */
+const browser = (kind) => ({
+  name: "browser",
+  setup(build) {
+    build.onResolve({ filter: /^#platform$/ }, () => ({ path: `${here}src/platform-browser.ts` }));
+    build.onResolve({ filter: /^#kind$/ }, () => ({ path: `${here}src/kind-${kind}-browser.ts` }));
+  },
+});
+
+for (const [kind, entry, worker] of [["full", "index", "worker"], ["slim", "slim", "slim-worker"]]) {
+  const chunkNames = `${kind}-[name]-[hash]`;
+  await esbuild.build({ ...common, chunkNames, entryPoints: [`src/${entry}.ts`], define: define(kind), plugins: [apart, hosts(kind)] });
+  await esbuild.build({ ...common, splitting: false, minify: true, entryPoints: [`src/${worker}.ts`], define: define(kind), plugins: [apart, browser(kind)] });
+}
+for (const host of ["browser", "node", "workerd"]) {
+  for (const part of ["platform", "kind-full", "kind-slim"]) {
+    await esbuild.build({ ...common, splitting: false, entryPoints: [`src/${part}-${host}.ts`], external: ["node:*"], plugins: [apart] });
+  }
+}
+await esbuild.build({
+  ...common,
+  splitting: false,
+  minify: true,
+  entryPoints: ["src/media.ts"],
+  external: ["node:*"],
+  banner: { js: "/*! Contains mediabunny (https://mediabunny.dev), MPL-2.0: its source is at https://github.com/Vanilagy/mediabunny */" },
+});
+
+const tsc = spawnSync("node_modules/.bin/tsc", ["--project", "tsconfig.json"], { stdio: "inherit" });
+if (tsc.status !== 0) process.exit(1);
+// Declarations of what is not exported are not shipped.
+const shipped = new Set(["worker", "slim-worker", ...(await reachable("index"))]);
+for (const file of await readdir("dist")) {
+  if (file.endsWith(".d.ts") && !shipped.has(file.replace(".d.ts", ""))) await rm(`dist/${file}`);
+}
+
+async function reachable(start, found = new Set()) {
+  if (found.has(start)) return found;
+  found.add(start);
+  const text = await readFile(`dist/${start}.d.ts`, "utf8");
+  for (const [, name] of text.matchAll(/from "\.\/([\w-]+)\.js"/g)) await reachable(name, found);
+  return found;
+}
+
+const sizes = {};
+for (const file of [...(await readdir("dist/wasm")).map((f) => `wasm/${f}`), "worker.js", "slim-worker.js", "index.js", "slim.js", "media.js", "model/default.safetensors"]) {
+  const bytes = await readFile(`dist/${file}`);
+  sizes[file] = { bytes: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length };
+}
+await writeFile("build/sizes.json", `${JSON.stringify(sizes, null, 2)}\n`);
+console.table(sizes);

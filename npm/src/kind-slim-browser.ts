@@ -1,0 +1,10 @@
+import { compileUrl } from "./compile-browser.js";
+
+export function compile(): Promise<WebAssembly.Module> {
+  return compileUrl(new URL("./wasm/slim.wasm", import.meta.url));
+}
+
+export function spawn(): Worker | null {
+  if (typeof Worker === "undefined") return null;
+  return new Worker(new URL("./slim-worker.js", import.meta.url), { type: "module", name: "vidsieve-slim" });
+}

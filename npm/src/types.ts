@@ -1,0 +1,183 @@
+/** Where two videos match: start and end in each, in seconds. */
+export interface Segment {
+  query: [number, number];
+  target: [number, number];
+  /** Mean similarity of the aligned frames, in [0, 1]. */
+  score: number;
+}
+
+/** The numbers behind a hit's scores. */
+export interface Explanation {
+  coarse_cosine: number;
+  fine_similarity: number | null;
+  self_similarity: number;
+  selected: boolean;
+  coarse_rank: number;
+}
+
+/** One video of an answer. */
+export interface Hit {
+  id: string;
+  /** In [0, 1]: the probability that it shows the query's footage. */
+  score: number;
+  /** Where the score comes from. */
+  stage: "coarse" | "fine";
+  coarse: number;
+  fine: number | null;
+  /** The probability that the coarse score is wrong; null of a bundle without a selector. */
+  doubt: number | null;
+  /** Best first; empty where it was not looked for. */
+  segments: Segment[];
+  /** Why a pair that was to be compared was not. */
+  unavailable?: string;
+  /** If asked for. */
+  explain?: Explanation;
+}
+
+/** A page of an answer: the coarse one comes at once, the refined one after frames were compared. The names are the HTTP API's. */
+export interface SearchPage {
+  page: "coarse" | "refined";
+  /** Whether no page follows. */
+  last: boolean;
+  /** SHA-256 of the bundle. */
+  model: string;
+  /** Videos that were searched. */
+  videos: number;
+  budget: string;
+  /** Pairs that the budget pays for. */
+  selected: number;
+  /** Pairs that were compared. */
+  reranked: number;
+  /** Pairs that were to be compared and could not be. */
+  missing: number;
+  degraded: boolean;
+  hits: Hit[];
+  timings_ms: { scan: number; select: number; fetch: number; compare: number; segments: number; total: number };
+}
+
+/** What a search may cost and what it tells. */
+export interface SearchOptions {
+  /** Most hits of a page, 10. */
+  top?: number;
+  /** What may be compared frame by frame: `auto`, `none`, `all`, `5%`, `100pairs`, `p>0.5`, `200ms`, `2s`. */
+  budget?: string;
+  /** Hits below it are left out. */
+  minScore?: number;
+  /** Whether likely hits tell where they match; true. */
+  segments?: boolean;
+  /** Whether hits tell the numbers behind their scores. */
+  explain?: boolean;
+  signal?: AbortSignal;
+}
+
+/** How far something has come. */
+export interface Progress {
+  phase: "download" | "model" | "encode";
+  /** Bytes, or frames. */
+  done: number;
+  /** Bytes, or frames as far as they are known. */
+  total: number | undefined;
+  /** Seconds of video that are encoded. */
+  seconds?: number;
+  /** Seconds of video there are. */
+  duration?: number;
+}
+
+/** Pixels of a picture, RGBA from the top: what an `ImageData` has. */
+export interface Pixels {
+  width: number;
+  height: number;
+  data: Uint8ClampedArray;
+}
+
+/** The frame similarities of a pair. */
+export interface SimilarityMatrix {
+  /** Columns: cells of the second video. */
+  width: number;
+  /** Rows: cells of the first video. */
+  height: number;
+  /** Frames of a cell's side: of long videos a cell is the most similar pair of several frames. */
+  stride: number;
+  /** In [-1, 1], row by row. */
+  values: Float32Array;
+  /** The matrix in colours, a pixel a cell. In hosts that have no `ImageData` it is an object with the same width, height and data. */
+  image: ImageData;
+}
+
+/** Two videos compared. */
+export interface Comparison {
+  /** How probably the first video's footage is in the second, in [0, 1]. */
+  score: number;
+  coarse: number;
+  fine: number;
+  /** The probability that the coarse score is wrong; null of a bundle without a selector. */
+  doubt: number | null;
+  /** Best first. */
+  segments: Segment[];
+  /** The aligned frames of each segment: frame of the first video, frame of the second. */
+  paths: [number, number][][];
+}
+
+/** Two videos compared, with the similarity of all their frames. */
+export interface ComparisonWithMatrix extends Comparison {
+  matrix: SimilarityMatrix;
+}
+
+/** A model: where it comes from. */
+export type ModelSource =
+  | string
+  | URL
+  | Blob
+  | ArrayBuffer
+  | Uint8Array
+  | { url: string | URL; sha256?: string };
+
+/** How a model is loaded. */
+export interface LoadOptions {
+  /** The bundle; the one that comes with this package if left out. */
+  model?: ModelSource;
+  /** SHA-256 that the bundle must have, in hexadecimal digits. */
+  sha256?: string;
+  /** Whether work is done in a Web Worker, so that the page stays responsive; true where there are Workers. */
+  worker?: boolean;
+  onProgress?: (progress: Progress) => void;
+  signal?: AbortSignal;
+}
+
+/** A model that is loaded. */
+export interface ModelInfo {
+  /** SHA-256 of the bundle. */
+  id: string;
+  licence: string;
+  /** Bytes of the bundle. */
+  bytes: number;
+  /** Whether it came from the cache. */
+  cached: boolean;
+  /** What the kernels were built for: `simd128` or `relaxed-simd`. */
+  instructions: string;
+}
+
+/** How a video is encoded. */
+export interface EncodeOptions {
+  /** Frames a second that are taken, 1. Records of one index should have the same. */
+  fps?: number;
+  /** Length of the video in seconds, where frames are given and it is known. */
+  duration?: number;
+  onProgress?: (progress: Progress) => void;
+  signal?: AbortSignal;
+}
+
+/** A frame with the time at which it is shown, in seconds. */
+export interface TimedFrame {
+  image: ImageData | VideoFrame | Pixels;
+  time: number;
+}
+
+/**
+ * Frames to encode. A `VideoFrame` and a {@link TimedFrame} have a time, and `fps` frames a second are taken of them, each the one
+ * that is on the screen; an `ImageData` has none, and each one is taken, `fps` of them a second. The caller closes its
+ * `VideoFrame`s.
+ */
+export type FrameSource =
+  | AsyncIterable<ImageData | VideoFrame | Pixels | TimedFrame>
+  | Iterable<ImageData | VideoFrame | Pixels | TimedFrame>;

@@ -1,0 +1,469 @@
+// backend.d.ts
+/** The host of this page: one Worker, or this thread. It is made at the first call and ended when nothing needs it any more. */
+/** How this package works on this page. */
+export interface Configuration {
+    /** Whether work is done in a Web Worker, so that the page stays responsive; true where there are Workers. */
+    worker?: boolean;
+}
+/** Configures the package, before its first use. Fails with `bad-argument` after it. */
+export declare function configure(configuration: Configuration): void;
+
+// compare.d.ts
+import type { Comparison, ComparisonWithMatrix } from "./types.js";
+import { type EncodedVideo } from "./video.js";
+/** What is told of a pair. */
+export interface CompareOptions {
+    /** Whether the similarity matrix is made; true. */
+    matrix?: boolean;
+    /** Most cells of its side, 512. */
+    side?: number;
+    signal?: AbortSignal;
+}
+/**
+ * Compares two videos: how probably the first one's footage is in the second, where, and the similarity of their frames. The shorter
+ * one is best given first. Their model must be loaded.
+ */
+export declare function compare(a: EncodedVideo | Uint8Array, b: EncodedVideo | Uint8Array, options: CompareOptions & {
+    matrix: false;
+}): Promise<Comparison>;
+export declare function compare(a: EncodedVideo | Uint8Array, b: EncodedVideo | Uint8Array, options?: CompareOptions & {
+    matrix?: true;
+}): Promise<ComparisonWithMatrix>;
+
+// encoder.d.ts
+/// <reference lib="esnext.disposable" preserve="true" />
+import type { EncodeOptions, FrameSource, LoadOptions, ModelInfo } from "./types.js";
+import { EncodedVideo } from "./video.js";
+/** What can be encoded. */
+export type VideoSource = Blob | HTMLVideoElement | FrameSource;
+/** Encodes videos: frames to a record of some kilobytes. */
+export declare class Encoder {
+    #private;
+    /** The model that it encodes with. */
+    readonly model: ModelInfo;
+    private constructor();
+    /**
+     * Loads a model, by default the one of this package: streamed, checked by its SHA-256, and kept in the cache where the browser has one,
+     * so that the next time nothing is downloaded.
+     */
+    static load(options?: LoadOptions): Promise<Encoder>;
+    /** Encodes a file, a `<video>`'s source, or frames. An aborted call stops within a frame. */
+    encode(source: VideoSource, options?: EncodeOptions): Promise<EncodedVideo>;
+    /** Frees the model and, if nothing else needs it, the Worker. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
+// errors.d.ts
+/** What went wrong, stable across versions. */
+export type ErrorCode = 
+/** The bytes are no sound bundle, or it lacks a network. */
+"bad-model"
+/** The bytes are no sound record. */
+ | "bad-record"
+/** A record that another bundle made. */
+ | "other-bundle"
+/** A frame that cannot be encoded. */
+ | "bad-frame"
+/** A video without frames, with too many, or with times that run backwards. */
+ | "bad-video"
+/** An argument that is out of its range. */
+ | "bad-argument"
+/** No model is loaded that made these records. */
+ | "no-model"
+/** The file is no video that can be read. */
+ | "unreadable"
+/** This host or browser cannot do it: no decoder for the codec, no canvas. */
+ | "unsupported"
+/** A download whose SHA-256 is not the one that was expected. */
+ | "integrity"
+/** A server could not be reached. */
+ | "network"
+/** A server answered with an error, see {@link HttpError}. */
+ | "http"
+/** The local index could not be read or written. */
+ | "storage"
+/** The engine stopped unexpectedly; the next call gets a new one. */
+ | "crashed"
+/** It was disposed of. */
+ | "disposed"
+/** A defect of this package. */
+ | "internal";
+/** Every error of this package, aborted calls excepted: those reject with the signal's reason. */
+export declare class VidsieveError extends Error {
+    /** Stable across versions. */
+    readonly code: ErrorCode;
+    constructor(code: ErrorCode, message: string, options?: {
+        cause?: unknown;
+    });
+}
+/** What a server says of an error (RFC 9457). */
+export interface Problem {
+    /** `urn:vidsieve:problem:` and a stable code. */
+    type: string;
+    title: string;
+    status: number;
+    detail: string;
+}
+/** A server's answer that is an error. */
+export declare class HttpError extends VidsieveError {
+    readonly status: number;
+    /** The problem's stable code, such as `unauthorized`; `unknown` of servers that tell none. */
+    readonly problem: string;
+    constructor(status: number, problem: Partial<Problem>);
+}
+
+// index.d.ts
+/** Find the same video again, without uploading it: encoding, searching and comparing in the page. */
+export { Encoder, type VideoSource } from "./encoder.js";
+export * from "./slim.js";
+
+// local-index.d.ts
+/// <reference lib="esnext.disposable" preserve="true" />
+import type { SearchOptions, SearchPage } from "./types.js";
+import { EncodedVideo } from "./video.js";
+/**
+ * An index of this browser (IndexedDB), searched as a server searches; in Node and in Workers it is in memory. It holds records of one
+ * model, which must be loaded.
+ */
+export declare class LocalIndex {
+    #private;
+    readonly name: string;
+    /** SHA-256 of the bundle whose records it holds. */
+    readonly bundle: string;
+    private constructor();
+    /** Opens an index, or begins one. Load its model first (`Encoder.load` or `loadModel`). */
+    static open(name: string, options?: {
+        signal?: AbortSignal;
+    }): Promise<LocalIndex>;
+    /** Adds a video or replaces it; tells whether it was there. Fails with `other-bundle` for one of another model. */
+    add(id: string, video: EncodedVideo | Uint8Array, options?: {
+        signal?: AbortSignal;
+    }): Promise<boolean>;
+    /** Removes a video; tells whether it was there. */
+    remove(id: string): Promise<boolean>;
+    /** A video of the index, or null. */
+    get(id: string): Promise<EncodedVideo | null>;
+    /** All ids. */
+    ids(): Promise<string[]>;
+    /** Removes all videos. */
+    clear(): Promise<void>;
+    /** All of it as a file, for {@link LocalIndex.import} elsewhere. */
+    export(options?: {
+        signal?: AbortSignal;
+    }): Promise<Blob>;
+    /** Adds the videos of such a file and tells how many. What came before damage in it stays. */
+    import(file: Blob, options?: {
+        onProgress?: (videos: number) => void;
+        signal?: AbortSignal;
+    }): Promise<number>;
+    /** Finds a video: a coarse page at once, a refined one after frames were compared. Leaving the loop ends the search. */
+    search(video: EncodedVideo | Uint8Array, options?: SearchOptions): AsyncGenerator<SearchPage, void, undefined>;
+    /** Closes it; what was added stays. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
+// model.d.ts
+/// <reference lib="esnext.disposable" preserve="true" />
+import type { LoadOptions, ModelInfo } from "./types.js";
+/** A model that is loaded for searching and comparing. */
+export declare class Model {
+    #private;
+    readonly info: ModelInfo;
+    /** Frees it. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+/** Loads a model for searching and comparing; `Encoder.load` loads one for encoding as well. */
+export declare function loadModel(options?: LoadOptions): Promise<Model>;
+
+// search-client.d.ts
+import type { SearchOptions, SearchPage } from "./types.js";
+import { EncodedVideo } from "./video.js";
+/** How a server is asked. */
+export interface ClientOptions {
+    /** Sent as a bearer token. */
+    token?: string;
+    /** Times that a busy server (429, 503) is asked again, 4. */
+    retries?: number;
+    /** Milliseconds of the first wait at most; each further one is twice as long. 250. */
+    backoff?: number;
+    /** Instead of the host's own. */
+    fetch?: typeof fetch;
+}
+/** A video of a server's listing. */
+export interface Listed {
+    id: string;
+    duration: number;
+    frames: number;
+    bytes: number;
+    /** Seconds since 1970. */
+    added: number;
+}
+/** A server's model. */
+export interface ServerModel {
+    /** SHA-256. */
+    bundle: string;
+    regions: number | null;
+    bits: number | null;
+    dims: number | null;
+    networks: string[];
+    bytes: number;
+}
+/** A server of the HTTP API: `vidsieve serve`, or the Workers at the edge. Only records are sent to it, never a video. */
+export declare class SearchClient {
+    #private;
+    readonly url: string;
+    constructor(url: string | URL, options?: ClientOptions);
+    /** Finds a video: a coarse page at once, then a refined one. Leaving the loop ends the search. */
+    search(video: EncodedVideo | Uint8Array, options?: SearchOptions): AsyncGenerator<SearchPage, void, undefined>;
+    /** Adds a video or replaces it. Needs a token that may write where the server has tokens. */
+    put(id: string, video: EncodedVideo | Uint8Array, options?: {
+        signal?: AbortSignal;
+    }): Promise<"added" | "replaced" | "unchanged">;
+    /** A video of the server, or null. */
+    get(id: string, options?: {
+        signal?: AbortSignal;
+    }): Promise<EncodedVideo | null>;
+    /** Removes a video; tells whether it was there. */
+    remove(id: string, options?: {
+        signal?: AbortSignal;
+    }): Promise<boolean>;
+    /** All videos, by id. */
+    list(options?: {
+        signal?: AbortSignal;
+    }): AsyncGenerator<Listed, void, undefined>;
+    /** The model whose records the server holds. */
+    model(options?: {
+        signal?: AbortSignal;
+    }): Promise<ServerModel>;
+    /** Where that model is loaded from, for `Encoder.load({ model })`; checked by its SHA-256. */
+    modelSource(options?: {
+        signal?: AbortSignal;
+    }): Promise<{
+        url: string;
+        sha256: string;
+    }>;
+}
+
+// slim-worker.d.ts
+export {};
+
+// slim.d.ts
+/** Searching and comparing, without the encoder: a smaller module for pages and Workers that get records from elsewhere. */
+export { configure, type Configuration } from "./backend.js";
+export { compare, type CompareOptions } from "./compare.js";
+export { HttpError, VidsieveError, type ErrorCode, type Problem } from "./errors.js";
+export { LocalIndex } from "./local-index.js";
+export { Model, loadModel } from "./model.js";
+export { SearchClient, type ClientOptions, type Listed, type ServerModel } from "./search-client.js";
+export type * from "./types.js";
+export { EncodedVideo } from "./video.js";
+
+// types.d.ts
+/** Where two videos match: start and end in each, in seconds. */
+export interface Segment {
+    query: [number, number];
+    target: [number, number];
+    /** Mean similarity of the aligned frames, in [0, 1]. */
+    score: number;
+}
+/** The numbers behind a hit's scores. */
+export interface Explanation {
+    coarse_cosine: number;
+    fine_similarity: number | null;
+    self_similarity: number;
+    selected: boolean;
+    coarse_rank: number;
+}
+/** One video of an answer. */
+export interface Hit {
+    id: string;
+    /** In [0, 1]: the probability that it shows the query's footage. */
+    score: number;
+    /** Where the score comes from. */
+    stage: "coarse" | "fine";
+    coarse: number;
+    fine: number | null;
+    /** The probability that the coarse score is wrong; null of a bundle without a selector. */
+    doubt: number | null;
+    /** Best first; empty where it was not looked for. */
+    segments: Segment[];
+    /** Why a pair that was to be compared was not. */
+    unavailable?: string;
+    /** If asked for. */
+    explain?: Explanation;
+}
+/** A page of an answer: the coarse one comes at once, the refined one after frames were compared. The names are the HTTP API's. */
+export interface SearchPage {
+    page: "coarse" | "refined";
+    /** Whether no page follows. */
+    last: boolean;
+    /** SHA-256 of the bundle. */
+    model: string;
+    /** Videos that were searched. */
+    videos: number;
+    budget: string;
+    /** Pairs that the budget pays for. */
+    selected: number;
+    /** Pairs that were compared. */
+    reranked: number;
+    /** Pairs that were to be compared and could not be. */
+    missing: number;
+    degraded: boolean;
+    hits: Hit[];
+    timings_ms: {
+        scan: number;
+        select: number;
+        fetch: number;
+        compare: number;
+        segments: number;
+        total: number;
+    };
+}
+/** What a search may cost and what it tells. */
+export interface SearchOptions {
+    /** Most hits of a page, 10. */
+    top?: number;
+    /** What may be compared frame by frame: `auto`, `none`, `all`, `5%`, `100pairs`, `p>0.5`, `200ms`, `2s`. */
+    budget?: string;
+    /** Hits below it are left out. */
+    minScore?: number;
+    /** Whether likely hits tell where they match; true. */
+    segments?: boolean;
+    /** Whether hits tell the numbers behind their scores. */
+    explain?: boolean;
+    signal?: AbortSignal;
+}
+/** How far something has come. */
+export interface Progress {
+    phase: "download" | "model" | "encode";
+    /** Bytes, or frames. */
+    done: number;
+    /** Bytes, or frames as far as they are known. */
+    total: number | undefined;
+    /** Seconds of video that are encoded. */
+    seconds?: number;
+    /** Seconds of video there are. */
+    duration?: number;
+}
+/** Pixels of a picture, RGBA from the top: what an `ImageData` has. */
+export interface Pixels {
+    width: number;
+    height: number;
+    data: Uint8ClampedArray;
+}
+/** The frame similarities of a pair. */
+export interface SimilarityMatrix {
+    /** Columns: cells of the second video. */
+    width: number;
+    /** Rows: cells of the first video. */
+    height: number;
+    /** Frames of a cell's side: of long videos a cell is the most similar pair of several frames. */
+    stride: number;
+    /** In [-1, 1], row by row. */
+    values: Float32Array;
+    /** The matrix in colours, a pixel a cell. In hosts that have no `ImageData` it is an object with the same width, height and data. */
+    image: ImageData;
+}
+/** Two videos compared. */
+export interface Comparison {
+    /** How probably the first video's footage is in the second, in [0, 1]. */
+    score: number;
+    coarse: number;
+    fine: number;
+    /** The probability that the coarse score is wrong; null of a bundle without a selector. */
+    doubt: number | null;
+    /** Best first. */
+    segments: Segment[];
+    /** The aligned frames of each segment: frame of the first video, frame of the second. */
+    paths: [number, number][][];
+}
+/** Two videos compared, with the similarity of all their frames. */
+export interface ComparisonWithMatrix extends Comparison {
+    matrix: SimilarityMatrix;
+}
+/** A model: where it comes from. */
+export type ModelSource = string | URL | Blob | ArrayBuffer | Uint8Array | {
+    url: string | URL;
+    sha256?: string;
+};
+/** How a model is loaded. */
+export interface LoadOptions {
+    /** The bundle; the one that comes with this package if left out. */
+    model?: ModelSource;
+    /** SHA-256 that the bundle must have, in hexadecimal digits. */
+    sha256?: string;
+    /** Whether work is done in a Web Worker, so that the page stays responsive; true where there are Workers. */
+    worker?: boolean;
+    onProgress?: (progress: Progress) => void;
+    signal?: AbortSignal;
+}
+/** A model that is loaded. */
+export interface ModelInfo {
+    /** SHA-256 of the bundle. */
+    id: string;
+    licence: string;
+    /** Bytes of the bundle. */
+    bytes: number;
+    /** Whether it came from the cache. */
+    cached: boolean;
+    /** What the kernels were built for: `simd128` or `relaxed-simd`. */
+    instructions: string;
+}
+/** How a video is encoded. */
+export interface EncodeOptions {
+    /** Frames a second that are taken, 1. Records of one index should have the same. */
+    fps?: number;
+    /** Length of the video in seconds, where frames are given and it is known. */
+    duration?: number;
+    onProgress?: (progress: Progress) => void;
+    signal?: AbortSignal;
+}
+/** A frame with the time at which it is shown, in seconds. */
+export interface TimedFrame {
+    image: ImageData | VideoFrame | Pixels;
+    time: number;
+}
+/**
+ * Frames to encode. A `VideoFrame` and a {@link TimedFrame} have a time, and `fps` frames a second are taken of them, each the one
+ * that is on the screen; an `ImageData` has none, and each one is taken, `fps` of them a second. The caller closes its
+ * `VideoFrame`s.
+ */
+export type FrameSource = AsyncIterable<ImageData | VideoFrame | Pixels | TimedFrame> | Iterable<ImageData | VideoFrame | Pixels | TimedFrame>;
+
+// video.d.ts
+/** A video as it is indexed and searched with: a vector, a scalar, and binary codes of its frames. */
+export declare class EncodedVideo {
+    #private;
+    /** SHA-256 of the bundle that made it; videos of different bundles cannot be compared. */
+    readonly bundle: string;
+    /** Seconds. */
+    readonly duration: number;
+    /** The selector's scalar. */
+    readonly selfSimilarity: number;
+    /** The video as one vector of unit length. */
+    readonly global: Float32Array;
+    /** When the sampled frames are shown, in seconds from the first. */
+    readonly times: Float64Array;
+    /** Sampled frames. */
+    readonly frames: number;
+    /** Regions of a frame. */
+    readonly regions: number;
+    /** Bits of a region. */
+    readonly bits: number;
+    /** Codes [frames][regions][bits / 8]; a view, not to be written to. */
+    readonly codes: Uint8Array;
+    /** What was lost on the way: a file that is damaged at its end, a video that was cut. */
+    readonly warnings: readonly string[];
+    /** The record: what an index, a server and every other host of Vidsieve read. */
+    toBytes(): Uint8Array;
+    /** Checks a record's bytes and reads them. Fails with `bad-record` for anything that is not a sound record. */
+    static fromBytes(bytes: Uint8Array | ArrayBuffer, options?: {
+        signal?: AbortSignal;
+    }): Promise<EncodedVideo>;
+}
+
+// worker.d.ts
+export {};

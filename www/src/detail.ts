@@ -1,0 +1,148 @@
+/** Why two videos match: both side by side, the matching parts, the matrix of their frames. */
+
+import { compare, type EncodedVideo, type Hit, type Segment, type SimilarityMatrix } from "vidsieve";
+
+import { byId, make } from "./dom.js";
+import { clock, percent } from "./text.js";
+
+/** A video that can perhaps be played. */
+export interface Playable {
+  name: string;
+  video: EncodedVideo;
+  /** Where the video itself lies, if it is here. */
+  url: string | null;
+}
+
+const section = byId("section", "detail");
+const left = byId("video", "left");
+const right = byId("video", "right");
+const canvas = byId("canvas", "map");
+
+/** The part that is played. */
+let playing: Segment | null = null;
+
+/** Where the second video is when the first one is at a time. */
+function counterpart(segment: Segment, time: number): number {
+  const [a, b] = segment.query;
+  const [c, d] = segment.target;
+  return c + ((time - a) / Math.max(b - a, 1e-6)) * (d - c);
+}
+
+left.addEventListener("timeupdate", () => {
+  if (!playing) return;
+  if (left.currentTime >= playing.query[1]) {
+    left.pause();
+    right.pause();
+    return;
+  }
+  const due = counterpart(playing, left.currentTime);
+  if (right.readyState > 0 && Math.abs(right.currentTime - due) > 0.2) right.currentTime = due;
+});
+left.addEventListener("pause", () => playing && right.pause());
+left.addEventListener("play", () => {
+  if (playing) right.play().catch(() => {});
+});
+
+function play(segment: Segment): void {
+  playing = segment;
+  left.currentTime = segment.query[0];
+  right.currentTime = segment.target[0];
+  const [a, b] = segment.query;
+  const [c, d] = segment.target;
+  right.playbackRate = Math.min(4, Math.max(0.25, (d - c) / Math.max(b - a, 1e-6)));
+  for (const video of [left, right]) video.play().catch(() => {});
+}
+
+function show(video: HTMLVideoElement, caption: string, playable: Playable): void {
+  const label = byId("figcaption", caption);
+  label.textContent = playable.url ? playable.name : `${playable.name} - the video itself is not here`;
+  video.hidden = !playable.url;
+  video.playbackRate = 1;
+  if (playable.url) video.src = playable.url;
+  else video.removeAttribute("src");
+  video.onerror = () => {
+    video.hidden = true;
+    label.textContent = `${playable.name} - the video itself is not here`;
+  };
+}
+
+/** Draws the matrix, large enough for thin lines, and the aligned frames on it. */
+function draw(matrix: SimilarityMatrix, paths: [number, number][][]): void {
+  const side = Math.max(1, Math.round(900 / Math.max(matrix.width, matrix.height)));
+  canvas.width = matrix.width * side;
+  canvas.height = matrix.height * side;
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  const small = new OffscreenCanvas(matrix.width, matrix.height);
+  small.getContext("2d")?.putImageData(matrix.image, 0, 0);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  const at = (frame: number) => ((frame + 0.5) / matrix.stride) * side;
+  for (const [width, colour] of [[7, "#000"], [3, "#fff"]] as const) {
+    context.lineWidth = width;
+    context.strokeStyle = colour;
+    context.lineCap = context.lineJoin = "round";
+    for (const path of paths) {
+      context.beginPath();
+      for (const [a, b] of path) context.lineTo(at(b), at(a));
+      if (path.length === 1) context.lineTo(at(path[0]?.[1] ?? 0) + 0.1, at(path[0]?.[0] ?? 0));
+      context.stroke();
+    }
+  }
+}
+
+function numbers(hit: Hit, score: number): void {
+  const rows: [string, string][] = [
+    ["Score", percent(score)],
+    ["At first sight (one vector)", percent(hit.coarse)],
+    ["Frame by frame", hit.fine === null ? "not compared by the search" : percent(hit.fine)],
+  ];
+  if (hit.doubt !== null) rows.push(["Doubt of the first sight", `${percent(hit.doubt)} probable that it is wrong`]);
+  if (hit.explain) {
+    rows.push(["Place at first sight", String(hit.explain.coarse_rank)]);
+    rows.push(["Looked at again", hit.explain.selected ? "yes: the budget paid for this pair" : "no: others were more doubtful"]);
+    rows.push(["Cosine of the vectors", hit.explain.coarse_cosine.toFixed(3)]);
+  }
+  byId("dl", "numbers").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+}
+
+/** Shows why a hit matches. */
+export async function detail(query: Playable, target: Playable, hit: Hit, signal: AbortSignal): Promise<void> {
+  const { score, segments, paths, matrix } = await compare(query.video, target.video, { signal });
+  playing = null;
+  section.hidden = false;
+  show(left, "left-name", query);
+  show(right, "right-name", target);
+  const buttons = segments.map((segment) => {
+    const [[a, b], [c, d]] = [segment.query, segment.target];
+    const button = make("button", { type: "button", className: "quiet" }, `▶ ${clock(a)}–${clock(b)} is ${clock(c)}–${clock(d)}`);
+    button.addEventListener("click", () => play(segment));
+    return button;
+  });
+  byId("div", "segments").replaceChildren(...(buttons.length ? buttons : [make("p", { className: "dim" }, "No part of the two matches clearly.")]));
+  draw(matrix, paths);
+  const parts = segments.map(({ query: [a, b], target: [c, d] }) => `${clock(a)} to ${clock(b)} matches ${clock(c)} to ${clock(d)}`);
+  canvas.setAttribute("aria-label", `Frame similarities of ${query.name} and ${target.name}. ${parts.join("; ") || "No matching part"}.`);
+  canvas.onclick = ({ offsetX, offsetY }) => {
+    // The picture keeps its proportions within the element.
+    const scale = Math.min(canvas.clientWidth / canvas.width, canvas.clientHeight / canvas.height);
+    const [x, y] = [offsetX - (canvas.clientWidth - canvas.width * scale) / 2, offsetY - (canvas.clientHeight - canvas.height * scale) / 2];
+    const cell = (canvas.width / matrix.width) * scale;
+    playing = null;
+    left.currentTime = query.video.times[Math.floor(y / cell) * matrix.stride] ?? 0;
+    right.currentTime = target.video.times[Math.floor(x / cell) * matrix.stride] ?? 0;
+  };
+  numbers(hit, score);
+  section.focus({ preventScroll: true });
+  section.scrollIntoView({ block: "start" });
+}
+
+/** Takes it away. */
+export function hideDetail(): void {
+  playing = null;
+  section.hidden = true;
+  for (const video of [left, right]) {
+    video.pause();
+    video.removeAttribute("src");
+  }
+}

@@ -1,0 +1,17 @@
+/** The element of an id, of a known kind. */
+export function byId<K extends keyof HTMLElementTagNameMap>(tag: K, id: string): HTMLElementTagNameMap[K] {
+  const element = document.getElementById(id);
+  if (element?.localName !== tag) throw new Error(`<${tag} id="${id}"> is missing`);
+  return element as HTMLElementTagNameMap[K];
+}
+
+/** A new element with properties and children. */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  properties: Partial<HTMLElementTagNameMap[K]> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}

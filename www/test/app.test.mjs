@@ -1,0 +1,168 @@
+// The application in headless Chromium, served by the native command.
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { samples, serve } from "../../npm/test/native.mjs";
+import { launch } from "../../npm/test/browser/browser.mjs";
+
+const cleanups = [];
+const suite = { after: (work) => cleanups.push(work) };
+let browser, url, native;
+
+before(async () => {
+  native = await samples(suite);
+  url = await serve(suite, native.index, "--www", fileURLToPath(new URL("../dist", import.meta.url)), "--media", native.videos);
+  browser = await launch(suite);
+});
+
+after(async () => {
+  for (const work of cleanups.reverse()) await work();
+});
+
+/** A fresh visitor; what the page complains about and asks for is kept. */
+async function visit(t, { address = url, ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1180, height: 1400 }, ...options });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  const complaints = [];
+  const asked = [];
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("request", (request) => asked.push(request));
+  await page.goto(address);
+  return { page, complaints, asked };
+}
+
+const clip = (name) => join(native.videos, name);
+const refined = (page) => page.waitForSelector("#found[data-page=refined] .hit", { timeout: 30_000 });
+
+test("a dropped video is found on the server, and why is shown", async (t) => {
+  const { page, complaints, asked } = await visit(t, { colorScheme: "dark" });
+  await page.waitForSelector("#place-server:checked");
+  const start = Date.now();
+  await page.setInputFiles("#file", clip("copies/amber-crop.mp4"));
+  await page.waitForSelector(".hit", { timeout: 30_000 });
+  t.diagnostic(`first hits after ${Date.now() - start} ms, first visit`);
+  await refined(page);
+  const hits = await page.$$eval(".hit .id", (ids) => ids.map((id) => id.textContent));
+  assert.ok(hits.includes("copies/amber-crop.mp4") && hits.includes("originals/amber.mp4"), hits.join());
+  const posted = asked.filter((r) => r.method() === "POST");
+  assert.equal(posted.length, 1);
+  assert.match(posted[0].url(), /\/v1\/search\?/);
+  assert.match(await page.textContent("#ledger"), /^[\d.]+ KB left this page, the video \([\d.]+ KB\) did not\.$/);
+  assert.deepEqual(asked.filter((r) => !r.url().startsWith(url) && !/^(blob|data):/.test(r.url())).map((r) => r.url()), []);
+
+  await page.click(".hit:has-text('originals/amber.mp4')");
+  await page.waitForSelector("#detail:not([hidden])");
+  await page.click("#segments button");
+  await page.waitForFunction(() => document.querySelector("#left").currentTime > 0.3 && document.querySelector("#right").currentTime > 0.3);
+  assert.match(await page.getAttribute("#map", "aria-label"), /matches/);
+  const colours = await page.$eval("#map", (map) => new Set(new Uint32Array(map.getContext("2d").getImageData(0, 0, map.width, map.height).data.buffer)).size);
+  assert.ok(colours > 10, `${colours} colours`);
+  await page.$eval("#left", (video) => video.pause());
+  if (process.env.VIDSIEVE_SCREENSHOTS) {
+    await mkdir(process.env.VIDSIEVE_SCREENSHOTS, { recursive: true });
+    await page.evaluate(() => scrollTo(0, 0));
+    await page.screenshot({ path: join(process.env.VIDSIEVE_SCREENSHOTS, "page.png"), fullPage: true });
+  }
+  assert.deepEqual(complaints, []);
+});
+
+test("a sample of the server is one click away", async (t) => {
+  const { page, complaints } = await visit(t);
+  await page.click("#sample-list button");
+  await refined(page);
+  assert.ok((await page.$$(".hit")).length >= 1);
+  assert.deepEqual(complaints, []);
+});
+
+test("in this browser alone: kept, found, removed, and nothing leaves the page", async (t) => {
+  const { page, complaints, asked } = await visit(t);
+  await page.waitForSelector("#place-server:checked");
+  await page.check("#place-local");
+  await page.setInputFiles("#file", clip("originals/basalt.mp4"));
+  await page.waitForSelector("#nothing:not([hidden])");
+  assert.match(await page.textContent("#nothing"), /archive is empty/);
+  await page.click("#keep");
+  await page.waitForFunction(() => document.querySelector("#archive-count").textContent === "(1)");
+  await page.reload();
+  await page.waitForSelector("#place-server:checked");
+  await page.check("#place-local");
+  await page.setInputFiles("#file", clip("copies/basalt-flip.mp4"));
+  await refined(page);
+  assert.deepEqual(await page.$$eval(".hit .id", (ids) => ids.map((id) => id.textContent)), ["basalt.mp4"]);
+  await page.click(".hit");
+  await page.waitForSelector("#detail:not([hidden])");
+  assert.match(await page.textContent("#right-name"), /not here/);
+  await page.click("#archive summary");
+  await page.click("#archive-list button");
+  await page.waitForFunction(() => document.querySelector("#archive-count").textContent === "(0)");
+  assert.equal(await page.textContent("#ledger"), "Nothing has left this page.");
+  assert.deepEqual(asked.filter((r) => r.method() !== "GET" && r.method() !== "HEAD").map((r) => r.url()), []);
+  assert.deepEqual(complaints, []);
+});
+
+test("it opens again without a network, and works in this browser", async (t) => {
+  const ends = [];
+  const address = await serve({ after: (work) => ends.push(work) }, await native.copy(), "--www", fileURLToPath(new URL("../dist", import.meta.url)));
+  const { page } = await visit(t, { address });
+  await page.waitForSelector("#place-server:checked");
+  await page.setInputFiles("#file", clip("originals/dune.mp4"));
+  await refined(page);
+  // The service worker keeps what it has seen.
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.reload();
+  await page.waitForSelector("#place-server:checked");
+  await page.check("#place-local");
+  await page.setInputFiles("#file", clip("originals/dune.mp4"));
+  await page.waitForSelector("#nothing:not([hidden])");
+  await page.click("#keep");
+  await page.waitForFunction(() => document.querySelector("#archive-count").textContent === "(1)");
+  ends.forEach((end) => end());
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await assert.rejects(fetch(address));
+  await page.reload();
+  await page.waitForSelector("#place-local:checked");
+  await page.setInputFiles("#file", clip("originals/dune.mp4"));
+  await refined(page);
+  assert.deepEqual(await page.$$eval(".hit .id", (ids) => ids.map((id) => id.textContent)), ["dune.mp4"]);
+});
+
+test("what is no video is told in words, and the next one works", async (t) => {
+  const { page } = await visit(t);
+  await page.waitForSelector("#place-server:checked");
+  await page.setInputFiles("#file", { name: "notes.mp4", mimeType: "video/mp4", buffer: Buffer.from("these are notes") });
+  await page.waitForSelector("#error:not([hidden])");
+  assert.match(await page.textContent("#error"), /Is it a video/);
+  await page.setInputFiles("#file", clip("originals/dune.mp4"));
+  await refined(page);
+  assert.equal(await page.isVisible("#error"), false);
+});
+
+test("without a mouse, on a narrow screen", async (t) => {
+  const { page, complaints } = await visit(t, { viewport: { width: 360, height: 740 }, reducedMotion: "reduce" });
+  await page.waitForSelector("#place-server:checked");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "light");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "file");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await refined(page);
+  await page.focus(".hit");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#detail:not([hidden])");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "detail");
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the page is wider than the screen");
+  // Everything that can be used has a name.
+  const unnamed = await page.$$eval("button, input, video, canvas, progress", (all) =>
+    all.filter((e) => e.offsetParent && e.localName !== "video" && !(e.textContent.trim() || e.labels?.length || e.getAttribute("aria-label"))).map((e) => e.outerHTML));
+  assert.deepEqual(unnamed, []);
+  assert.deepEqual(complaints, []);
+});
