@@ -44,7 +44,7 @@ use crate::validation::Validation;
 /// What everything is trained on.
 #[derive(Debug, Clone, Default)]
 pub struct Material {
-    /// Stills to train the backbone on: the scenes, and frames of the clips.
+    /// Stills to train the backbone on, frames of the clips among them.
     pub stills: Vec<Arc<Image>>,
     /// Stills that clips are made of; none shows what a clip or another still shows.
     pub scenes: Vec<Arc<Image>>,
