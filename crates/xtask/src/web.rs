@@ -11,7 +11,7 @@ const WASM: &str = "wasm32-unknown-unknown";
 const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
 
 /// The modules of the package: a name, arguments of cargo, whether it is for relaxed-simd. The optimisation of the last crate is
-/// that of the whole: at "s" loops do not become vectors, which takes the encoder three times as long. What the slim module
+/// that of the whole: at "s" loops do not become vectors, which takes the encoder twice as long. What the slim module
 /// computes is in kernels that are written as vectors.
 const MODULES: [(&str, &str, bool); 3] =
     [("full", "", false), ("full-relaxed", "", true), ("slim", "--no-default-features -- -C opt-level=s", false)];
