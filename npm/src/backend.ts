@@ -95,7 +95,13 @@ class WorkerBackend implements Backend {
       this.#ready = Promise.all(loads);
       this.#ready.catch(() => {});
     }
-    await this.#ready;
+    try {
+      await this.#ready;
+    } catch (thrown) {
+      // The next call tries anew.
+      this.#fail("its models could not be loaded again");
+      throw thrown;
+    }
     const result = await this.#post(method, args, options);
     if (method === "load") {
       const { id } = result as Loaded;

@@ -286,7 +286,8 @@ fn pool_frame(frame: ArrayView3<'_, f32>, windows: &Windows, pooling: Pooling, o
         let mut plane = plane.to_slice().unwrap_or_default();
         if let Pooling::Gem { p, floor } = pooling {
             powers.clear();
-            powers.extend(plane.iter().map(|&x| power(x.max(floor), p)));
+            // Not `f32::max`, which is a call of its own in WebAssembly.
+            powers.extend(plane.iter().map(|&x| power(if x > floor { x } else { floor }, p)));
             plane = &powers;
         }
         for (row, &(top, bottom)) in windows.rows.iter().enumerate() {

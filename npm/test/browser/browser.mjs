@@ -19,7 +19,7 @@ export async function site(folder) {
   return www;
 }
 
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
 
 /** The folder on a server that isolates nothing and knows no policy: any web host. */
 export async function plainly(www, cleanup) {

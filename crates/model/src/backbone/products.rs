@@ -2,7 +2,7 @@
 //! its prepacked weights, a 1x1 convolution of stride 1 needs no gathering. Sums are in a fixed order, so a frame's maps do
 //! not depend on its batch.
 
-use ndarray::{Array4, ArrayView4};
+use ndarray::{Array4, ArrayView3, ArrayView4};
 use vidsieve_kernels::{Isa, gemm};
 
 use super::plan::{Conv, Plan, Step};
@@ -68,7 +68,7 @@ impl Products {
         let mut taps: Vec<_> = shapes.map(Array4::<f32>::zeros).collect();
         let (mut patches, mut unused) = (vec![], vec![]);
         for (index, frame) in frames.outer_iter().enumerate() {
-            let mut values = vec![frame.permuted_axes([1, 2, 0]).iter().copied().collect::<Vec<f32>>()];
+            let mut values = vec![interleaved(frame)];
             for (at, step) in self.plan.steps.iter().enumerate() {
                 let mut out: Vec<f32> = unused.pop().unwrap_or_default();
                 match (step, &self.layers[at]) {
@@ -101,6 +101,18 @@ impl Products {
         }
         taps
     }
+}
+
+/// A frame [channel][row][column] as [pixel][channel].
+fn interleaved(frame: ArrayView3<'_, f32>) -> Vec<f32> {
+    let (channels, height, width) = frame.dim();
+    let mut values = vec![0f32; channels * height * width];
+    for (c, plane) in frame.outer_iter().enumerate() {
+        for (to, from) in values.iter_mut().skip(c).step_by(channels).zip(plane) {
+            *to = *from;
+        }
+    }
+    values
 }
 
 impl Layer {
@@ -163,9 +175,21 @@ fn gather(conv: &Conv, (x, (height, width)): (&[f32], Size), to_width: usize, fi
             let (before, rest) = part.split_at_mut((begin - left) * channels);
             let (inside, after) = rest.split_at_mut((end - begin) * channels);
             before.fill(0.0);
-            inside.copy_from_slice(&x[((row - pad) * width + begin - pad) * channels..][..inside.len()]);
+            copy(inside, &x[((row - pad) * width + begin - pad) * channels..][..inside.len()]);
             after.fill(0.0);
         }
+    }
+}
+
+/// Copies some dozens of values. In WebAssembly a copy of memory is a call into the host, which takes longer than that; adding 0,
+/// which at most makes -0 to 0, keeps the compiler from making one of the loop.
+fn copy(to: &mut [f32], from: &[f32]) {
+    if cfg!(target_arch = "wasm32") {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from + 0.0;
+        }
+    } else {
+        to.copy_from_slice(from);
     }
 }
 
