@@ -15,9 +15,6 @@ use crate::probe::{Info, MAX_SIDE, Rate, probe_with};
 use crate::sampling::{Received, Sampler, Sampling, Stop, TOLERANCE, seconds, upstream_step};
 use crate::tools::{Messages, Tools, arg, file_url, input_guards, spawn, wait};
 
-/// Frames that wait for the consumer, at most.
-const QUEUE: usize = 3;
-
 /// How often a waiting consumer looks whether it was cancelled.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -80,6 +77,8 @@ pub struct Options {
     pub max_frames: Option<u64>,
     /// Threads of the decoder; `None`: as many as FFmpeg likes.
     pub threads: Option<u32>,
+    /// Frames that are decoded before they are asked for, at most.
+    pub ahead: usize,
     /// Limits.
     pub limits: Limits,
     /// Stops reading from elsewhere.
@@ -96,6 +95,7 @@ impl Default for Options {
             start: 0.0,
             max_frames: None,
             threads: Some(2),
+            ahead: 3,
             limits: Limits::default(),
             cancel: CancelFlag::new(),
         }
@@ -252,7 +252,7 @@ impl Frames {
         let info = probe_with(tools, path)?;
         let passthrough = tools.passthrough()?;
         let size = target_size(&info, &options);
-        let (sender, receiver) = sync_channel(QUEUE);
+        let (sender, receiver) = sync_channel(options.ahead);
         let shared = Arc::new(Shared::default());
         let (cancel, limits) = (options.cancel.clone(), options.limits);
         let decoder = Decoder {

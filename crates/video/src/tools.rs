@@ -95,7 +95,11 @@ pub(crate) fn check_file(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Starts a program in a process group of its own: what a terminal sends to this program's group does not reach it, and the
+/// end of its input is this program's to tell.
 pub(crate) fn spawn(mut command: Command, tool: &Path) -> Result<Child, Error> {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command.spawn().map_err(|source| Error::FfmpegMissing { tool: tool.to_owned(), source })
 }
 
