@@ -623,8 +623,17 @@ fn check_that_both_agree(file: &Path) {
         small,
     ];
     for options in all {
-        let (expected, told) = read(&process, file, options.clone());
-        let (got, also_told) = read(&Backend::Linked, file, options.clone());
+        let attempt = |by: &Backend| {
+            let mut frames = Frames::open_by(by, file, options.clone())?;
+            let list = (&mut frames).collect::<Result<Vec<_>, Error>>()?;
+            Ok::<_, Error>((list, frames.warnings().to_vec()))
+        };
+        let ((expected, told), (got, also_told)) = match (attempt(&process), attempt(&Backend::Linked)) {
+            (Ok(expected), Ok(got)) => (expected, got),
+            // Such as a start in a stream without times, where seeking ends at the end.
+            (Err(Error::NothingDecoded { .. }), Err(Error::NothingDecoded { .. })) => continue,
+            other => panic!("{file:?} {options:?}: {other:?}"),
+        };
         let times = |frames: &[Frame]| frames.iter().map(|f| (f.time(), f.pts(), f.is_repeat())).collect::<Vec<_>>();
         assert_eq!(times(&got), times(&expected), "{file:?} {options:?}");
         for (got, expected) in got.iter().zip(&expected) {
