@@ -262,7 +262,7 @@ impl Reading {
                 }
                 Sampling::Upstream => {
                     count += 1;
-                    (count - 1) % step != 0 || emit(seconds(micros), micros, &picture)
+                    !(count - 1).is_multiple_of(step) || emit(seconds(micros), micros, &picture)
                 }
                 Sampling::All => emit(seconds(micros), micros, &picture),
             };
