@@ -1,25 +1,20 @@
 //! Decoded frames as an iterator.
 
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::backend::Backend;
 use crate::error::{Error, Warning};
-use crate::nut;
-use crate::probe::{Info, MAX_SIDE, Rate, probe_with};
-use crate::sampling::{Received, Sampler, Sampling, Stop, TOLERANCE, seconds, upstream_step};
-use crate::tools::{Messages, Tools, arg, file_url, input_guards, spawn, wait};
+use crate::probe::{Info, MAX_SIDE};
+use crate::sampling::{Sampling, seconds};
 
 /// How often a waiting consumer looks whether it was cancelled.
 const TICK: Duration = Duration::from_millis(20);
-
-/// Microseconds that a time stamp may differ from what the header lets expect, when FFmpeg leaves out frames.
-const SLACK: i64 = 1000;
 
 /// Stops a decoder from another thread.
 #[derive(Debug, Clone, Default)]
@@ -203,11 +198,12 @@ pub struct Frames {
     receiver: Option<Receiver<Message>>,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
+    patience: Option<Duration>,
 }
 
-/// The running child, so that the consumer can end it.
+/// What the consumer ends a decoder with: a flag, and the child if there is one.
 #[derive(Debug, Default)]
-struct Shared {
+pub(crate) struct Shared {
     child: Mutex<Option<Child>>,
     stop: AtomicBool,
 }
@@ -218,21 +214,26 @@ impl Shared {
         self.kill();
     }
 
-    fn kill(&self) {
+    /// Whether nobody wants frames any more.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn kill(&self) {
         if let Some(child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             // It fails only for a child that is over.
             let _ = child.kill();
         }
     }
 
-    fn put(&self, child: Child) {
+    pub(crate) fn put(&self, child: Child) {
         *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
         if self.stop.load(Ordering::SeqCst) {
             self.kill();
         }
     }
 
-    fn take(&self) -> Option<Child> {
+    pub(crate) fn take(&self) -> Option<Child> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -244,20 +245,17 @@ impl Frames {
     /// What [`crate::probe`] refuses, and options that contradict themselves. A file that decodes to nothing fails at
     /// the first frame.
     pub fn open(path: &Path, options: Options) -> Result<Self, Error> {
-        Self::open_with(&Tools::of_environment(), path, options)
+        Self::open_by(&Backend::of_environment()?, path, options)
     }
 
-    pub(crate) fn open_with(tools: &Tools, path: &Path, options: Options) -> Result<Self, Error> {
+    pub(crate) fn open_by(backend: &Backend, path: &Path, options: Options) -> Result<Self, Error> {
         options.check()?;
-        let info = probe_with(tools, path)?;
-        let passthrough = tools.passthrough()?;
+        let info = backend.probe(path)?;
         let size = target_size(&info, &options);
         let (sender, receiver) = sync_channel(options.ahead);
         let shared = Arc::new(Shared::default());
         let (cancel, limits) = (options.cancel.clone(), options.limits);
-        let decoder = Decoder {
-            ffmpeg: tools.ffmpeg.clone(),
-            passthrough,
+        let decoder = backend.decoder(Delivery {
             info: info.clone(),
             size,
             options,
@@ -265,10 +263,10 @@ impl Frames {
             sender,
             returned: 0,
             last_pts: None,
-        };
+        })?;
         let thread = std::thread::Builder::new()
             .name("decode".into())
-            .spawn(move || decoder.run())
+            .spawn(decoder)
             .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
         Ok(Self {
             info,
@@ -280,6 +278,7 @@ impl Frames {
             receiver: Some(receiver),
             thread: Some(thread),
             shared,
+            patience: backend.patience(),
         })
     }
 
@@ -309,8 +308,14 @@ impl Frames {
         self.shared.stop();
         self.receiver = None;
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread was printed there; nothing is left to do.
-            let _ = thread.join();
+            let start = Instant::now();
+            while self.patience.is_some_and(|p| start.elapsed() < p) && !thread.is_finished() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if self.patience.is_none() || thread.is_finished() {
+                // A panic of the thread was printed there; nothing is left to do.
+                let _ = thread.join();
+            }
         }
     }
 
@@ -380,258 +385,88 @@ fn target_size(info: &Info, options: &Options) -> (u32, u32) {
     }
 }
 
-/// Which frames FFmpeg passes on when not all are needed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Thinning {
-    /// Microseconds before a sample's time in which all frames are passed on.
-    window: i64,
-    /// Expected time stamp of the first frame in microseconds.
-    anchor: i64,
-}
-
-/// How one run of FFmpeg ended.
-enum End {
-    /// All was read, or nobody wants more.
-    Done,
-    /// Again, with this thinning.
-    Again(Option<Thinning>),
-}
-
-/// The thread that runs FFmpeg and reads its frames.
-struct Decoder {
-    ffmpeg: PathBuf,
-    passthrough: &'static str,
-    info: Info,
-    size: (u32, u32),
-    options: Options,
-    shared: Arc<Shared>,
+/// Where a decoder hands its frames to, with all that it has to know. The limits on frames and what counts as lost are
+/// decided here.
+pub(crate) struct Delivery {
+    pub(crate) info: Info,
+    pub(crate) size: (u32, u32),
+    pub(crate) options: Options,
+    pub(crate) shared: Arc<Shared>,
     sender: SyncSender<Message>,
     returned: u64,
     last_pts: Option<i64>,
 }
 
-impl Decoder {
-    fn run(mut self) {
-        let mut thinning = self.first_thinning();
-        let mut next = 0;
-        // Thinning is corrected once for its anchor and once more to none, so three runs are enough.
-        for _ in 0..3 {
-            match self.decode(thinning, &mut next) {
-                Ok(End::Done) => return,
-                Ok(End::Again(other)) => thinning = other,
-                Err(error) => {
-                    // Without a receiver nobody is interested.
-                    let _ = self.sender.send(Message::Failed(error));
-                    return;
-                }
-            }
-        }
-    }
-
-    /// At a steady rate, the frame of a sample is within a frame's length before it; two and a bit allow for a gap.
-    fn first_thinning(&self) -> Option<Thinning> {
-        let Sampling::Fps(fps) = self.options.sampling else { return None };
-        let rate = self.info.average_rate.map(Rate::value)?;
-        let window = 2.2e6 / rate;
-        let all = window + TOLERANCE * 1e6 + 4.0 * SLACK as f64 >= 1e6 / fps;
-        let anchor = if self.options.start > 0.0 { 0.0 } else { self.info.start * 1e6 };
-        (!all && anchor.abs() < 1e15).then_some(Thinning { window: window as i64, anchor: anchor.round() as i64 })
-    }
-
-    fn command(&self, thinning: Option<Thinning>) -> Command {
-        let mut command = Command::new(&self.ffmpeg);
-        command.args(["-hide_banner", "-nostdin", "-nostats", "-v", "error", "-filter_threads", "1"]);
-        if let Some(threads) = self.options.threads {
-            arg(&mut command, "-threads", threads.to_string());
-        }
-        input_guards(&mut command);
-        arg(&mut command, "-max_pixels", (u64::from(MAX_SIDE) * u64::from(MAX_SIDE)).to_string());
-        if self.options.start > 0.0 {
-            arg(&mut command, "-ss", format!("{:.6}", self.options.start));
-        }
-        arg(&mut command, "-i", file_url(&self.info.path));
-        arg(&mut command, "-map", format!("0:{}", self.info.stream));
-        command.args(["-an", "-sn", "-dn"]);
-        arg(&mut command, "-vf", self.graph(thinning));
-        arg(&mut command, self.passthrough, "passthrough");
-        command.args(["-enc_time_base", "1:1000000", "-c:v", "rawvideo", "-pix_fmt", "rgb24", "-f", "nut", "pipe:1"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    /// Selection comes first, so that frames which are not needed are neither scaled nor converted.
-    fn graph(&self, thinning: Option<Thinning>) -> String {
-        let mut graph = String::from("settb=1/1000000");
-        match (self.options.sampling, thinning) {
-            (Sampling::Upstream, _) => {
-                let step = upstream_step(self.info.upstream_rate());
-                graph.push_str(&format!(",select='not(mod(n,{step}))'"));
-            }
-            (Sampling::Fps(fps), Some(Thinning { window, anchor })) => {
-                let period = 1e6 / fps;
-                let late = (TOLERANCE * 1e6) as i64 + SLACK;
-                let from = anchor + late;
-                let keep = period - (window + late + SLACK) as f64;
-                // The first frame, the first one of each period, and those shortly before a sample's time.
-                graph.push_str(&format!(
-                    ",select='isnan(prev_pts)+not(eq(floor((pts-{anchor})/{period}),\
-                     floor((prev_pts-{anchor})/{period})))\
-                     +gte((pts-{from})-{period}*floor((pts-{from})/{period}),{keep})'"
-                ));
-            }
-            _ => {}
-        }
+impl Delivery {
+    /// FFmpeg's filters from a frame that is upright to one as it is returned.
+    pub(crate) fn picture_filters(&self) -> String {
         let (width, height) = self.size;
-        graph.push_str(&format!(",scale={width}:{height}:flags=area+accurate_rnd+full_chroma_int"));
+        let mut filters = format!("scale={width}:{height}:flags=area+accurate_rnd+full_chroma_int");
         if self.info.assume_bt709 && self.options.sampling != Sampling::Upstream {
-            graph.push_str(":in_color_matrix=bt709");
+            filters.push_str(":in_color_matrix=bt709");
         }
-        graph.push_str(if self.info.has_alpha {
+        filters.push_str(if self.info.has_alpha {
             ",format=gbrap,premultiply=inplace=1,format=rgb24"
         } else {
             ",format=rgb24"
         });
-        graph
+        filters
     }
 
-    /// One run of FFmpeg. `next`: the first sample that is not known yet.
-    fn decode(&mut self, thinning: Option<Thinning>, next: &mut u64) -> Result<End, Error> {
-        let mut child = spawn(self.command(thinning), &self.ffmpeg)?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        self.shared.put(child);
-        let messages = stderr.map(Messages::collect);
-        let frame_bytes = u64::from(self.size.0) * u64::from(self.size.1) * 3;
-        let mut last = None;
-        let outcome = match stdout {
-            Some(pipe) => {
-                let mut reader = nut::Reader::new(BufReader::with_capacity(1 << 16, pipe), frame_bytes);
-                self.receive(&mut reader, frame_bytes, thinning, next, &mut last)
-            }
-            None => Ok(Some(End::Done)),
-        };
-        let complete = matches!(outcome, Ok(None));
-        if !complete {
-            self.shared.kill();
-        }
-        let status = self.shared.take().and_then(|mut child| wait(&mut child, Duration::from_secs(10)));
-        let messages = messages.and_then(|t| t.join().ok()).unwrap_or_default();
-        match outcome {
-            Ok(Some(end)) => return Ok(end),
-            Ok(None) => {}
-            // What a killed FFmpeg leaves unfinished is no error.
-            Err(_) if self.shared.stop.load(Ordering::SeqCst) => return Ok(End::Done),
-            Err(detail) if status.is_some_and(|s| s.success()) => {
-                return Err(Error::Protocol { path: self.info.path.clone(), detail });
-            }
-            // FFmpeg died within a frame; what came before counts.
-            Err(_) => {}
-        }
-        let Some(last) = last else {
-            return Err(Error::NothingDecoded { path: self.info.path.clone(), detail: messages.summary() });
-        };
-        let failed = !status.is_some_and(|s| s.success());
-        if failed || !messages.is_empty() {
-            let read = self.options.start + seconds(last);
-            let step = match self.options.sampling {
-                Sampling::Fps(fps) => 1.0 / fps,
-                Sampling::Upstream => 1.0,
-                Sampling::All => 0.0,
-            };
-            let frame = self.info.average_rate.map_or(0.0, |r| 1.0 / r.value());
-            let detail = messages.summary();
-            let lost = self.info.duration.filter(|d| d - read > step + 2.0 * frame + 0.5);
-            let warning = match lost {
-                Some(expected) => Warning::Lost { read, expected, detail },
-                None => Warning::Damaged { detail },
-            };
-            let _ = self.sender.send(Message::Warning(warning));
-        }
-        Ok(End::Done)
-    }
-
-    /// Reads frames to the end (`None`) or until the run has to end. `Err` has what is wrong with the stream.
-    fn receive(
-        &mut self,
-        reader: &mut nut::Reader<impl std::io::Read>,
-        frame_bytes: u64,
-        thinning: Option<Thinning>,
-        next: &mut u64,
-        last: &mut Option<i64>,
-    ) -> Result<Option<End>, String> {
-        let sampling = self.options.sampling;
-        let fps = if let Sampling::Fps(fps) = sampling { fps } else { 1.0 };
-        let mut sampler = Sampler::new(fps, *next, thinning.map(|t| t.window));
-        let mut first = None;
-        let mut damage = None;
-        loop {
-            let packet = match reader.next() {
-                Ok(Some(packet)) => packet,
-                Ok(None) => break,
-                Err(error) => {
-                    damage = Some(error.to_string());
-                    break;
-                }
-            };
-            if packet.data.len() as u64 != frame_bytes {
-                return Err(format!("a frame of {} bytes, expected {frame_bytes}", packet.data.len()));
-            }
-            let zero = *first.get_or_insert(packet.micros);
-            if let Some(t) = thinning
-                && last.is_none()
-                && (zero - t.anchor).abs() > SLACK
-            {
-                return Ok(Some(End::Again(Some(Thinning { anchor: zero, ..t }))));
-            }
-            let micros = packet.micros.saturating_sub(zero);
-            *last = Some(last.map_or(micros, |l: i64| l.max(micros)));
-            let frame = Received { micros, data: Arc::new(packet.data) };
-            let stop = if matches!(sampling, Sampling::Fps(_)) {
-                let stop = sampler.push(frame, &mut |_, time, frame| self.emit(time, frame)).err();
-                *next = sampler.next_sample();
-                stop
-            } else {
-                (!self.emit(seconds(micros), &frame)).then_some(Stop::Closed)
-            };
-            match stop {
-                None => {}
-                Some(Stop::Closed) => return Ok(Some(End::Done)),
-                Some(Stop::Doubt) => return Ok(Some(End::Again(None))),
-            }
-        }
-        if matches!(sampling, Sampling::Fps(_)) && !self.shared.stop.load(Ordering::SeqCst) {
-            let stop = sampler.finish(&mut |_, time, frame| self.emit(time, frame)).err();
-            *next = sampler.next_sample();
-            match stop {
-                None => {}
-                Some(Stop::Closed) => return Ok(Some(End::Done)),
-                Some(Stop::Doubt) => return Ok(Some(End::Again(None))),
-            }
-        }
-        damage.map_or(Ok(None), Err)
-    }
-
-    /// Hands a frame to the consumer; `false` when no more are wanted.
-    fn emit(&mut self, time: f64, frame: &Received<Arc<Vec<u8>>>) -> bool {
+    /// Hands a frame to the consumer; `false` when no more are wanted. `time`, `micros`: after the first frame.
+    /// `picture` is asked only if the frame is wanted, and may give nothing when it fails.
+    pub(crate) fn emit(&mut self, time: f64, micros: i64, picture: impl FnOnce() -> Option<Arc<Vec<u8>>>) -> bool {
         if self.options.max_frames.is_some_and(|max| self.returned >= max) {
             return false;
         }
         if self.returned >= self.options.limits.frames {
-            let _ = self.sender.send(Message::Warning(Warning::FrameLimit { frames: self.options.limits.frames }));
+            self.warn(Warning::FrameLimit { frames: self.options.limits.frames });
             return false;
         }
-        let repeat = self.last_pts == Some(frame.micros);
+        let Some(data) = picture() else { return false };
         let message = Message::Frame(Frame {
             index: self.returned,
             time: self.options.start + time,
-            pts: self.options.start + seconds(frame.micros),
-            repeat,
+            pts: self.options.start + seconds(micros),
+            repeat: self.last_pts == Some(micros),
             width: self.size.0,
             height: self.size.1,
-            data: frame.data.clone(),
+            data,
         });
-        self.last_pts = Some(frame.micros);
+        self.last_pts = Some(micros);
         self.returned += 1;
         // With the last wanted frame delivered, FFmpeg need not go on to the next one.
         self.sender.send(message).is_ok() && self.options.max_frames.is_none_or(|max| self.returned < max)
+    }
+
+    /// Ends reading with an error.
+    pub(crate) fn fail(&self, error: Error) {
+        // Without a receiver nobody is interested.
+        let _ = self.sender.send(Message::Failed(error));
+    }
+
+    fn warn(&self, warning: Warning) {
+        let _ = self.sender.send(Message::Warning(warning));
+    }
+
+    /// Tells of damage. `last`: microseconds of the last frame after the first one.
+    pub(crate) fn warn_of_damage(&self, last: i64, detail: String) {
+        let read = self.options.start + seconds(last);
+        self.warn(match self.lost(last) {
+            Some(expected) => Warning::Lost { read, expected, detail },
+            None => Warning::Damaged { detail },
+        });
+    }
+
+    /// The duration by the header, if the frames end well before it.
+    pub(crate) fn lost(&self, last: i64) -> Option<f64> {
+        let read = self.options.start + seconds(last);
+        let step = match self.options.sampling {
+            Sampling::Fps(fps) => 1.0 / fps,
+            Sampling::Upstream => 1.0,
+            Sampling::All => 0.0,
+        };
+        let frame = self.info.average_rate.map_or(0.0, |r| 1.0 / r.value());
+        self.info.duration.filter(|d| d - read > step + 2.0 * frame + 0.5)
     }
 }

@@ -1,4 +1,5 @@
-//! Decoding, sampling and writing videos on a native machine, through FFmpeg run as a child process.
+//! Decoding, sampling and writing videos on a native machine, through FFmpeg run as a child process, or for reading
+//! linked into this one (feature `linked`).
 //!
 //! ```no_run
 //! use vidsieve_video::{Frames, Options};
@@ -15,12 +16,17 @@
 //! ```
 //!
 //! Files are opened by their literal names and by nothing else: no network protocols, no playlists, no image sequences.
-//! `VIDSIEVE_FFMPEG` and `VIDSIEVE_FFPROBE` name the programs where those in `PATH` are not wanted.
+//! `VIDSIEVE_DECODER`, `process` or `linked`, chooses the way to FFmpeg where both are built in; `linked` is the default
+//! then. `VIDSIEVE_FFMPEG` and `VIDSIEVE_FFPROBE` name the programs where those in `PATH` are not wanted.
 
+mod backend;
 mod error;
 mod frames;
+#[cfg(feature = "linked")]
+mod linked;
 mod nut;
 mod probe;
+mod process;
 mod sampling;
 mod tools;
 mod writer;

@@ -1,19 +1,18 @@
-//! What a file says about its video, by `ffprobe`.
+//! What a file says about its video, whichever way FFmpeg is asked.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::backend::Backend;
 use crate::error::Error;
-use crate::tools::{Tools, arg, check_file, file_url, input_guards, run};
 
 /// Largest width or height of a video in pixels.
 pub const MAX_SIDE: u32 = 16_384;
 
-/// Longest that `ffprobe` may take.
-const LIMIT: Duration = Duration::from_secs(60);
+/// Longest that probing may take.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Frames a second as a fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -31,10 +30,14 @@ impl Rate {
         f64::from(self.num) / f64::from(self.den)
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// `30000/1001`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (num, den) = text.split_once('/')?;
-        let rate = Self { num: num.parse().ok()?, den: den.parse().ok()? };
-        (rate.num > 0 && rate.den > 0).then_some(rate)
+        Self::positive(num.parse().ok()?, den.parse().ok()?)
+    }
+
+    pub(crate) fn positive(num: u32, den: u32) -> Option<Self> {
+        (num > 0 && den > 0).then_some(Self { num, den })
     }
 }
 
@@ -92,66 +95,56 @@ impl Info {
     }
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    streams: Vec<Stream>,
-    format: Option<Format>,
+/// What FFmpeg says about a file.
+#[derive(Debug)]
+pub(crate) struct FileFacts {
+    /// Names of the container.
+    pub(crate) container: String,
+    /// Seconds at which it starts.
+    pub(crate) start: Option<f64>,
+    /// Seconds that it lasts.
+    pub(crate) duration: Option<f64>,
+    pub(crate) streams: Vec<StreamFacts>,
 }
 
-#[derive(Deserialize)]
-struct Format {
-    #[serde(default)]
-    format_name: String,
-    start_time: Option<String>,
-    duration: Option<String>,
+/// Kinds of streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Video,
+    Audio,
+    Other,
 }
 
-#[derive(Deserialize)]
-struct Stream {
-    index: usize,
-    codec_type: Option<String>,
-    codec_name: Option<String>,
-    #[serde(default)]
-    width: i64,
-    #[serde(default)]
-    height: i64,
-    sample_aspect_ratio: Option<String>,
-    pix_fmt: Option<String>,
-    color_space: Option<String>,
-    r_frame_rate: Option<String>,
-    avg_frame_rate: Option<String>,
-    start_time: Option<String>,
-    duration: Option<String>,
-    nb_frames: Option<String>,
-    #[serde(default)]
-    disposition: Disposition,
-    #[serde(default)]
-    tags: Tags,
-    #[serde(default)]
-    side_data_list: Vec<SideData>,
-}
-
-#[derive(Deserialize, Default)]
-struct Disposition {
-    #[serde(default)]
-    default: u8,
-    #[serde(default)]
-    attached_pic: u8,
-    #[serde(default)]
-    timed_thumbnails: u8,
-}
-
-#[derive(Deserialize, Default)]
-struct Tags {
-    #[serde(rename = "DURATION")]
-    duration: Option<String>,
-    rotate: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct SideData {
-    rotation: Option<f64>,
+/// What FFmpeg says about a stream.
+#[derive(Debug)]
+pub(crate) struct StreamFacts {
+    pub(crate) index: usize,
+    pub(crate) kind: Kind,
+    /// Name of the codec.
+    pub(crate) codec: Option<String>,
+    pub(crate) width: i64,
+    pub(crate) height: i64,
+    /// Width of a pixel by its height.
+    pub(crate) aspect: Option<f64>,
+    /// Name of the pixel format.
+    pub(crate) pixel_format: String,
+    /// Whether it says how its YCbCr is to be read.
+    pub(crate) has_matrix: bool,
+    pub(crate) base_rate: Option<Rate>,
+    pub(crate) average_rate: Option<Rate>,
+    /// Seconds at which it starts.
+    pub(crate) start: Option<f64>,
+    /// Seconds that it lasts.
+    pub(crate) duration: Option<f64>,
+    /// The same by a tag, such as `00:00:10.033000000`.
+    pub(crate) tagged_duration: Option<String>,
+    pub(crate) frames: Option<u64>,
+    /// Whether it is marked as the one to be played.
+    pub(crate) is_default: bool,
+    /// Whether it is cover art or a strip of thumbnails.
+    pub(crate) is_still: bool,
+    /// Clockwise degrees by which it is to be turned.
+    pub(crate) rotation: Option<f64>,
 }
 
 /// Reads what the file says about its video.
@@ -160,109 +153,67 @@ struct SideData {
 /// [`Error`] when the file is missing, empty, no video, has sound only, a picture of a size beyond [`MAX_SIDE`], or
 /// when FFmpeg is missing.
 pub fn probe(path: &Path) -> Result<Info, Error> {
-    probe_with(&Tools::of_environment(), path)
+    Backend::of_environment()?.probe(path)
 }
 
-pub(crate) fn probe_with(tools: &Tools, path: &Path) -> Result<Info, Error> {
-    check_file(path)?;
-    let mut command = Command::new(&tools.ffprobe);
-    command.args(["-hide_banner", "-v", "error"]);
-    input_guards(&mut command);
-    let entries = "format=format_name,start_time,duration:stream=index,codec_type,codec_name,width,height,\
-        sample_aspect_ratio,pix_fmt,color_space,r_frame_rate,avg_frame_rate,start_time,duration,nb_frames:\
-        stream_disposition=default,attached_pic,timed_thumbnails:stream_tags=DURATION,rotate:stream_side_data=rotation";
-    arg(&mut command, "-show_entries", entries);
-    arg(&mut command, "-print_format", "json=compact=1");
-    arg(&mut command, "-i", file_url(path));
-    let output = run(command, &tools.ffprobe, LIMIT)?;
-    let Some(status) = output.status else {
-        return Err(Error::TimeLimit { path: path.to_owned(), what: "ffprobe", seconds: LIMIT.as_secs_f64() });
-    };
-    let not_a_video = |detail: &str| {
-        // The message repeats the name of the file, which the error has already.
-        let name = file_url(path).to_string_lossy().into_owned();
-        let detail = detail.replace(&format!("{name}: "), "");
-        Error::NotAVideo { path: path.to_owned(), detail }
-    };
-    let answer: Answer = match serde_json::from_slice(&output.stdout) {
-        Ok(answer) => answer,
-        Err(_) if !status.success() => return Err(not_a_video(&output.stderr)),
-        Err(e) => return Err(Error::Protocol { path: path.to_owned(), detail: format!("ffprobe: {e}") }),
-    };
-    let Some(format) = answer.format.filter(|_| status.success()) else { return Err(not_a_video(&output.stderr)) };
-    let is = |s: &Stream, kind: &str| s.codec_type.as_deref() == Some(kind);
-    let has_audio = answer.streams.iter().any(|s| is(s, "audio"));
-    let videos = answer.streams.iter().filter(|s| is(s, "video"));
-    let videos = videos.filter(|s| s.disposition.attached_pic == 0 && s.disposition.timed_thumbnails == 0);
+/// Chooses the video stream and describes it.
+pub(crate) fn describe(path: &Path, file: &FileFacts) -> Result<Info, Error> {
+    let has_audio = file.streams.iter().any(|s| s.kind == Kind::Audio);
+    let videos = file.streams.iter().filter(|s| s.kind == Kind::Video && !s.is_still);
     // The default stream, then the largest picture, then the first.
-    let Some(stream) = videos.min_by_key(|s| (s.disposition.default == 0, -s.width.saturating_mul(s.height), s.index))
-    else {
+    let Some(stream) = videos.min_by_key(|s| (!s.is_default, -s.width.saturating_mul(s.height), s.index)) else {
         return Err(if has_audio {
             Error::AudioOnly { path: path.to_owned() }
         } else {
-            not_a_video("it has no video stream")
+            Error::NotAVideo { path: path.to_owned(), detail: "it has no video stream".into() }
         });
     };
-    describe(path, stream, &format, has_audio)
-}
-
-fn describe(path: &Path, stream: &Stream, format: &Format, has_audio: bool) -> Result<Info, Error> {
     let size = |value: i64| u32::try_from(value).ok().filter(|v| (1..=MAX_SIDE).contains(v));
     let (Some(stored_width), Some(stored_height)) = (size(stream.width), size(stream.height)) else {
         if stream.width <= 0 || stream.height <= 0 {
-            let detail = format!("its {} stream has no picture size", stream.codec_name.as_deref().unwrap_or("video"));
+            let detail = format!("its {} stream has no picture size", stream.codec.as_deref().unwrap_or("video"));
             return Err(Error::NotAVideo { path: path.to_owned(), detail });
         }
         let (width, height) = (stream.width.unsigned_abs(), stream.height.unsigned_abs());
         return Err(Error::Size { path: path.to_owned(), width, height, limit: MAX_SIDE });
     };
-    let counterclockwise = stream.side_data_list.iter().find_map(|s| s.rotation);
-    let clockwise = stream.tags.rotate.as_deref().and_then(|r| r.parse::<f64>().ok());
-    let rotation = counterclockwise.map(|r| -r).or(clockwise).filter(|r| r.is_finite()).unwrap_or(0.0);
+    let rotation = stream.rotation.filter(|r| r.is_finite()).unwrap_or(0.0);
     let rotation = rotation.rem_euclid(360.0).round() as u32 % 360;
-    let (display_width, display_height) =
-        square_pixels(stored_width, stored_height, stream.sample_aspect_ratio.as_deref());
+    let (display_width, display_height) = square_pixels(stored_width, stored_height, stream.aspect);
     let turn = |w: u32, h: u32| if rotation % 180 == 90 { (h, w) } else { (w, h) };
     let (width, height) = turn(stored_width, stored_height);
     let (display_width, display_height) = turn(display_width, display_height);
-    let seconds = |text: &Option<String>| text.as_deref().and_then(|t| t.parse::<f64>().ok()).filter(|t| t.is_finite());
     let positive = |value: Option<f64>| value.filter(|v| *v > 0.0);
-    let duration = positive(seconds(&stream.duration))
-        .or_else(|| positive(stream.tags.duration.as_deref().and_then(clock)))
-        .or_else(|| positive(seconds(&format.duration)));
-    let pixel_format = stream.pix_fmt.clone().unwrap_or_default();
-    let unspecified = matches!(stream.color_space.as_deref(), None | Some("unknown" | "unspecified" | "reserved"));
+    let duration = positive(stream.duration)
+        .or_else(|| positive(stream.tagged_duration.as_deref().and_then(clock)))
+        .or_else(|| positive(file.duration));
+    let pixel_format = stream.pixel_format.clone();
     let ycbcr = ["yuv", "nv", "p0"].iter().any(|p| pixel_format.starts_with(p));
-    let rate = |text: &Option<String>| text.as_deref().and_then(Rate::parse);
     Ok(Info {
         path: path.to_owned(),
-        container: format.format_name.clone(),
-        codec: stream.codec_name.clone().unwrap_or_else(|| "unknown".into()),
+        container: file.container.clone(),
+        codec: stream.codec.clone().unwrap_or_else(|| "unknown".into()),
         width,
         height,
         display_width,
         display_height,
         rotation,
         duration,
-        average_rate: rate(&stream.avg_frame_rate),
-        base_rate: rate(&stream.r_frame_rate),
-        frames: stream.nb_frames.as_deref().and_then(|n| n.parse().ok()),
+        average_rate: stream.average_rate,
+        base_rate: stream.base_rate,
+        frames: stream.frames,
         has_audio,
         has_alpha: has_alpha(&pixel_format),
         stream: stream.index,
-        start: seconds(&stream.start_time).unwrap_or(0.0) - seconds(&format.start_time).unwrap_or(0.0),
-        assume_bt709: unspecified && ycbcr && (stored_width >= 1280 || stored_height > 576),
+        start: stream.start.unwrap_or(0.0) - file.start.unwrap_or(0.0),
+        assume_bt709: !stream.has_matrix && ycbcr && (stored_width >= 1280 || stored_height > 576),
         pixel_format,
     })
 }
 
 /// The size in square pixels: the side along which pixels are too long grows. Implausible ratios are ignored.
-fn square_pixels(width: u32, height: u32, ratio: Option<&str>) -> (u32, u32) {
-    let ratio = ratio.and_then(|r| {
-        let (num, den) = r.split_once(':')?;
-        let ratio = num.parse::<f64>().ok()? / den.parse::<f64>().ok()?;
-        (ratio.is_finite() && (0.125..=8.0).contains(&ratio)).then_some(ratio)
-    });
+fn square_pixels(width: u32, height: u32, ratio: Option<f64>) -> (u32, u32) {
+    let ratio = ratio.filter(|r| (0.125..=8.0).contains(r));
     let grown = |side: u32, by: f64| ((f64::from(side) * by).round() as u32).clamp(1, MAX_SIDE);
     match ratio {
         Some(ratio) if ratio > 1.0 => (grown(width, ratio), height),
@@ -291,9 +242,9 @@ mod tests {
 
     #[test]
     fn pixel_aspects() {
-        assert_eq!(square_pixels(720, 576, Some("64:45")), (1024, 576));
-        assert_eq!(square_pixels(720, 480, Some("8:9")), (720, 540));
-        for odd in [None, Some("0:1"), Some("1:1"), Some("1:0"), Some("9000:1"), Some("x")] {
+        assert_eq!(square_pixels(720, 576, Some(64.0 / 45.0)), (1024, 576));
+        assert_eq!(square_pixels(720, 480, Some(8.0 / 9.0)), (720, 540));
+        for odd in [None, Some(0.0), Some(1.0), Some(f64::INFINITY), Some(9000.0), Some(f64::NAN)] {
             assert_eq!(square_pixels(720, 480, odd), (720, 480), "{odd:?}");
         }
     }

@@ -79,7 +79,7 @@ pub(crate) struct Sampler<T> {
     last: Option<Received<T>>,
 }
 
-impl<T: Clone> Sampler<T> {
+impl<T> Sampler<T> {
     /// Samples before `next` are known already.
     pub(crate) fn new(fps: f64, next: u64, window: Option<i64>) -> Self {
         Self { fps, next, window, last: None }

@@ -5,8 +5,10 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::backend::Backend;
 use crate::tools::{Tools, file_url};
 use crate::*;
 
@@ -18,7 +20,9 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("vidsieve-video-{}-{name}", std::process::id()));
+        static SERIAL: AtomicU32 = AtomicU32::new(0);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("vidsieve-video-{}-{serial}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -82,8 +86,8 @@ fn render(file: &Path, count: u32, rate: &str, arguments: &[&str]) {
 
 const H264: [&str; 8] = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "4", "-pix_fmt", "yuv420p"];
 
-fn read(file: &Path, options: Options) -> (Vec<Frame>, Vec<Warning>) {
-    let mut frames = Frames::open(file, options).unwrap();
+fn read(by: &Backend, file: &Path, options: Options) -> (Vec<Frame>, Vec<Warning>) {
+    let mut frames = Frames::open_by(by, file, options).unwrap();
     let list = (&mut frames).map(|f| f.unwrap()).collect();
     (list, frames.warnings().to_vec())
 }
@@ -93,8 +97,8 @@ fn sampled(sampling: Sampling) -> Options {
 }
 
 /// Numbers of the frames at one a second.
-fn numbers(file: &Path) -> Vec<u32> {
-    let (frames, warnings) = read(file, Options::default());
+fn numbers(by: &Backend, file: &Path) -> Vec<u32> {
+    let (frames, warnings) = read(by, file, Options::default());
     assert_eq!(warnings, [], "{file:?}");
     for (k, frame) in frames.iter().enumerate() {
         assert_eq!((frame.index(), frame.time()), (k as u64, k as f64));
@@ -104,13 +108,13 @@ fn numbers(file: &Path) -> Vec<u32> {
 }
 
 /// All frames' numbers must be consecutive, and sampling must be what the rule makes of their time stamps.
-fn check_against_the_rule(file: &Path, count: u32) {
-    let (all, warnings) = read(file, sampled(Sampling::All));
+fn check_against_the_rule(by: &Backend, file: &Path, count: u32) {
+    let (all, warnings) = read(by, file, sampled(Sampling::All));
     assert_eq!(warnings, []);
     assert_eq!(all.iter().map(number).collect::<Vec<_>>(), (0..count).collect::<Vec<_>>(), "{file:?}");
     let times: Vec<f64> = all.iter().map(Frame::pts).collect();
     for fps in [1.0, 2.0, 0.5, 3.7] {
-        let (frames, _) = read(file, sampled(Sampling::Fps(fps)));
+        let (frames, _) = read(by, file, sampled(Sampling::Fps(fps)));
         let got: Vec<usize> = frames.iter().map(|f| number(f) as usize).collect();
         assert_eq!(got, covering(&times, fps), "{file:?} at {fps}");
         for pair in frames.windows(2) {
@@ -119,8 +123,48 @@ fn check_against_the_rule(file: &Path, count: u32) {
     }
 }
 
-#[test]
-fn steady_rates() {
+/// Each of these is a test of every way to FFmpeg that is built in.
+macro_rules! tests_of_each_backend {
+    ($($name:ident,)*) => {
+        mod process {
+            use super::*;
+            $(#[test]
+            fn $name() {
+                super::$name(&Backend::Process(Tools::of_environment()));
+            })*
+        }
+        #[cfg(feature = "linked")]
+        mod linked {
+            use super::*;
+            $(#[test]
+            fn $name() {
+                super::$name(&Backend::Linked);
+            })*
+        }
+    };
+}
+
+tests_of_each_backend! {
+    steady_rates,
+    upstream_sampling_counts_frames,
+    variable_rates,
+    the_first_frame_counts_from_its_own_time,
+    reading_from_the_middle,
+    rotated_pictures_come_out_upright,
+    sizes,
+    other_containers_and_codecs,
+    a_single_frame,
+    transparency_is_over_black,
+    what_is_no_video_is_refused_with_its_name,
+    playlists_and_patterns_open_nothing_else,
+    odd_names,
+    a_lost_tail_is_a_warning,
+    a_change_of_size_keeps_size_and_times,
+    limits_and_cancelling_end_soon,
+    writing,
+}
+
+fn steady_rates(by: &Backend) {
     let folder = Folder::new("steady");
     for (rate, count, expected) in [
         ("30", 100, vec![0, 30, 60, 90]),
@@ -132,9 +176,9 @@ fn steady_rates() {
     ] {
         let file = folder.file("video.mp4");
         render(&file, count, rate, &H264);
-        assert_eq!(numbers(&file), expected, "{rate}");
-        check_against_the_rule(&file, count);
-        let info = probe(&file).unwrap();
+        assert_eq!(numbers(by, &file), expected, "{rate}");
+        check_against_the_rule(by, &file, count);
+        let info = by.probe(&file).unwrap();
         assert_eq!((info.width, info.height, info.codec.as_str()), (WIDTH, HEIGHT, "h264"));
         assert_eq!(info.frames, Some(u64::from(count)));
         let (num, den) = rate.split_once('/').unwrap_or((rate, "1"));
@@ -144,18 +188,16 @@ fn steady_rates() {
     }
 }
 
-#[test]
-fn upstream_sampling_counts_frames() {
+fn upstream_sampling_counts_frames(by: &Backend) {
     let folder = Folder::new("upstream");
     let file = folder.file("video.mp4");
     render(&file, 100, "24000/1001", &H264);
-    let (frames, _) = read(&file, sampled(Sampling::Upstream));
+    let (frames, _) = read(by, &file, sampled(Sampling::Upstream));
     assert_eq!(frames.iter().map(number).collect::<Vec<_>>(), [0, 24, 48, 72, 96]);
     assert!((frames[3].time() - 3.003).abs() < 1e-3);
 }
 
-#[test]
-fn variable_rates() {
+fn variable_rates(by: &Backend) {
     let folder = Folder::new("variable");
     // 3 s at 30 frames a second, 8 s at 5, one that stays for 7 s, then 60 frames a second.
     let stamps = "setpts='if(lt(N,90),N/30,if(lt(N,130),3+(N-90)/5,18+(N-130)/60))/TB'";
@@ -173,23 +215,22 @@ fn variable_rates() {
         ];
         arguments.extend(codec);
         render(&file, 200, "60", &arguments);
-        check_against_the_rule(&file, 200);
-        let got = numbers(&file);
+        check_against_the_rule(by, &file, 200);
+        let got = numbers(by, &file);
         assert_eq!(got[..5], [0, 30, 60, 90, 95], "{name}");
         assert_eq!(got[10..18], [125, 129, 129, 129, 129, 129, 129, 129], "{name}");
         assert_eq!(got[18..], [130, 190], "{name}");
     }
 }
 
-#[test]
-fn the_first_frame_counts_from_its_own_time() {
+fn the_first_frame_counts_from_its_own_time(by: &Backend) {
     let folder = Folder::new("late");
     for name in ["late.mkv", "late.ts", "late.mp4"] {
         let file = folder.file(name);
         let mut arguments = vec!["-output_ts_offset", "5.5"];
         arguments.extend(H264);
         render(&file, 70, "25", &arguments);
-        assert_eq!(numbers(&file), [0, 25, 50], "{name}");
+        assert_eq!(numbers(by, &file), [0, 25, 50], "{name}");
     }
     // Sound begins 0.7 s before the picture, which the header tells.
     let file = folder.file("sound.mkv");
@@ -197,47 +238,44 @@ fn the_first_frame_counts_from_its_own_time() {
         vec!["-f", "lavfi", "-i", "sine=duration=4", "-filter:v", "setpts=PTS+0.7/TB", "-c:a", "pcm_s16le"];
     arguments.extend(H264);
     render(&file, 70, "25", &arguments);
-    assert!(probe(&file).unwrap().start > 0.6);
-    assert_eq!(numbers(&file), [0, 25, 50]);
+    assert!(by.probe(&file).unwrap().start > 0.6);
+    assert_eq!(numbers(by, &file), [0, 25, 50]);
 }
 
-#[test]
-fn reading_from_the_middle() {
+fn reading_from_the_middle(by: &Backend) {
     let folder = Folder::new("start");
     let file = folder.file("video.mp4");
     render(&file, 150, "25", &H264);
-    let (frames, _) = read(&file, Options { start: 2.0, max_frames: Some(3), ..Options::default() });
+    let (frames, _) = read(by, &file, Options { start: 2.0, max_frames: Some(3), ..Options::default() });
     assert_eq!(frames.iter().map(number).collect::<Vec<_>>(), [50, 75, 100]);
     assert_eq!(frames.iter().map(Frame::time).collect::<Vec<_>>(), [2.0, 3.0, 4.0]);
 }
 
-#[test]
-fn rotated_pictures_come_out_upright() {
+/// Copies an MP4 with another matrix in the header of its track; it is the identity in one that FFmpeg wrote.
+fn turn(plain: &Path, turned: &Path, [a, b, u, c, d, v]: [i32; 6]) {
+    let mut data = std::fs::read(plain).unwrap();
+    let at = data.windows(4).position(|w| w == b"tkhd").unwrap() + 4 + 40;
+    let matrix = [a, b, u, c, d, v, 0, 0, 0x4000_0000];
+    data[at..at + 36].copy_from_slice(&matrix.map(i32::to_be_bytes).concat());
+    std::fs::write(turned, data).unwrap();
+}
+
+fn rotated_pictures_come_out_upright(by: &Backend) {
     let folder = Folder::new("rotated");
     let (plain, turned) = (folder.file("plain.mp4"), folder.file("turned.mp4"));
     // The stored picture is the upright one turned by 90 degrees counterclockwise; players turn it back.
     let mut arguments = vec!["-vf", "transpose=cclock"];
     arguments.extend(H264);
     render(&plain, 26, "25", &arguments);
-    let data = std::fs::read(&plain).unwrap();
-    // The matrix of the track header, from identity to a quarter turn clockwise.
-    let at = data.windows(4).position(|w| w == b"tkhd").unwrap() + 4 + 40;
-    let mut matrix = Vec::new();
-    for value in [0i32, 0x1_0000, 0, -0x1_0000, 0, 0, 0, 0, 0x4000_0000] {
-        matrix.extend(value.to_be_bytes());
-    }
-    let mut data = data;
-    data[at..at + 36].copy_from_slice(&matrix);
-    std::fs::write(&turned, data).unwrap();
-    let info = probe(&turned).unwrap();
+    turn(&plain, &turned, [0, 0x1_0000, 0, -0x1_0000, 0, 0]);
+    let info = by.probe(&turned).unwrap();
     assert_eq!((info.width, info.height, info.rotation), (WIDTH, HEIGHT, 90));
-    assert_eq!(numbers(&turned), [0, 25]);
-    let stored = probe(&plain).unwrap();
+    assert_eq!(numbers(by, &turned), [0, 25]);
+    let stored = by.probe(&plain).unwrap();
     assert_eq!((stored.width, stored.height, stored.rotation), (HEIGHT, WIDTH, 0));
 }
 
-#[test]
-fn sizes() {
+fn sizes(by: &Backend) {
     let folder = Folder::new("sizes");
     let file = folder.file("odd.mkv");
     let options = WriterOptions { codec: Codec::Ffv1, ..WriterOptions::h264(37, 23, Rate { num: 5, den: 1 }) };
@@ -246,29 +284,28 @@ fn sizes() {
     writer.write(&frame).unwrap();
     assert!(!file.exists());
     writer.finish().unwrap();
-    let (frames, warnings) = read(&file, Options::default());
+    let (frames, warnings) = read(by, &file, Options::default());
     assert_eq!((frames.len(), warnings), (1, vec![]));
     assert_eq!((frames[0].width(), frames[0].height()), (37, 23));
     assert_eq!(frames[0].data(), frame, "lossless from end to end");
     for (limit, size) in [(400, (37, 23)), (20, (20, 12)), (1, (1, 1))] {
-        let (frames, _) = read(&file, Options { max_side: Some(limit), ..Options::default() });
+        let (frames, _) = read(by, &file, Options { max_side: Some(limit), ..Options::default() });
         assert_eq!((frames[0].width(), frames[0].height()), size);
     }
-    let (one, _) = read(&file, Options { max_side: Some(1), ..Options::default() });
+    let (one, _) = read(by, &file, Options { max_side: Some(1), ..Options::default() });
     let mean = frame.iter().map(|&v| f64::from(v)).sum::<f64>() / frame.len() as f64;
     assert!((f64::from(one[0].data()[0]) - mean).abs() < 8.0, "the mean of the area");
     let wide = folder.file("anamorphic.mp4");
     let mut arguments = vec!["-vf", "setsar=2/1"];
     arguments.extend(H264);
     render(&wide, 2, "1", &arguments);
-    let (frames, _) = read(&wide, Options::default());
+    let (frames, _) = read(by, &wide, Options::default());
     assert_eq!((frames[0].width(), frames[0].height()), (2 * WIDTH, HEIGHT));
-    let (frames, _) = read(&wide, Options { square_pixels: false, ..Options::default() });
+    let (frames, _) = read(by, &wide, Options { square_pixels: false, ..Options::default() });
     assert_eq!((frames[0].width(), frames[0].height()), (WIDTH, HEIGHT));
 }
 
-#[test]
-fn other_containers_and_codecs() {
+fn other_containers_and_codecs(by: &Backend) {
     let folder = Folder::new("formats");
     let all: [(&str, &[&str]); 6] = [
         ("video.gif", &["-vf", "format=gray", "-c:v", "gif"]),
@@ -281,26 +318,24 @@ fn other_containers_and_codecs() {
     for (name, arguments) in all {
         let file = folder.file(name);
         render(&file, 51, "25", arguments);
-        assert_eq!(numbers(&file), [0, 25, 50], "{name}");
+        assert_eq!(numbers(by, &file), [0, 25, 50], "{name}");
     }
 }
 
-#[test]
-fn a_single_frame() {
+fn a_single_frame(by: &Backend) {
     let folder = Folder::new("single");
     for (name, arguments) in
         [("one.mp4", &H264[..]), ("one.gif", &[]), ("one.png", &["-update", "1"]), ("one.mkv", &H264)]
     {
         let file = folder.file(name);
         render(&file, 1, "25", arguments);
-        assert_eq!(numbers(&file), [0], "{name}");
-        let (all, _) = read(&file, sampled(Sampling::All));
+        assert_eq!(numbers(by, &file), [0], "{name}");
+        let (all, _) = read(by, &file, sampled(Sampling::All));
         assert_eq!(all.len(), 1);
     }
 }
 
-#[test]
-fn transparency_is_over_black() {
+fn transparency_is_over_black(by: &Backend) {
     let folder = Folder::new("alpha");
     let file = folder.file("alpha.mov");
     let pixels: Vec<u8> = [[200, 100, 50, 255], [200, 100, 50, 0], [200, 100, 50, 128]].concat().repeat(8);
@@ -319,8 +354,8 @@ fn transparency_is_over_black() {
         "argb",
     ];
     ffmpeg(&arguments, &file, &[pixels]);
-    assert!(probe(&file).unwrap().has_alpha);
-    let (frames, _) = read(&file, Options::default());
+    assert!(by.probe(&file).unwrap().has_alpha);
+    let (frames, _) = read(by, &file, Options::default());
     let near = |x: usize, expected: [u8; 3]| {
         for (got, expected) in frames[0].data()[3 * x..].iter().zip(expected) {
             assert!(got.abs_diff(expected) <= 1, "{:?}", &frames[0].data()[..9]);
@@ -331,23 +366,22 @@ fn transparency_is_over_black() {
     near(2, [100, 50, 25]);
 }
 
-#[test]
-fn what_is_no_video_is_refused_with_its_name() {
+fn what_is_no_video_is_refused_with_its_name(by: &Backend) {
     let folder = Folder::new("refused");
     let file = folder.file("missing.mp4");
-    assert!(matches!(probe(&file).unwrap_err(), Error::Unreadable { .. }));
-    assert!(matches!(probe(&folder.0).unwrap_err(), Error::NotAFile { .. }));
+    assert!(matches!(by.probe(&file).unwrap_err(), Error::Unreadable { .. }));
+    assert!(matches!(by.probe(&folder.0).unwrap_err(), Error::NotAFile { .. }));
     let empty = folder.file("empty.mp4");
     std::fs::write(&empty, b"").unwrap();
-    assert!(matches!(probe(&empty).unwrap_err(), Error::Empty { .. }));
+    assert!(matches!(by.probe(&empty).unwrap_err(), Error::Empty { .. }));
     let text = folder.file("text.mp4");
     std::fs::write(&text, "This is no video.\n".repeat(200)).unwrap();
-    let error = probe(&text).unwrap_err();
+    let error = by.probe(&text).unwrap_err();
     assert!(matches!(&error, Error::NotAVideo { .. }), "{error}");
     assert!(error.to_string().contains("text.mp4"), "{error}");
     let audio = folder.file("sound.m4a");
     ffmpeg(&["-f", "lavfi", "-i", "sine=duration=1"], &audio, &[]);
-    let error = probe(&audio).unwrap_err();
+    let error = by.probe(&audio).unwrap_err();
     assert!(matches!(error, Error::AudioOnly { .. }), "{error}");
     for bad in [
         sampled(Sampling::Fps(0.0)),
@@ -356,12 +390,11 @@ fn what_is_no_video_is_refused_with_its_name() {
         Options { start: -1.0, ..Options::default() },
         Options { threads: Some(0), ..Options::default() },
     ] {
-        assert!(matches!(Frames::open(&audio, bad), Err(Error::Options(_))));
+        assert!(matches!(Frames::open_by(by, &audio, bad), Err(Error::Options(_))));
     }
 }
 
-#[test]
-fn playlists_and_patterns_open_nothing_else() {
+fn playlists_and_patterns_open_nothing_else(by: &Backend) {
     let folder = Folder::new("playlists");
     let secret = folder.file("secret.ts");
     render(&secret, 5, "5", &["-c:v", "mpeg2video", "-r", "25"]);
@@ -369,16 +402,15 @@ fn playlists_and_patterns_open_nothing_else() {
     for (name, text) in [("a.m3u8", hls), ("a.mp4", hls), ("b.mp4", "ffconcat version 1.0\nfile secret.ts\n")] {
         let file = folder.file(name);
         std::fs::write(&file, text).unwrap();
-        assert!(matches!(probe(&file).unwrap_err(), Error::NotAVideo { .. }), "{name}");
+        assert!(matches!(by.probe(&file).unwrap_err(), Error::NotAVideo { .. }), "{name}");
     }
     let image = folder.file("image.png");
     render(&image, 1, "25", &["-update", "1"]);
     std::fs::rename(&image, folder.file("1.png")).unwrap();
-    assert!(matches!(probe(&folder.file("%d.png")).unwrap_err(), Error::Unreadable { .. }));
+    assert!(matches!(by.probe(&folder.file("%d.png")).unwrap_err(), Error::Unreadable { .. }));
 }
 
-#[test]
-fn odd_names() {
+fn odd_names(by: &Backend) {
     let folder = Folder::new("names");
     let plain = folder.file("plain.mp4");
     render(&plain, 26, "25", &H264);
@@ -391,19 +423,18 @@ fn odd_names() {
     for name in names {
         let file = folder.file(&name);
         std::fs::copy(&plain, &file).unwrap();
-        assert_eq!(numbers(&file), [0, 25], "{name:?}");
+        assert_eq!(numbers(by, &file), [0, 25], "{name:?}");
         let copy = folder.file("copies");
         std::fs::create_dir_all(&copy).unwrap();
         let written = copy.join(&name);
         let mut writer = Writer::create(&written, &WriterOptions::h264(16, 16, Rate { num: 1, den: 1 })).unwrap();
         writer.write(&[9; 16 * 16 * 3]).unwrap();
         writer.finish().unwrap();
-        assert_eq!(probe(&written).unwrap().width, 16, "{name:?}");
+        assert_eq!(by.probe(&written).unwrap().width, 16, "{name:?}");
     }
 }
 
-#[test]
-fn a_lost_tail_is_a_warning() {
+fn a_lost_tail_is_a_warning(by: &Backend) {
     let folder = Folder::new("tail");
     let whole = folder.file("whole.mp4");
     let mut arguments = vec!["-movflags", "+faststart", "-g", "25"];
@@ -413,7 +444,7 @@ fn a_lost_tail_is_a_warning() {
     let cut = folder.file("cut.mp4");
     let media = data.windows(4).position(|w| w == b"mdat").unwrap();
     std::fs::write(&cut, &data[..media + (data.len() - media) * 6 / 10]).unwrap();
-    let (frames, warnings) = read(&cut, Options::default());
+    let (frames, warnings) = read(by, &cut, Options::default());
     let got: Vec<u32> = frames.iter().map(number).collect();
     assert!((3..9).contains(&got.len()), "{got:?}");
     assert!(got.iter().enumerate().all(|(k, n)| *n == 25 * k as u32), "{got:?}");
@@ -428,12 +459,12 @@ fn a_lost_tail_is_a_warning() {
     }
     // Nothing left but the header.
     std::fs::write(&cut, &data[..media + 8]).unwrap();
-    let outcome = Frames::open(&cut, Options::default()).and_then(|mut f| f.next().unwrap());
+    let outcome = Frames::open_by(by, &cut, Options::default()).and_then(|mut f| f.next().unwrap());
     let error = outcome.unwrap_err();
     assert!(matches!(error, Error::NothingDecoded { .. } | Error::NotAVideo { .. }), "{error}");
     // Without its index, an MP4 is nothing.
     std::fs::write(&cut, &data[media..]).unwrap();
-    assert!(matches!(probe(&cut).unwrap_err(), Error::NotAVideo { .. }));
+    assert!(matches!(by.probe(&cut).unwrap_err(), Error::NotAVideo { .. }));
     // Damage in the middle: what comes after is read.
     let mut damaged = data.clone();
     let middle = media + (data.len() - media) / 2;
@@ -441,14 +472,13 @@ fn a_lost_tail_is_a_warning() {
         *byte = (i * 37) as u8;
     }
     std::fs::write(&cut, &damaged).unwrap();
-    let (frames, warnings) = read(&cut, Options::default());
+    let (frames, warnings) = read(by, &cut, Options::default());
     assert_eq!(frames.len(), 10);
     assert_eq!(number(&frames[9]), 225);
     assert!(matches!(warnings[..], [Warning::Damaged { .. }]), "{warnings:?}");
 }
 
-#[test]
-fn a_change_of_size_keeps_size_and_times() {
+fn a_change_of_size_keeps_size_and_times(by: &Backend) {
     let folder = Folder::new("change");
     let (small, large, both) = (folder.file("a.ts"), folder.file("b.ts"), folder.file("both.ts"));
     let codec = ["-c:v", "mpeg2video", "-q:v", "2", "-r", "25"];
@@ -460,34 +490,34 @@ fn a_change_of_size_keeps_size_and_times() {
     let mut data = std::fs::read(&small).unwrap();
     data.extend(std::fs::read(&large).unwrap());
     std::fs::write(&both, data).unwrap();
-    let mut frames = Frames::open(&both, Options::default()).unwrap();
+    let mut frames = Frames::open_by(by, &both, Options::default()).unwrap();
     let size = frames.size();
     let got: Vec<Frame> = (&mut frames).map(|f| f.unwrap()).collect();
     assert!(got.iter().all(|f| (f.width(), f.height()) == size));
     assert_eq!(got.iter().map(number).collect::<Vec<_>>(), [0, 25, 0, 25]);
 }
 
-#[test]
-fn limits_and_cancelling_end_soon() {
+fn limits_and_cancelling_end_soon(by: &Backend) {
     let folder = Folder::new("limits");
     let file = folder.file("video.mp4");
     render(&file, 500, "25", &H264);
     let options = Options { limits: Limits { frames: 3, ..Limits::default() }, ..Options::default() };
-    let (frames, warnings) = read(&file, options);
+    let (frames, warnings) = read(by, &file, options);
     assert_eq!((frames.len(), &warnings[..]), (3, &[Warning::FrameLimit { frames: 3 }][..]));
     let options = Options { limits: Limits { stall: Duration::ZERO, ..Limits::default() }, ..Options::default() };
-    let outcome: Result<Vec<Frame>, Error> = Frames::open(&file, options).unwrap().collect();
+    let outcome: Result<Vec<Frame>, Error> = Frames::open_by(by, &file, options).unwrap().collect();
     // The first wait takes longer than nothing, except on a machine that starts FFmpeg within a tick.
     assert!(matches!(outcome, Err(Error::TimeLimit { .. }) | Ok(_)));
     let start = Instant::now();
     let cancel = CancelFlag::new();
     let mut frames =
-        Frames::open(&file, Options { cancel: cancel.clone(), sampling: Sampling::All, ..Options::default() }).unwrap();
+        Frames::open_by(by, &file, Options { cancel: cancel.clone(), sampling: Sampling::All, ..Options::default() })
+            .unwrap();
     frames.next().unwrap().unwrap();
     cancel.cancel();
     assert!(matches!(frames.next(), Some(Err(Error::Cancelled { .. }))));
     assert!(frames.next().is_none());
-    let mut dropped = Frames::open(&file, sampled(Sampling::All)).unwrap();
+    let mut dropped = Frames::open_by(by, &file, sampled(Sampling::All)).unwrap();
     dropped.next().unwrap().unwrap();
     drop(dropped);
     assert!(start.elapsed() < Duration::from_secs(20));
@@ -507,15 +537,15 @@ fn a_hanging_ffmpeg_is_given_up() {
         let tools = Tools { ffmpeg: fake, ..Tools::of_environment() };
         let limits = Limits { stall: Duration::from_millis(100), ..Limits::default() };
         let start = Instant::now();
-        let mut frames = Frames::open_with(&tools, &file, Options { limits, ..Options::default() }).unwrap();
+        let mut frames =
+            Frames::open_by(&Backend::Process(tools), &file, Options { limits, ..Options::default() }).unwrap();
         let error = frames.next().unwrap().unwrap_err();
         assert!(matches!(error, Error::TimeLimit { .. }), "{error}");
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 }
 
-#[test]
-fn writing() {
+fn writing(by: &Backend) {
     let folder = Folder::new("writing");
     let rate = Rate { num: 10, den: 1 };
     for (name, codec) in [
@@ -535,7 +565,7 @@ fn writing() {
         };
         let file = folder.file(name);
         let bytes = write(&file);
-        assert_eq!(numbers(&file), [0, 10, 20], "{name}");
+        assert_eq!(numbers(by, &file), [0, 10, 20], "{name}");
         assert_eq!(bytes, write(&folder.file(format!("again-{name}"))), "the same bytes");
     }
     // Colours survive, at a size at which untagged files are read as BT.709, and below.
@@ -545,7 +575,7 @@ fn writing() {
         let frame: Vec<u8> = [180u8, 40, 90].repeat((width * height) as usize);
         writer.write(&frame).unwrap();
         writer.finish().unwrap();
-        let (frames, _) = read(&file, Options::default());
+        let (frames, _) = read(by, &file, Options::default());
         for (got, expected) in frames[0].data().iter().zip([180u8, 40, 90]) {
             assert!(got.abs_diff(expected) <= 3, "{:?}", &frames[0].data()[..3]);
         }
@@ -576,4 +606,89 @@ fn writing_fails_plainly_and_leaves_nothing() {
     ] {
         assert!(matches!(Writer::create(&file, &bad), Err(Error::Options(_))), "{bad:?}");
     }
+}
+
+/// What each way to FFmpeg says of a file and makes of it must be the same.
+#[cfg(feature = "linked")]
+fn check_that_both_agree(file: &Path) {
+    let process = Backend::Process(Tools::of_environment());
+    assert_eq!(process.probe(file).unwrap(), Backend::Linked.probe(file).unwrap());
+    let mut worst = 0f64;
+    let small = Options { max_side: Some(24), ..Options::default() };
+    let all = [
+        sampled(Sampling::All),
+        sampled(Sampling::Upstream),
+        Options { threads: None, ..sampled(Sampling::Fps(3.7)) },
+        Options { start: 0.7, ..small.clone() },
+        small,
+    ];
+    for options in all {
+        let attempt = |by: &Backend| {
+            let mut frames = Frames::open_by(by, file, options.clone())?;
+            let list = (&mut frames).collect::<Result<Vec<_>, Error>>()?;
+            Ok::<_, Error>((list, frames.warnings().to_vec()))
+        };
+        let ((expected, told), (got, also_told)) = match (attempt(&process), attempt(&Backend::Linked)) {
+            (Ok(expected), Ok(got)) => (expected, got),
+            // Such as a start in a stream without times, where seeking ends at the end.
+            (Err(Error::NothingDecoded { .. }), Err(Error::NothingDecoded { .. })) => continue,
+            other => panic!("{file:?} {options:?}: {other:?}"),
+        };
+        let times = |frames: &[Frame]| frames.iter().map(|f| (f.time(), f.pts(), f.is_repeat())).collect::<Vec<_>>();
+        assert_eq!(times(&got), times(&expected), "{file:?} {options:?}");
+        for (got, expected) in got.iter().zip(&expected) {
+            assert_eq!((got.width(), got.height()), (expected.width(), expected.height()), "{file:?}");
+            let sum: u64 = got.data().iter().zip(expected.data()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+            let mean = sum as f64 / got.data().len() as f64;
+            assert!(mean <= 2.0, "{file:?} at {}: {mean} levels", got.time());
+            worst = worst.max(mean);
+        }
+        let kinds = |warnings: &[Warning]| warnings.iter().map(std::mem::discriminant).collect::<Vec<_>>();
+        assert_eq!(kinds(&also_told), kinds(&told), "{file:?} {told:?} {also_told:?}");
+    }
+    println!("{}: {worst} levels at most", file.display());
+}
+
+#[cfg(feature = "linked")]
+#[test]
+fn both_ways_give_the_same_frames() {
+    let folder = Folder::new("both");
+    let vp9 = ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-crf", "30", "-b:v", "0"];
+    let late = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "12", "-pix_fmt", "yuv420p"];
+    let variable = "setpts='if(lt(N,30),N/30,1+(N-30)/7)/TB'";
+    let passthrough = Tools::of_environment().passthrough().unwrap();
+    let all: [(&str, Vec<&str>); 9] = [
+        ("h264.mp4", late.to_vec()),
+        ("h264.ts", late.to_vec()),
+        ("h264.mkv", [&["-output_ts_offset", "2.5"][..], &late].concat()),
+        ("raw.h264", late.to_vec()),
+        ("vp9.webm", vp9.to_vec()),
+        ("picture.gif", vec![]),
+        (
+            "variable.mp4",
+            [&["-vf", variable, passthrough, "passthrough", "-enc_time_base", "1:600"][..], &late].concat(),
+        ),
+        ("odd.mkv", vec!["-vf", "scale=37:23", "-c:v", "ffv1", "-pix_fmt", "yuv420p"]),
+        ("anamorphic.mp4", [&["-vf", "setsar=64/45"][..], &late].concat()),
+    ];
+    for (name, arguments) in all {
+        let file = folder.file(name);
+        render(&file, 75, "25", &arguments);
+        check_that_both_agree(&file);
+    }
+    for (name, matrix) in [
+        ("90.mp4", [0, 0x1_0000, 0, -0x1_0000, 0, 0]),
+        ("180.mp4", [-0x1_0000, 0, 0, 0, -0x1_0000, 0]),
+        ("270.mp4", [0, -0x1_0000, 0, 0x1_0000, 0, 0]),
+        ("mirrored.mp4", [-0x1_0000, 0, 0, 0, 0x1_0000, 0]),
+    ] {
+        let file = folder.file(name);
+        turn(&folder.file("h264.mp4"), &file, matrix);
+        check_that_both_agree(&file);
+    }
+    let cut = folder.file("cut.mp4");
+    render(&cut, 150, "25", &[&["-movflags", "+faststart"][..], &late].concat());
+    let data = std::fs::read(&cut).unwrap();
+    std::fs::write(&cut, &data[..data.len() * 6 / 10]).unwrap();
+    check_that_both_agree(&cut);
 }

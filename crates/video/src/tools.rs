@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// Containers and raw streams that may be opened. What is missing opens other files by name (playlists, image
 /// sequences, concatenation scripts) or makes a picture of any text.
-const DEMUXERS: &str = "\
+pub(crate) const DEMUXERS: &str = "\
     mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpegtsraw,mpeg,mpegvideo,m4v,h261,h263,\
     h264,hevc,vvc,av1,obu,ivf,ogg,flv,live_flv,kux,asf,asf_o,gif,apng,nut,nuv,nsv,mxf,lxf,\
     gxf,wtv,dv,rm,rl2,yuv4mpegpipe,swf,mjpeg,mjpeg_2000,smjpeg,mpjpeg,dirac,vc1,vc1test,cavsvideo,\
@@ -188,7 +188,8 @@ impl Messages {
         })
     }
 
-    fn push(&mut self, line: &[u8]) {
+    /// Keeps a line, if it says something new.
+    pub(crate) fn push(&mut self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         // `[h264 @ 0x55d0c8a5b2c0] text`: addresses differ from run to run.
         let text = text.trim();

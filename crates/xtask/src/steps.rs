@@ -33,6 +33,7 @@ const STEPS: &[Step] = &[
             Line::cargo().args("test --workspace --features vidsieve-cli/train").run()
         },
     },
+    Step { name: "test-linked", run: linked },
     Step { name: "parity-native", run: parity_native },
     Step { name: "bench-native", run: bench_native },
     Step {
@@ -222,6 +223,24 @@ pub(crate) fn bench_wasm(args: &[String]) -> Result<(), String> {
     };
     line(Line::cargo()).run()?;
     line(relaxed(Line::cargo())).run()
+}
+
+/// What the feature `linked` needs beside FFmpeg itself, as Debian calls it.
+const LINKED_PACKAGES: &str = "libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libavfilter-dev \
+    libavdevice-dev libswresample-dev libclang-dev clang pkg-config";
+
+/// The tests of decoding in-process.
+fn linked() -> Result<(), String> {
+    if !debian_root() {
+        eprintln!(
+            "skipped: not Debian as root; install {LINKED_PACKAGES} and run `cargo test -p vidsieve-video --features linked`"
+        );
+        return Ok(());
+    }
+    ffmpeg_is_there()?;
+    Line::new("apt-get").args("-q update").run()?;
+    Line::new("apt-get").args("-q install -y --no-install-recommends").args(LINKED_PACKAGES).run()?;
+    Line::cargo().args("test -p vidsieve-video --features linked").run()
 }
 
 fn neon() -> Result<(), String> {

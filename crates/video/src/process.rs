@@ -1,0 +1,366 @@
+//! Reading by `ffprobe` and `ffmpeg`, run as child processes.
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::frames::Delivery;
+use crate::nut;
+use crate::probe::{FileFacts, Info, Kind, LIMIT, MAX_SIDE, Rate, StreamFacts, describe};
+use crate::sampling::{Received, Sampler, Sampling, Stop, TOLERANCE, seconds, upstream_step};
+use crate::tools::{Messages, Tools, arg, file_url, input_guards, run, spawn, wait};
+
+/// Microseconds that a time stamp may differ from what the header lets expect, when FFmpeg leaves out frames.
+const SLACK: i64 = 1000;
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    streams: Vec<Stream>,
+    format: Option<Format>,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    #[serde(default)]
+    format_name: String,
+    start_time: Option<String>,
+    duration: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Stream {
+    index: usize,
+    codec_type: Option<String>,
+    codec_name: Option<String>,
+    #[serde(default)]
+    width: i64,
+    #[serde(default)]
+    height: i64,
+    sample_aspect_ratio: Option<String>,
+    pix_fmt: Option<String>,
+    color_space: Option<String>,
+    r_frame_rate: Option<String>,
+    avg_frame_rate: Option<String>,
+    start_time: Option<String>,
+    duration: Option<String>,
+    nb_frames: Option<String>,
+    #[serde(default)]
+    disposition: Disposition,
+    #[serde(default)]
+    tags: Tags,
+    #[serde(default)]
+    side_data_list: Vec<SideData>,
+}
+
+#[derive(Deserialize, Default)]
+struct Disposition {
+    #[serde(default)]
+    default: u8,
+    #[serde(default)]
+    attached_pic: u8,
+    #[serde(default)]
+    timed_thumbnails: u8,
+}
+
+#[derive(Deserialize, Default)]
+struct Tags {
+    #[serde(rename = "DURATION")]
+    duration: Option<String>,
+    rotate: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SideData {
+    rotation: Option<f64>,
+}
+
+/// Asks `ffprobe`.
+pub(crate) fn probe(tools: &Tools, path: &Path) -> Result<Info, Error> {
+    let mut command = Command::new(&tools.ffprobe);
+    command.args(["-hide_banner", "-v", "error"]);
+    input_guards(&mut command);
+    let entries = "format=format_name,start_time,duration:stream=index,codec_type,codec_name,width,height,\
+        sample_aspect_ratio,pix_fmt,color_space,r_frame_rate,avg_frame_rate,start_time,duration,nb_frames:\
+        stream_disposition=default,attached_pic,timed_thumbnails:stream_tags=DURATION,rotate:stream_side_data=rotation";
+    arg(&mut command, "-show_entries", entries);
+    arg(&mut command, "-print_format", "json=compact=1");
+    arg(&mut command, "-i", file_url(path));
+    let output = run(command, &tools.ffprobe, LIMIT)?;
+    let Some(status) = output.status else {
+        return Err(Error::TimeLimit { path: path.to_owned(), what: "ffprobe", seconds: LIMIT.as_secs_f64() });
+    };
+    let not_a_video = |detail: &str| {
+        // The message repeats the name of the file, which the error has already.
+        let name = file_url(path).to_string_lossy().into_owned();
+        let detail = detail.replace(&format!("{name}: "), "");
+        Error::NotAVideo { path: path.to_owned(), detail }
+    };
+    let answer: Answer = match serde_json::from_slice(&output.stdout) {
+        Ok(answer) => answer,
+        Err(_) if !status.success() => return Err(not_a_video(&output.stderr)),
+        Err(e) => return Err(Error::Protocol { path: path.to_owned(), detail: format!("ffprobe: {e}") }),
+    };
+    let Some(format) = answer.format.filter(|_| status.success()) else { return Err(not_a_video(&output.stderr)) };
+    let file = FileFacts {
+        start: format.start_time.as_deref().and_then(number),
+        duration: format.duration.as_deref().and_then(number),
+        container: format.format_name,
+        streams: answer.streams.into_iter().map(facts).collect(),
+    };
+    describe(path, &file)
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse::<f64>().ok().filter(|n| n.is_finite())
+}
+
+fn facts(stream: Stream) -> StreamFacts {
+    let counterclockwise = stream.side_data_list.iter().find_map(|s| s.rotation);
+    let ratio = |text: &str| {
+        let (num, den) = text.split_once(':')?;
+        Some(num.parse::<f64>().ok()? / den.parse::<f64>().ok()?)
+    };
+    let rate = |text: Option<String>| text.as_deref().and_then(Rate::parse);
+    StreamFacts {
+        index: stream.index,
+        kind: match stream.codec_type.as_deref() {
+            Some("video") => Kind::Video,
+            Some("audio") => Kind::Audio,
+            _ => Kind::Other,
+        },
+        codec: stream.codec_name,
+        width: stream.width,
+        height: stream.height,
+        aspect: stream.sample_aspect_ratio.as_deref().and_then(ratio),
+        pixel_format: stream.pix_fmt.unwrap_or_default(),
+        has_matrix: !matches!(stream.color_space.as_deref(), None | Some("unknown" | "unspecified" | "reserved")),
+        base_rate: rate(stream.r_frame_rate),
+        average_rate: rate(stream.avg_frame_rate),
+        start: stream.start_time.as_deref().and_then(number),
+        duration: stream.duration.as_deref().and_then(number),
+        tagged_duration: stream.tags.duration,
+        frames: stream.nb_frames.as_deref().and_then(|n| n.parse().ok()),
+        is_default: stream.disposition.default != 0,
+        is_still: stream.disposition.attached_pic != 0 || stream.disposition.timed_thumbnails != 0,
+        rotation: counterclockwise.map(|r| -r).or_else(|| stream.tags.rotate.as_deref().and_then(number)),
+    }
+}
+
+/// Which frames FFmpeg passes on when not all are needed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Thinning {
+    /// Microseconds before a sample's time in which all frames are passed on.
+    window: i64,
+    /// Expected time stamp of the first frame in microseconds.
+    anchor: i64,
+}
+
+/// How one run of FFmpeg ended.
+enum End {
+    /// All was read, or nobody wants more.
+    Done,
+    /// Again, with this thinning.
+    Again(Option<Thinning>),
+}
+
+/// Runs FFmpeg and reads its frames.
+pub(crate) struct Decoder {
+    ffmpeg: PathBuf,
+    passthrough: &'static str,
+    delivery: Delivery,
+}
+
+impl Decoder {
+    pub(crate) fn new(tools: &Tools, delivery: Delivery) -> Result<Self, Error> {
+        Ok(Self { ffmpeg: tools.ffmpeg.clone(), passthrough: tools.passthrough()?, delivery })
+    }
+
+    pub(crate) fn run(mut self) {
+        let mut thinning = self.first_thinning();
+        let mut next = 0;
+        // Thinning is corrected once for its anchor and once more to none, so three runs are enough.
+        for _ in 0..3 {
+            match self.decode(thinning, &mut next) {
+                Ok(End::Done) => return,
+                Ok(End::Again(other)) => thinning = other,
+                Err(error) => {
+                    self.delivery.fail(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// At a steady rate, the frame of a sample is within a frame's length before it; two and a bit allow for a gap.
+    fn first_thinning(&self) -> Option<Thinning> {
+        let Sampling::Fps(fps) = self.delivery.options.sampling else { return None };
+        let rate = self.delivery.info.average_rate.map(Rate::value)?;
+        let window = 2.2e6 / rate;
+        let all = window + TOLERANCE * 1e6 + 4.0 * SLACK as f64 >= 1e6 / fps;
+        let anchor = if self.delivery.options.start > 0.0 { 0.0 } else { self.delivery.info.start * 1e6 };
+        (!all && anchor.abs() < 1e15).then_some(Thinning { window: window as i64, anchor: anchor.round() as i64 })
+    }
+
+    fn command(&self, thinning: Option<Thinning>) -> Command {
+        let mut command = Command::new(&self.ffmpeg);
+        command.args(["-hide_banner", "-nostdin", "-nostats", "-v", "error", "-filter_threads", "1"]);
+        if let Some(threads) = self.delivery.options.threads {
+            arg(&mut command, "-threads", threads.to_string());
+        }
+        input_guards(&mut command);
+        arg(&mut command, "-max_pixels", (u64::from(MAX_SIDE) * u64::from(MAX_SIDE)).to_string());
+        if self.delivery.options.start > 0.0 {
+            arg(&mut command, "-ss", format!("{:.6}", self.delivery.options.start));
+        }
+        arg(&mut command, "-i", file_url(&self.delivery.info.path));
+        arg(&mut command, "-map", format!("0:{}", self.delivery.info.stream));
+        command.args(["-an", "-sn", "-dn"]);
+        arg(&mut command, "-vf", self.graph(thinning));
+        arg(&mut command, self.passthrough, "passthrough");
+        command.args(["-enc_time_base", "1:1000000", "-c:v", "rawvideo", "-pix_fmt", "rgb24", "-f", "nut", "pipe:1"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Selection comes first, so that frames which are not needed are neither scaled nor converted.
+    fn graph(&self, thinning: Option<Thinning>) -> String {
+        let mut graph = String::from("settb=1/1000000");
+        match (self.delivery.options.sampling, thinning) {
+            (Sampling::Upstream, _) => {
+                let step = upstream_step(self.delivery.info.upstream_rate());
+                graph.push_str(&format!(",select='not(mod(n,{step}))'"));
+            }
+            (Sampling::Fps(fps), Some(Thinning { window, anchor })) => {
+                let period = 1e6 / fps;
+                let late = (TOLERANCE * 1e6) as i64 + SLACK;
+                let from = anchor + late;
+                let keep = period - (window + late + SLACK) as f64;
+                // The first frame, the first one of each period, and those shortly before a sample's time.
+                graph.push_str(&format!(
+                    ",select='isnan(prev_pts)+not(eq(floor((pts-{anchor})/{period}),\
+                     floor((prev_pts-{anchor})/{period})))\
+                     +gte((pts-{from})-{period}*floor((pts-{from})/{period}),{keep})'"
+                ));
+            }
+            _ => {}
+        }
+        graph.push(',');
+        graph.push_str(&self.delivery.picture_filters());
+        graph
+    }
+
+    /// One run of FFmpeg. `next`: the first sample that is not known yet.
+    fn decode(&mut self, thinning: Option<Thinning>, next: &mut u64) -> Result<End, Error> {
+        let mut child = spawn(self.command(thinning), &self.ffmpeg)?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        self.delivery.shared.put(child);
+        let messages = stderr.map(Messages::collect);
+        let frame_bytes = u64::from(self.delivery.size.0) * u64::from(self.delivery.size.1) * 3;
+        let mut last = None;
+        let outcome = match stdout {
+            Some(pipe) => {
+                let mut reader = nut::Reader::new(BufReader::with_capacity(1 << 16, pipe), frame_bytes);
+                self.receive(&mut reader, frame_bytes, thinning, next, &mut last)
+            }
+            None => Ok(Some(End::Done)),
+        };
+        let complete = matches!(outcome, Ok(None));
+        if !complete {
+            self.delivery.shared.kill();
+        }
+        let status = self.delivery.shared.take().and_then(|mut child| wait(&mut child, Duration::from_secs(10)));
+        let messages = messages.and_then(|t| t.join().ok()).unwrap_or_default();
+        match outcome {
+            Ok(Some(end)) => return Ok(end),
+            Ok(None) => {}
+            // What a killed FFmpeg leaves unfinished is no error.
+            Err(_) if self.delivery.shared.is_stopped() => return Ok(End::Done),
+            Err(detail) if status.is_some_and(|s| s.success()) => {
+                return Err(Error::Protocol { path: self.delivery.info.path.clone(), detail });
+            }
+            // FFmpeg died within a frame; what came before counts.
+            Err(_) => {}
+        }
+        let Some(last) = last else {
+            return Err(Error::NothingDecoded { path: self.delivery.info.path.clone(), detail: messages.summary() });
+        };
+        let failed = !status.is_some_and(|s| s.success());
+        if failed || !messages.is_empty() {
+            self.delivery.warn_of_damage(last, messages.summary());
+        }
+        Ok(End::Done)
+    }
+
+    /// Reads frames to the end (`None`) or until the run has to end. `Err` has what is wrong with the stream.
+    fn receive(
+        &mut self,
+        reader: &mut nut::Reader<impl std::io::Read>,
+        frame_bytes: u64,
+        thinning: Option<Thinning>,
+        next: &mut u64,
+        last: &mut Option<i64>,
+    ) -> Result<Option<End>, String> {
+        let sampling = self.delivery.options.sampling;
+        let fps = if let Sampling::Fps(fps) = sampling { fps } else { 1.0 };
+        let mut sampler = Sampler::new(fps, *next, thinning.map(|t| t.window));
+        let mut first = None;
+        let mut damage = None;
+        loop {
+            let packet = match reader.next() {
+                Ok(Some(packet)) => packet,
+                Ok(None) => break,
+                Err(error) => {
+                    damage = Some(error.to_string());
+                    break;
+                }
+            };
+            if packet.data.len() as u64 != frame_bytes {
+                return Err(format!("a frame of {} bytes, expected {frame_bytes}", packet.data.len()));
+            }
+            let zero = *first.get_or_insert(packet.micros);
+            if let Some(t) = thinning
+                && last.is_none()
+                && (zero - t.anchor).abs() > SLACK
+            {
+                return Ok(Some(End::Again(Some(Thinning { anchor: zero, ..t }))));
+            }
+            let micros = packet.micros.saturating_sub(zero);
+            *last = Some(last.map_or(micros, |l: i64| l.max(micros)));
+            let frame = Received { micros, data: Arc::new(packet.data) };
+            let stop = if matches!(sampling, Sampling::Fps(_)) {
+                let stop = sampler
+                    .push(frame, &mut |_, time, frame| {
+                        self.delivery.emit(time, frame.micros, || Some(frame.data.clone()))
+                    })
+                    .err();
+                *next = sampler.next_sample();
+                stop
+            } else {
+                (!self.delivery.emit(seconds(micros), micros, || Some(frame.data))).then_some(Stop::Closed)
+            };
+            match stop {
+                None => {}
+                Some(Stop::Closed) => return Ok(Some(End::Done)),
+                Some(Stop::Doubt) => return Ok(Some(End::Again(None))),
+            }
+        }
+        if matches!(sampling, Sampling::Fps(_)) && !self.delivery.shared.is_stopped() {
+            let stop = sampler
+                .finish(&mut |_, time, frame| self.delivery.emit(time, frame.micros, || Some(frame.data.clone())))
+                .err();
+            *next = sampler.next_sample();
+            match stop {
+                None => {}
+                Some(Stop::Closed) => return Ok(Some(End::Done)),
+                Some(Stop::Doubt) => return Ok(Some(End::Again(None))),
+            }
+        }
+        damage.map_or(Ok(None), Err)
+    }
+}
