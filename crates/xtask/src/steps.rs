@@ -23,14 +23,14 @@ const STEPS: &[Step] = &[
             Line::cargo().args("clippy --workspace --all-targets --features vidsieve-cli/train -- -D warnings").run()
         },
     },
-    // The default command is built without training, as users build it; the tests are of the one with it.
-    Step { name: "build-default", run: || Line::cargo().args("build -p vidsieve-cli").run() },
+    // The tests are of the command with training; users build it without.
+    Step { name: "check-default", run: || Line::cargo().args("check -p vidsieve-cli").run() },
     Step {
         name: "test-native",
         run: || {
             ffmpeg_is_there()?;
             redis_is_there()?;
-            Line::cargo().args("test --workspace --features vidsieve-cli/train").run()
+            native_tests().run()
         },
     },
     Step { name: "test-linked", run: linked },
@@ -106,7 +106,7 @@ fn redis_is_there() -> Result<(), String> {
 }
 
 /// Installs packages of Debian.
-fn install(packages: &str) -> Result<(), String> {
+pub(crate) fn install(packages: &str) -> Result<(), String> {
     Line::new("apt-get").args("-q update").run()?;
     Line::new("apt-get").args("-q install -y --no-install-recommends").args(packages).run()
 }
@@ -192,10 +192,22 @@ fn golden_folders() -> Vec<String> {
     folders
 }
 
+/// The tests of the whole workspace, and with them the command.
+fn native_tests() -> Line {
+    Line::cargo().args("test --workspace --features vidsieve-cli/train")
+}
+
+/// The command that the tests of the workspace are of: built with them, so that nothing is built twice.
+pub(crate) fn command() -> Result<String, String> {
+    native_tests().args("--quiet --no-run").run()?;
+    Ok(target().join("debug/vidsieve").display().to_string())
+}
+
 fn parity_native() -> Result<(), String> {
+    let command = command()?;
     for folder in golden_folders() {
-        for isa in Line::cargo().args("run -q -p vidsieve-cli -- bench isas").output()?.split_whitespace() {
-            Line::cargo().args("run -q -p vidsieve-cli -- eval parity").arg(&folder).args("--isa").arg(isa).run()?;
+        for isa in Line::new(&command).args("bench isas").output()?.split_whitespace() {
+            Line::new(&command).args("eval parity").arg(&folder).args("--isa").arg(isa).run()?;
         }
     }
     Ok(())
@@ -212,7 +224,7 @@ pub(crate) fn parity_wasm(dir: Option<&Path>) -> Result<(), String> {
 
 /// Every benchmark once, as a test: the results are checked and the ratios must not have collapsed.
 fn bench_native() -> Result<(), String> {
-    Line::cargo().args("run -q -p vidsieve-cli -- bench kernels --quick --check").run()
+    Line::new(&command()?).args("bench kernels --quick --check").run()
 }
 
 pub(crate) fn bench_wasm(args: &[String]) -> Result<(), String> {
@@ -238,8 +250,10 @@ fn linked() -> Result<(), String> {
         return Ok(());
     }
     ffmpeg_is_there()?;
-    Line::new("apt-get").args("-q update").run()?;
-    Line::new("apt-get").args("-q install -y --no-install-recommends").args(LINKED_PACKAGES).run()?;
+    let libraries = "--exists libavcodec libavformat libavutil libswscale libavfilter libavdevice libswresample";
+    if !Line::new("pkg-config").args(libraries).succeeds() || !Line::new("clang").arg("--version").succeeds() {
+        install(LINKED_PACKAGES)?;
+    }
     Line::cargo().args("test -p vidsieve-video --features linked").run()
 }
 

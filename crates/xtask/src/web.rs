@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::run::{Line, root};
-use crate::steps::{debian_root, ffmpeg_is_there, node_is_there, target};
+use crate::steps::{command, debian_root, ffmpeg_is_there, install, node_is_there, target};
 
 /// Of the command and of the crate, which must be the same.
 const BINDGEN: &str = "0.2.130";
@@ -113,13 +113,9 @@ pub(crate) fn test_package() -> Result<(), String> {
 }
 
 /// The native command, which the package is compared with and which serves the pages of its tests: the one that the variable
-/// VIDSIEVE names, or a new build.
+/// VIDSIEVE names, or that of the workspace's tests.
 fn native() -> Result<String, String> {
-    if let Ok(named) = std::env::var("VIDSIEVE") {
-        return Ok(named);
-    }
-    Line::cargo().args("build -p vidsieve-cli").run()?;
-    Ok(target().join("debug/vidsieve").display().to_string())
+    std::env::var("VIDSIEVE").or_else(|_| command())
 }
 
 /// The package and the application in Chromium.
@@ -156,7 +152,6 @@ fn chromium() -> Result<String, String> {
     if !debian_root() {
         return Err("Chromium is needed: install `chromium`, or name the program in VIDSIEVE_CHROMIUM".into());
     }
-    Line::new("apt-get").args("-q update").run()?;
-    Line::new("apt-get").args("-q install -y --no-install-recommends chromium").run()?;
+    install("chromium")?;
     path("chromium".into())
 }
