@@ -36,17 +36,20 @@ pub fn isotonic(pairs: &[Labelled]) -> Result<Curve, TrainError> {
         return Err(TrainError::Data(format!("calibration needs copies and others, got {copies} and {others}")));
     }
     let weight = [(1.0 - PRIOR) / others as f64, PRIOR / copies as f64];
-    // A block: weight of copies, weight of all, weighted sum of raw similarities.
-    let mut blocks: Vec<[f64; 3]> = Vec::new();
+    // Weights that both classes share evenly: how much is known at a step, whatever the prior.
+    let even = [0.5 / others as f64, 0.5 / copies as f64];
+    // A block: weight of copies, weight of all, sum of raw similarities by even weights, even weight.
+    let mut blocks: Vec<[f64; 4]> = Vec::new();
     let mut i = 0;
     while i < sorted.len() {
-        let mut block = [0f64; 3];
+        let mut block = [0f64; 4];
         let raw = sorted[i].raw;
         while i < sorted.len() && sorted[i].raw <= raw {
-            let w = weight[usize::from(sorted[i].copy)];
-            block[0] += if sorted[i].copy { w } else { 0.0 };
-            block[1] += w;
-            block[2] += w * f64::from(raw);
+            let class = usize::from(sorted[i].copy);
+            block[0] += if sorted[i].copy { weight[1] } else { 0.0 };
+            block[1] += weight[class];
+            block[2] += even[class] * f64::from(raw);
+            block[3] += even[class];
             i += 1;
         }
         blocks.push(block);
@@ -54,17 +57,17 @@ pub fn isotonic(pairs: &[Labelled]) -> Result<Curve, TrainError> {
     }
     // Thin the steps: the lightest joins its lighter neighbour until few are left.
     while blocks.len() > STEPS {
-        let lightest = (0..blocks.len()).min_by(|&a, &b| blocks[a][1].total_cmp(&blocks[b][1])).unwrap_or(0);
-        let right = lightest == 0 || (lightest + 1 < blocks.len() && blocks[lightest + 1][1] < blocks[lightest - 1][1]);
+        let lightest = (0..blocks.len()).min_by(|&a, &b| blocks[a][3].total_cmp(&blocks[b][3])).unwrap_or(0);
+        let right = lightest == 0 || (lightest + 1 < blocks.len() && blocks[lightest + 1][3] < blocks[lightest - 1][3]);
         let into = if right { lightest + 1 } else { lightest - 1 };
         let block = blocks[lightest];
         blocks[into].iter_mut().zip(block).for_each(|(a, b)| *a += b);
         blocks.remove(lightest);
     }
     let mut knots: Vec<[f32; 2]> = Vec::with_capacity(blocks.len());
-    for [copy, all, raw] in &blocks {
+    for [copy, all, raw, even] in &blocks {
         let p = (copy / (all + 0.5 * weight[0])).clamp(0.0, 1.0);
-        let (x, y) = ((raw / all) as f32, p as f32);
+        let (x, y) = ((raw / even) as f32, p as f32);
         match knots.last() {
             Some([last, _]) if x <= *last => {}
             Some([_, before]) => knots.push([x, y.max(*before)]),
@@ -108,12 +111,12 @@ pub fn one_scale(pairs: &[(f32, f32, bool)]) -> Result<(f32, f32), TrainError> {
 }
 
 /// Joins the last blocks while they violate the order.
-fn merge(blocks: &mut Vec<[f64; 3]>) {
+fn merge(blocks: &mut Vec<[f64; 4]>) {
     while let [.., a, b] = blocks.as_slice() {
         if a[0] / a[1] < b[0] / b[1] {
             break;
         }
-        let joined = [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
+        let joined = [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]];
         blocks.truncate(blocks.len() - 2);
         blocks.push(joined);
     }

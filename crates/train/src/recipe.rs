@@ -76,39 +76,45 @@ impl Default for Recipe {
     fn default() -> Self {
         let schedule =
             |steps, lr, every, seed| Schedule { steps, lr, validate_every: every, seed, ..Schedule::default() };
-        let fine = |objective, regulariser, steps, seed| FinePlan {
+        let fine = |objective, regulariser, schedule| FinePlan {
             options: FineOptions {
                 objective,
                 anchors: 16,
                 frames: 16,
-                noise: 0.8,
+                noise: 0.4,
                 shorten: 0.5,
                 regulariser,
                 ..FineOptions::default()
             },
-            schedule: schedule(steps, 1e-4, 250, seed),
+            schedule,
         };
-        let steps = 5000;
         Self {
-            backbone: BackboneOptions { sides: vec![(0, 64), (steps * 92 / 100, 112)], ..BackboneOptions::default() },
-            backbone_schedule: Schedule { weight_decay: 1e-3, clip: 0.0, ..schedule(steps, 2e-3, 250, 1) },
-            pca_views: 6000,
+            backbone: BackboneOptions { sides: vec![(0, 64), (11_100, 112)], ..BackboneOptions::default() },
+            backbone_schedule: Schedule { weight_decay: 1e-3, clip: 0.0, ..schedule(12_000, 2e-3, 1000, 1) },
+            pca_views: 4000,
             pca_shrink: 0.0,
-            corpus: CorpusOptions::default(),
+            corpus: CorpusOptions {
+                sources: 500,
+                copies: 5,
+                real_copies: 0,
+                procedural: 0.4,
+                ..CorpusOptions::default()
+            },
             validation: CorpusOptions { sources: 150, copies: 6, real_copies: 12, seed: 8, ..CorpusOptions::default() },
             queries: 50,
             distractors: 300,
             itq_vectors: 200_000,
             pools: PoolOptions::default(),
-            teacher: fine(Objective::Triplet { margin: 0.5 }, 0.1, 2000, 2),
-            iterations: 2,
-            fine_attention: fine(Objective::Distill, 1e-3, 1500, 3),
-            fine_binary: fine(Objective::Distill, 1e-3, 1500, 4),
-            coarse: CoarseOptions { anchors: 48, frames: 16, contrast: 1.0, noise: 0.8, ..CoarseOptions::default() },
-            coarse_schedule: schedule(3000, 1e-3, 250, 5),
+            // Wider margins and faster rates end below the start on new clips.
+            teacher: fine(Objective::Triplet { margin: 0.1 }, 0.05, schedule(400, 3e-5, 100, 2)),
+            iterations: 1,
+            fine_attention: fine(Objective::Distill, 1e-3, schedule(200, 3e-5, 100, 3)),
+            fine_binary: fine(Objective::Distill, 1e-3, schedule(1200, 1e-4, 200, 4)),
+            coarse: CoarseOptions { anchors: 48, frames: 16, contrast: 1.0, noise: 0.4, ..CoarseOptions::default() },
+            coarse_schedule: schedule(1500, 3e-4, 250, 5),
             selector_pools: PoolOptions { hard: 16, random: 64, seed: 4 },
             selector: SelectorOptions { frames: 16, ..SelectorOptions::default() },
-            selector_schedule: schedule(2000, 1e-3, 250, 6),
+            selector_schedule: schedule(800, 1e-3, 200, 6),
         }
     }
 }
