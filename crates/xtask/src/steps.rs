@@ -38,12 +38,17 @@ const STEPS: &[Step] = &[
     Step { name: "bench-native", run: bench_native },
     Step {
         name: "test-wasm",
-        run: || node_is_there().and_then(|()| Line::cargo().args("test -p vidsieve-kernels --target").arg(WASI).run()),
+        run: || {
+            node_is_there()?;
+            target_is_there(WASI)?;
+            Line::cargo().args("test -p vidsieve-kernels --target").arg(WASI).run()
+        },
     },
     Step {
         name: "test-wasm-relaxed",
         run: || {
             node_is_there()?;
+            target_is_there(WASI)?;
             relaxed(Line::cargo().args("test -p vidsieve-kernels --target").arg(WASI)).run()
         },
     },
@@ -170,6 +175,15 @@ pub(crate) fn node_is_there() -> Result<(), String> {
     if major.is_some_and(|m| m >= 20) { Ok(()) } else { Err(format!("{missing} (found {version})")) }
 }
 
+/// A target of the toolchain: those of `rust-toolchain.toml` come with it, unless it was there before.
+pub(crate) fn target_is_there(target: &str) -> Result<(), String> {
+    let installed = Line::new("rustup").args("target list --installed").output().unwrap_or_default();
+    if installed.split_whitespace().any(|t| t == target) {
+        return Ok(());
+    }
+    Line::new("rustup").args("target add").arg(target).run()
+}
+
 /// Where cargo builds to.
 pub(crate) fn target() -> PathBuf {
     std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root().join("target"), PathBuf::from)
@@ -215,6 +229,7 @@ fn parity_native() -> Result<(), String> {
 
 pub(crate) fn parity_wasm(dir: Option<&Path>) -> Result<(), String> {
     node_is_there()?;
+    target_is_there(WASI)?;
     let folders = dir.map_or_else(golden_folders, |d| vec![d.display().to_string()]);
     for folder in folders {
         Line::cargo().args("run -q -p vidsieve-wasi-tests --target").arg(WASI).args("-- parity").arg(&folder).run()?;
@@ -229,6 +244,7 @@ fn bench_native() -> Result<(), String> {
 
 pub(crate) fn bench_wasm(args: &[String]) -> Result<(), String> {
     node_is_there()?;
+    target_is_there(WASI)?;
     let line = |line: Line| {
         let line = line.args("run -q --release -p vidsieve-wasi-tests --target").arg(WASI).args("-- bench");
         args.iter().fold(line, |l, a| l.arg(a))
@@ -273,7 +289,7 @@ fn neon() -> Result<(), String> {
         }
         install("qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross")?;
     }
-    Line::new("rustup").args("target add").arg(NEON).run()?;
+    target_is_there(NEON)?;
     // Emulation is slow: fewer cases of each property.
     Line::cargo().args("test -p vidsieve-kernels --lib --target").arg(NEON).env("PROPTEST_CASES", "16").run()
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::run::{Line, root};
-use crate::steps::{command, debian_root, ffmpeg_is_there, install, node_is_there, target};
+use crate::steps::{command, debian_root, ffmpeg_is_there, install, node_is_there, target, target_is_there};
 
 /// Of the command and of the crate, which must be the same.
 const BINDGEN: &str = "0.2.130";
@@ -51,6 +51,7 @@ pub(crate) fn build() -> Result<(), String> {
     if !Line::new("npm").arg("--version").succeeds() {
         return Err("npm is needed: install `npm`, it comes with most packages of Node.js".into());
     }
+    target_is_there(WASM)?;
     let bindgen = bindgen()?;
     packages("npm")?;
     for (name, arguments, relaxed) in MODULES {
