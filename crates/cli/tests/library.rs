@@ -256,6 +256,8 @@ fn a_query_on_synthetic_records_is_timed_beside_float32() {
         assert!(number(&report["times_ms"][part]) > 0.0, "{part}: {report}");
     }
     assert_eq!(report["float32"]["sampled_pairs"].as_u64(), Some(3));
+    let times = ["ms_per_pair", "codes_ms_per_pair", "extrapolated_ms", "every_video_ms", "every_video_ratio"];
+    times.iter().for_each(|time| assert!(number(&report["float32"][time]) > 0.0, "{time}: {report}"));
     // Both ways compute the same.
     assert!(number(&report["float32"]["max_difference"]) < 1e-3, "{report}");
     assert_eq!(std::fs::read_dir(dir.path("temp")).unwrap().count(), 0);

@@ -13,6 +13,8 @@ pub mod comparison;
 pub mod engine;
 pub mod matrix;
 pub mod plan;
+#[cfg(all(feature = "parallel", not(target_family = "wasm")))]
+pub mod read_ahead;
 pub mod segments;
 pub mod session;
 pub mod table;

@@ -47,6 +47,12 @@ impl<'a> Session<'a> {
         Ok(Self { engine, query, budget, plan, changes, selected, done: 0, outcomes: HashMap::new() })
     }
 
+    /// What the search may spend.
+    #[must_use]
+    pub const fn budget(&self) -> Budget {
+        self.budget
+    }
+
     /// Pairs that the budget pays for.
     #[must_use]
     pub fn selected(&self) -> usize {
@@ -62,7 +68,15 @@ impl<'a> Session<'a> {
     /// The videos whose records are to be compared next, the most doubtful first, at most [`BATCH`]; none when all are done.
     #[must_use]
     pub fn wanted(&self) -> &[String] {
-        &self.selected[self.done..self.selected.len().min(self.done + BATCH)]
+        let left = self.left();
+        &left[..left.len().min(BATCH)]
+    }
+
+    /// All videos that are still to be compared, the most doubtful first: for callers that fetch the next batches while this
+    /// one is compared. Batches are those of [`Session::wanted`]: [`BATCH`] at a time, in this order.
+    #[must_use]
+    pub fn left(&self) -> &[String] {
+        &self.selected[self.done..]
     }
 
     /// Compares the records of [`Session::wanted`], in its order.

@@ -454,8 +454,12 @@ struct Page {
     timings_ms: Timings,
 }
 
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
 fn ms(start: Instant) -> f64 {
-    start.elapsed().as_secs_f64() * 1000.0
+    milliseconds(start.elapsed())
 }
 
 async fn search(Shared(state): Shared<Arc<State>>, request: Request) -> Answered {
@@ -528,18 +532,14 @@ impl Asked<'_> {
     /// Compares what was selected, most doubtful first, until all is done, the time is up or nobody listens. Memory does not
     /// grow with what is selected.
     fn compare(&self, session: &mut Session<'_>, timings: &mut Timings) {
-        let start = Instant::now();
-        while !session.wanted().is_empty() && !self.is_over() {
-            if self.budget.time().is_some_and(|time| start.elapsed() >= time) {
-                break;
-            }
-            let fetching = Instant::now();
-            let records = self.state.fetch(session.wanted());
-            timings.fetch += ms(fetching);
-            let comparing = Instant::now();
-            session.compare(records);
-            timings.compare += ms(comparing);
-        }
+        let runtime = tokio::runtime::Handle::current();
+        let fetch = |ids: &[String]| {
+            let _entered = runtime.enter();
+            Ok::<_, Infallible>(self.state.fetch(ids))
+        };
+        let Ok(spent) = session.refine(fetch, |_| !self.is_over());
+        timings.fetch = milliseconds(spent.fetch);
+        timings.compare = milliseconds(spent.compare);
         self.state.count_pairs(session.compared(), session.missing().len());
     }
 

@@ -298,10 +298,17 @@ pub(crate) fn fuzz(seconds: u32) -> Result<(), String> {
     if !Line::cargo().args("+nightly fuzz --version").succeeds() {
         return Err("cargo-fuzz is needed: `rustup toolchain install nightly && cargo install cargo-fuzz`".into());
     }
+    // Small sound files to start from; they come to fuzz/corpus.
+    Line::cargo().args("test -p vidsieve-model -p vidsieve-index fuzz_seeds -- --ignored").run()?;
     let targets = Line::cargo().args("+nightly fuzz list").output()?;
     for target in targets.split_whitespace() {
         let limit = format!("-max_total_time={seconds}");
-        Line::cargo().args("+nightly fuzz run").arg(target).args("-- -rss_limit_mb=2048").arg(&limit).run()?;
+        Line::cargo()
+            .args("+nightly fuzz run")
+            .arg(target)
+            .args("-- -rss_limit_mb=2048 -malloc_limit_mb=256 -max_len=8192")
+            .arg(&limit)
+            .run()?;
     }
     Ok(())
 }

@@ -138,7 +138,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
 
     let bar = terminal::bar(selected as u64, "comparing [{bar:24}] {pos}/{len}, {eta} left");
-    let spent = refine(&store.index, &mut session, args.budget.time(), &cancel, &|n| bar.set_position(n as u64))?;
+    let spent = refine(&store.index, &mut session, &cancel, &|n| bar.set_position(n as u64))?;
     bar.finish_and_clear();
     (timings.fetch, timings.compare) = (ms(spent.fetch), ms(spent.compare));
     let mut hits = session.page(&table, args.top, args.min_score, args.explain)?;

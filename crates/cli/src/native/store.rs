@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use vidsieve_index::record::{Record, RecordError};
 use vidsieve_index::store::Index;
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
+use vidsieve_search::read_ahead::Spent;
 use vidsieve_search::{Engine, Fetched, Hit, Outcome, Query, Session, Table};
 use vidsieve_video::{CancelFlag, Sampling};
 
@@ -110,35 +110,21 @@ pub(crate) fn fetch(index: &Index, ids: &[impl AsRef<str>]) -> Result<Vec<Fetche
     Ok(index.records(ids)?.into_iter().map(of).collect())
 }
 
-/// Time spent on the second look.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Spent {
-    /// On reading records.
-    pub(crate) fetch: Duration,
-    /// On comparing.
-    pub(crate) compare: Duration,
-}
-
-/// Compares the query with the selected videos, the most doubtful first, until all are compared, the time is up, or it is
-/// cancelled. `progress` is told after every batch how many were looked at.
+/// Compares the query with the videos that the session selected ([`Session::refine`]), until it is done or cancelled.
 pub(crate) fn refine(
     index: &Index,
     session: &mut Session<'_>,
-    time: Option<Duration>,
     cancel: &CancelFlag,
     progress: &dyn Fn(usize),
 ) -> Result<Spent, Failure> {
-    let start = Instant::now();
-    let mut spent = Spent::default();
-    while !session.wanted().is_empty() && !cancel.is_cancelled() && time.is_none_or(|time| start.elapsed() < time) {
-        let at = Instant::now();
-        let records = fetch(index, session.wanted())?;
-        spent.fetch += at.elapsed();
-        let at = Instant::now();
-        session.compare(records);
-        spent.compare += at.elapsed();
-        progress(session.done());
-    }
+    let spent = session.refine(
+        |ids| fetch(index, ids),
+        |done| {
+            progress(done);
+            !cancel.is_cancelled()
+        },
+    )?;
+    progress(session.done());
     Ok(spent)
 }
 

@@ -52,8 +52,14 @@ pub(crate) struct Float32 {
     /// Of one thread, codes by the kernels, the same pairs in the same run.
     pub(crate) codes_ms_per_pair: f64,
     pub(crate) ratio: f64,
-    /// For all pairs that the query compared, if all cores shared them evenly: computed from the sample, not measured.
+    /// Of all cores at once, for each pair: in float32 and by the codes.
+    pub(crate) all_cores_ms_per_pair: [f64; 2],
+    /// For all pairs that the query compared, on all cores: computed from the sample, not measured.
     pub(crate) extrapolated_ms: f64,
+    /// The same for the query with every video, which is how upstream searches without a selector.
+    pub(crate) every_video_ms: f64,
+    /// How many times as long as the whole query those would take.
+    pub(crate) every_video_ratio: f64,
     pub(crate) max_difference: f32,
 }
 
@@ -147,7 +153,7 @@ pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u6
         let mut session = Session::new(&store.engine, &query, &table, coarse, options.budget)?;
         let select = ms(at.elapsed());
         selected = session.wanted().to_vec();
-        let spent = refine(&store.index, &mut session, options.budget.time(), &cancel, &|_| ())?;
+        let spent = refine(&store.index, &mut session, &cancel, &|_| ())?;
         if cancel.is_cancelled() {
             return Err(Failure::failed("interrupted"));
         }
@@ -166,8 +172,12 @@ pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u6
     selected.truncate(options.pairs);
     let records = store.index.records(&selected)?.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
     let fine = bundle.fine(isa, Network::FineBinary)?;
-    let float32 = float32(&store, &fine, &query, &records)?
-        .map(|f| Float32 { extrapolated_ms: f.ms_per_pair * reranked as f64 / threads as f64, ..f });
+    let float32 = float32(&store, &fine, &query, &records)?.map(|f| {
+        let of = |pairs: usize| f.all_cores_ms_per_pair[0] * pairs as f64;
+        let every_video_ms = of(options.videos);
+        let every_video_ratio = every_video_ms / times_ms.total.max(1e-9);
+        Float32 { extrapolated_ms: of(reranked), every_video_ms, every_video_ratio, ..f }
+    });
     let [regions, bits, dims] = shape;
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
@@ -258,16 +268,20 @@ fn mean_of_maxima(cell: ArrayView2<'_, f32>) -> f32 {
     cell.rows().into_iter().map(|row| row.iter().copied().fold(f32::NEG_INFINITY, f32::max)).sum::<f32>() / rows
 }
 
-/// The sampled pairs by both ways, one after the other, on one thread.
+/// The sampled pairs by both ways, one after the other: on one thread, then on all cores.
 fn float32(store: &Store, fine: &Fine, query: &Query, records: &[Record<Vec<u8>>]) -> Result<Option<Float32>, Failure> {
     let Some(q) = signs(&query.codes) else { return Ok(None) };
+    let mut targets = Vec::with_capacity(records.len());
+    for record in records {
+        let Some(target) = signs(&Query::from_record(record)?.codes) else { return Ok(None) };
+        targets.push(target);
+    }
     let (mut ours, mut theirs) = (Duration::ZERO, Duration::ZERO);
     let mut max_difference = 0f32;
     let mut workspace = Workspace::default();
-    for record in records {
-        let Some(target) = signs(&Query::from_record(record)?.codes) else { return Ok(None) };
+    for (record, target) in records.iter().zip(&targets) {
         let at = Instant::now();
-        let expected = black_box(float_pair(fine, black_box(&q), &target)?);
+        let expected = black_box(float_pair(fine, black_box(&q), target)?);
         theirs += at.elapsed();
         let at = Instant::now();
         let pair = black_box(store.engine.compare(black_box(query), record, &mut workspace)?);
@@ -275,12 +289,23 @@ fn float32(store: &Store, fine: &Fine, query: &Query, records: &[Record<Vec<u8>>
         max_difference = max_difference.max((pair.raw - expected).abs());
     }
     let n = records.len() as f64;
+    let at = Instant::now();
+    let all = targets.par_iter().map(|target| float_pair(fine, &q, target)).collect::<Result<Vec<_>, _>>();
+    black_box(all?);
+    let theirs_together = ms(at.elapsed()) / n;
+    let some: Vec<_> = records.iter().cloned().map(Some).collect();
+    let at = Instant::now();
+    black_box(store.engine.compare_all(query, &some));
+    let ours_together = ms(at.elapsed()) / n;
     Ok((!records.is_empty()).then(|| Float32 {
         sampled_pairs: records.len(),
         ms_per_pair: ms(theirs) / n,
         codes_ms_per_pair: ms(ours) / n,
         ratio: theirs.as_secs_f64() / ours.as_secs_f64().max(1e-12),
+        all_cores_ms_per_pair: [theirs_together, ours_together],
         extrapolated_ms: 0.0,
+        every_video_ms: 0.0,
+        every_video_ratio: 0.0,
         max_difference,
     }))
 }

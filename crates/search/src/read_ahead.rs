@@ -1,0 +1,55 @@
+//! The second look of a search, with the next records on their way while others are compared.
+
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use crate::session::{BATCH, Fetched, Session};
+
+/// Time spent on the second look.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Spent {
+    /// Waiting for records: what was read while others were compared does not count.
+    pub fetch: Duration,
+    /// Comparing.
+    pub compare: Duration,
+}
+
+impl Session<'_> {
+    /// Compares the query with the selected videos, the most doubtful first, until all are compared, the budget's time is up, or
+    /// `go_on`, which is told before every batch how many were looked at, says no. `fetch` gets at most [`BATCH`] ids and
+    /// answers in their order; it runs on a thread of its own and is at most two batches ahead. Memory does not grow with what
+    /// is selected.
+    ///
+    /// # Errors
+    /// The first error of `fetch`; what was compared before it stays.
+    pub fn refine<B, E>(
+        &mut self,
+        fetch: impl Fn(&[String]) -> Result<Vec<Fetched<B>>, E> + Send,
+        mut go_on: impl FnMut(usize) -> bool,
+    ) -> Result<Spent, E>
+    where
+        B: AsRef<[u8]> + Send + Sync,
+        E: Send,
+    {
+        let start = Instant::now();
+        let time = self.budget().time();
+        let mut spent = Spent::default();
+        let left = self.left().to_vec();
+        std::thread::scope(|scope| {
+            let (sender, batches) = sync_channel(1);
+            // Nobody receives any more when the time is up: then it ends with the batch that it reads.
+            scope.spawn(move || left.chunks(BATCH).map(&fetch).all(|batch| sender.send(batch).is_ok()));
+            // Moved in, so that it is gone before the scope waits for the thread.
+            let batches = batches;
+            while !self.left().is_empty() && go_on(self.done()) && time.is_none_or(|time| start.elapsed() < time) {
+                let at = Instant::now();
+                let Ok(records) = batches.recv() else { break };
+                spent.fetch += at.elapsed();
+                let at = Instant::now();
+                self.compare(records?);
+                spent.compare += at.elapsed();
+            }
+            Ok(spent)
+        })
+    }
+}
