@@ -51,6 +51,13 @@ pub(crate) fn build() -> Result<(), String> {
     Ok(())
 }
 
+/// The lints of the Workers, which are empty on any other target.
+pub(crate) fn lints() -> Result<(), String> {
+    target_is_there(WASM)?;
+    let crates = WORKERS.map(|worker| format!("-p vidsieve-{worker}-worker")).join(" ");
+    Line::cargo().args("clippy -p vidsieve-edge").args(&crates).args("--target").arg(WASM).args("-- -D warnings").run()
+}
+
 /// Builds what is not there or older than what it is made of.
 pub(crate) fn edge_built() -> Result<(), String> {
     packages("workers")?;

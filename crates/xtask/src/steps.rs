@@ -20,7 +20,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "lints",
         run: || {
-            Line::cargo().args("clippy --workspace --all-targets --features vidsieve-cli/train -- -D warnings").run()
+            Line::cargo()
+                .args("clippy --workspace --all-targets --features vidsieve-cli/train -- -D warnings")
+                .run()?;
+            edge::lints()
         },
     },
     // The tests are of the command with training; users build it without.
