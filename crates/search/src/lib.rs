@@ -13,6 +13,7 @@ pub mod comparison;
 pub mod engine;
 pub mod matrix;
 pub mod plan;
+pub mod quantised;
 #[cfg(all(feature = "parallel", not(target_family = "wasm")))]
 pub mod read_ahead;
 pub mod segments;
@@ -24,6 +25,7 @@ pub use comparison::Comparison;
 pub use engine::{Engine, Pair, Query, SearchError};
 pub use matrix::Matrix;
 pub use plan::{Hit, Outcome, Plan, Stage};
+pub use quantised::{Quantised, Wanted};
 pub use segments::Segment;
 pub use session::{Fetched, Session};
 pub use table::Table;
