@@ -31,7 +31,7 @@ use vidsieve_model::encoder::{EncodeError, MAX_FRAMES, Part};
 use vidsieve_model::frames::RgbFrame;
 use vidsieve_search::segments::Timeline;
 use vidsieve_search::session::BATCH;
-use vidsieve_search::{Budget, Hit, Outcome, Query, SearchError, Segment, Session, Table};
+use vidsieve_search::{Budget, Engine, Hit, Outcome, Query, SearchError, Segment, Session, Table};
 
 use crate::auth::Scope;
 use crate::metrics::{Answer, Route};
@@ -501,7 +501,12 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn page(&self, kind: &'static str, table: &Table, session: &mut Session<'_>) -> Result<Page, SearchError> {
+    fn page(
+        &self,
+        kind: &'static str,
+        table: &Table,
+        session: &mut Session<&Engine, &Query>,
+    ) -> Result<Page, SearchError> {
         let SearchOptions { top, min_score, explain, .. } = *self.options;
         let hits = session.page(table, top, min_score, explain)?;
         let missing = session.missing().len();
@@ -527,7 +532,7 @@ impl Asked<'_> {
 
     /// Compares what was selected, most doubtful first, until all is done, the time is up or nobody listens. Memory does not
     /// grow with what is selected.
-    fn compare(&self, session: &mut Session<'_>, timings: &mut Timings) {
+    fn compare(&self, session: &mut Session<&Engine, &Query>, timings: &mut Timings) {
         let start = Instant::now();
         while !session.wanted().is_empty() && !self.is_over() {
             if self.budget.time().is_some_and(|time| start.elapsed() >= time) {

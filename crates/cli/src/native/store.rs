@@ -123,7 +123,7 @@ pub(crate) struct Spent {
 /// cancelled. `progress` is told after every batch how many were looked at.
 pub(crate) fn refine(
     index: &Index,
-    session: &mut Session<'_>,
+    session: &mut Session<&Engine, &Query>,
     time: Option<Duration>,
     cancel: &CancelFlag,
     progress: &dyn Fn(usize),
