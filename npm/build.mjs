@@ -1,6 +1,7 @@
 // Builds dist/: the modules' glue and the TypeScript into ESM, type declarations, wasm, the default model.
 // `cargo xtask build-web` has put the output of wasm-bindgen into build/ before.
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -17,7 +18,10 @@ await mkdir("dist/model");
 
 const glue = await Promise.all(["full", "full-relaxed"].map((name) => readFile(`build/${name}/vidsieve.js`, "utf8")));
 if (glue[0] !== glue[1]) throw new Error("the glue of the two builds differs: one cannot serve both modules");
-for (const name of ["full", "full-relaxed", "slim"]) await cp(`build/${name}/vidsieve_bg.wasm`, `dist/wasm/${name}.wasm`);
+// The module with threads needs more to be built than the others: a package may be without it.
+const threads = existsSync("build/full-threads/vidsieve_bg.wasm");
+const modules = ["full", "full-relaxed", "slim", ...(threads ? ["full-threads"] : [])];
+for (const name of modules) await cp(`build/${name}/vidsieve_bg.wasm`, `dist/wasm/${name}.wasm`);
 await cp(MODEL, "dist/model/default.safetensors");
 for (const licence of ["LICENSE-MIT", "LICENSE-APACHE"]) await cp(`../${licence}`, licence);
 const sha256 = createHash("sha256").update(await readFile(MODEL)).digest("hex");
@@ -33,13 +37,13 @@ const common = {
   legalComments: "inline",
   logLevel: "warning",
 };
-const define = (kind) => ({ KIND: JSON.stringify(kind), MODEL_SHA256: JSON.stringify(sha256) });
+const define = (kind) => ({ KIND: JSON.stringify(kind), MODEL_SHA256: JSON.stringify(sha256), THREADS: String(threads) });
 
 /** What is loaded later stays a file of its own. */
 const apart = {
   name: "apart",
   setup(build) {
-    build.onResolve({ filter: /^\.\/media\.js$/ }, () => ({ path: "./media.js", external: true }));
+    build.onResolve({ filter: /^\.\/(media|host-threads)\.js$/ }, ({ path }) => ({ path, external: true }));
     build.onResolve({ filter: /\.wasm$/ }, ({ path }) => ({ path, external: true }));
   },
 };
@@ -60,6 +64,15 @@ const browser = (kind) => ({
   },
 });
 
+/** The glue of the module with threads, whose pool is started by this package. */
+const pooled = {
+  name: "pooled",
+  setup(build) {
+    build.onResolve({ filter: /^#glue-threads$/ }, () => ({ path: `${here}build/full-threads/vidsieve.js` }));
+    build.onResolve({ filter: /\/workerHelpers\.js$/ }, () => ({ path: `${here}src/pool.ts` }));
+  },
+};
+
 for (const [kind, entry, worker] of [["full", "index", "worker"], ["slim", "slim", "slim-worker"]]) {
   const chunkNames = `${kind}-[name]-[hash]`;
   await esbuild.build({ ...common, chunkNames, entryPoints: [`src/${entry}.ts`], define: define(kind), plugins: [apart, hosts(kind)] });
@@ -68,6 +81,11 @@ for (const [kind, entry, worker] of [["full", "index", "worker"], ["slim", "slim
 for (const host of ["browser", "node", "workerd"]) {
   for (const part of ["platform", "kind-full", "kind-slim"]) {
     await esbuild.build({ ...common, splitting: false, entryPoints: [`src/${part}-${host}.ts`], external: ["node:*"], plugins: [apart] });
+  }
+}
+if (threads) {
+  for (const entry of ["host-threads", "thread"]) {
+    await esbuild.build({ ...common, splitting: false, minify: true, entryPoints: [`src/${entry}.ts`], define: define("full"), plugins: [apart, browser("full"), pooled] });
   }
 }
 await esbuild.build({
@@ -95,8 +113,9 @@ async function reachable(start, found = new Set()) {
   return found;
 }
 
+await writeFile("dist/contents.json", `${JSON.stringify({ modules, threads, model: sha256 }, null, 2)}\n`);
 const sizes = {};
-for (const file of [...(await readdir("dist/wasm")).map((f) => `wasm/${f}`), "worker.js", "slim-worker.js", "index.js", "slim.js", "media.js", "model/default.safetensors"]) {
+for (const file of [...(await readdir("dist/wasm")).map((f) => `wasm/${f}`), ...["worker.js", "host-threads.js", "thread.js", "slim-worker.js", "index.js", "slim.js", "media.js"].filter((f) => existsSync(`dist/${f}`)), "model/default.safetensors"]) {
   const bytes = await readFile(`dist/${file}`);
   sizes[file] = { bytes: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length };
 }

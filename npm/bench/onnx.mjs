@@ -1,83 +1,79 @@
-// Encoding with the default bundle against its backbone alone in onnxruntime-web, interleaved in one page of Chromium, one thread
-// each. onnxruntime-web is no dependency: npm install --no-save onnxruntime-web@1.30.0 in this folder's package, then
-// VIDSIEVE_CHROMIUM=/usr/bin/chromium node npm/bench/onnx.mjs
+// The default bundle in the page against onnxruntime-web, one thread each, interleaved in one page of Chromium: the backbone alone on the
+// same normalised frames, its results checked, and the whole encoder beside it. `cargo xtask bench-web` builds what it needs and runs it.
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 import { launch, open, plainly, site } from "../test/browser/browser.mjs";
+import { onnx, tensors } from "./model.mjs";
 
-const rounds = Number(process.argv[2] ?? 15);
+const runs = Number(process.argv[2] ?? 5);
+const rounds = Number(process.argv[3] ?? 15);
 const frames = 8;
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** The tensors of a safetensors file, as f32. */
-function tensors(bytes) {
-  const length = Number(bytes.readBigUInt64LE(0));
-  const header = JSON.parse(bytes.subarray(8, 8 + length).toString("utf8"));
-  const half = (h) => {
-    const [sign, exponent, fraction] = [h >> 15 ? -1 : 1, (h >> 10) & 31, h & 1023];
-    return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+/** One page: rounds in which everything comes by turns. Milliseconds for all frames, by name, of every round. */
+async function measure({ rounds, frames }) {
+  const ort = await import("/ort/ort.wasm.min.mjs");
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmPaths = "/ort/";
+  const session = await ort.InferenceSession.create("/backbone.onnx", { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
+  const glue = await import("/bench/vidsieve.js");
+  await glue.default({ module_or_path: "/bench/vidsieve_bg.wasm" });
+  const sides = [112, 224];
+  const bundle = new Uint8Array(await (await fetch("/model/default.safetensors")).arrayBuffer());
+  const backbone = new glue.Backbone(new glue.Model("default", bundle), sides);
+  vidsieve.configure({ worker: false });
+  const encoder = await vidsieve.Encoder.load();
+
+  const noise = (n) => Uint8ClampedArray.from({ length: n }, () => Math.random() * 256);
+  const images = Array.from({ length: frames }, () => new ImageData(noise(4 * 448 * 252), 448, 252));
+  const pixels = sides.map((side) => Float32Array.from({ length: frames * 3 * side * side }, () => Math.random() * 4 - 2));
+  const one = (i, at) => pixels[i].subarray((at * pixels[i].length) / frames, ((at + 1) * pixels[i].length) / frames);
+  const tensor = (data, side) => new ort.Tensor("float32", data, [data.length / (3 * side * side), 3, side, side]);
+
+  // The same maps, to rounding.
+  let difference = 0;
+  for (const [i, side] of sides.entries()) {
+    const mine = backbone.run(pixels[i], frames, side);
+    const answer = await session.run({ x: tensor(pixels[i], side) });
+    let at = 0;
+    for (const name of session.outputNames) {
+      const { data } = answer[name];
+      const largest = data.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+      for (const value of data) difference = Math.max(difference, Math.abs(value - mine[at++]) / largest);
+    }
+    if (at !== mine.length) throw new Error(`${mine.length} values where onnxruntime-web has ${at}`);
+  }
+
+  const work = {
+    backbone: () => {
+      for (let at = 0; at < frames; at++) sides.forEach((side, i) => backbone.run(one(i, at), 1, side));
+    },
+    backboneBatch: () => sides.forEach((side, i) => backbone.run(pixels[i], frames, side)),
+    onnxruntime: async () => {
+      for (let at = 0; at < frames; at++) for (const [i, side] of sides.entries()) await session.run({ x: tensor(one(i, at), side) });
+    },
+    onnxruntimeBatch: async () => {
+      for (const [i, side] of sides.entries()) await session.run({ x: tensor(pixels[i], side) });
+    },
+    encoder: () => encoder.encode(images),
   };
-  return (name) => {
-    const { dtype, shape, data_offsets: [from, to] } = header[`backbone.${name}`];
-    const data = bytes.subarray(8 + length + from, 8 + length + to);
-    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-    const count = shape.reduce((a, b) => a * b, 1);
-    const at = dtype === "F16" ? (i) => half(view.getUint16(2 * i, true)) : (i) => view.getFloat32(4 * i, true);
-    return { shape, data: Float32Array.from({ length: count }, (_, i) => at(i)) };
-  };
+  const times = Object.fromEntries(Object.keys(work).map((name) => [name, []]));
+  for (let round = -3; round < rounds; round++) {
+    for (const [name, run] of Object.entries(work)) {
+      const start = performance.now();
+      await run();
+      if (round >= 0) times[name].push(performance.now() - start);
+    }
+  }
+  const operations = 2 * backbone.multiplyAdds.reduce((a, b) => a + b, 0);
+  return { times, difference, operations, instructions: glue.instructionSet() };
 }
 
-/** Fields of protobuf. */
-const varint = (n) => {
-  const bytes = [];
-  for (let v = BigInt(n); ; v >>= 7n) {
-    if (v < 128n) return Buffer.from([...bytes, Number(v)]);
-    bytes.push(Number(v & 127n) | 128);
-  }
-};
-const number = (field, n) => Buffer.concat([varint(field << 3), varint(n)]);
-const bytes = (field, ...parts) => {
-  const body = Buffer.concat(parts.map((p) => (typeof p === "string" ? Buffer.from(p) : p)));
-  return Buffer.concat([varint((field << 3) | 2), varint(body.length), body]);
-};
-
-/** The plain residual backbone as ONNX: batch normalisation folded, an output for each stage. */
-function onnx(get, stages) {
-  const [nodes, weights] = [[], []];
-  const attribute = (name, ints) => bytes(5, bytes(1, name), ...ints.map((i) => number(8, i)), number(20, 7));
-  const node = (type, inputs, output, ...attributes) => nodes.push(bytes(1, ...inputs.map((i) => bytes(1, i)), bytes(2, output), bytes(4, type), ...attributes));
-  const tensor = (name, shape, data) =>
-    weights.push(bytes(5, ...shape.map((d) => number(1, d)), number(2, 1), bytes(8, name), bytes(9, Buffer.from(data.buffer))));
-  const conv = (name, norm, input, output, stride) => {
-    const { shape, data } = get(`${name}.weight`);
-    const [gamma, beta, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map((part) => get(`${norm}.${part}`).data);
-    const scale = gamma.map((g, i) => g / Math.sqrt(variance[i] + 1e-5));
-    const each = data.length / shape[0];
-    tensor(`${name}.w`, shape, data.map((v, i) => v * scale[Math.floor(i / each)]));
-    tensor(`${name}.b`, [shape[0]], beta.map((b, i) => b - mean[i] * scale[i]));
-    const [kernel, pad] = [shape[2], Math.floor(shape[2] / 2)];
-    node("Conv", [input, `${name}.w`, `${name}.b`], output,
-      attribute("kernel_shape", [kernel, kernel]), attribute("strides", [stride, stride]), attribute("pads", [pad, pad, pad, pad]));
-  };
-  conv("stem", "stem_bn", "x", "stem", 2);
-  node("Relu", ["stem"], "s0");
-  for (let s = 1; s <= stages; s++) {
-    conv(`stage${s}.conv1`, `stage${s}.bn1`, `s${s - 1}`, `a${s}`, 2);
-    node("Relu", [`a${s}`], `b${s}`);
-    conv(`stage${s}.shortcut`, `stage${s}.shortcut_bn`, `s${s - 1}`, `c${s}`, 2);
-    conv(`stage${s}.conv2`, `stage${s}.bn2`, `b${s}`, `d${s}`, 1);
-    node("Add", [`d${s}`, `c${s}`], `e${s}`);
-    node("Relu", [`e${s}`], `s${s}`);
-  }
-  const value = (field, name, dims) =>
-    bytes(field, bytes(1, name), bytes(2, bytes(1, number(1, 1), bytes(2, ...dims.map((d) => bytes(1, typeof d === "number" ? number(1, d) : bytes(2, d)))))));
-  const outputs = Array.from({ length: stages }, (_, i) => value(12, `s${i + 1}`, ["n", "c", "h", "w"]));
-  const graph = bytes(7, ...nodes, bytes(2, "backbone"), ...weights, value(11, "x", ["n", 3, "h", "w"]), ...outputs);
-  return Buffer.concat([number(1, 8), graph, bytes(8, bytes(1, ""), number(2, 17))]);
-}
-
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const cleanups = [];
 const cleanup = { after: (work) => cleanups.push(work) };
 try {
@@ -85,51 +81,26 @@ try {
   cleanup.after(() => rm(folder, { recursive: true, force: true }));
   const www = await site(folder);
   const require = createRequire(process.env.ONNXRUNTIME_WEB ? join(process.env.ONNXRUNTIME_WEB, "x.js") : import.meta.url);
-  const ort = dirname(require.resolve("onnxruntime-web"));
-  await cp(ort, join(www, "ort"), { recursive: true });
-  const model = tensors(await readFile(new URL("../../models/default.safetensors", import.meta.url)));
-  await writeFile(join(www, "backbone.onnx"), onnx(model, 3));
+  await cp(dirname(require.resolve("onnxruntime-web")), join(www, "ort"), { recursive: true });
+  await cp(here("../build/bench"), join(www, "bench"), { recursive: true });
+  await writeFile(join(www, "backbone.onnx"), onnx(tensors(await readFile(here("../../models/default.safetensors"))), 3));
   const browser = await launch(cleanup);
-  const { page } = await open(browser, await plainly(www, cleanup), cleanup);
-  const result = await page.evaluate(async ({ rounds, frames }) => {
-    const ort = await import("/ort/ort.wasm.min.mjs");
-    ort.env.wasm.numThreads = 1;
-    ort.env.wasm.wasmPaths = "/ort/";
-    const session = await ort.InferenceSession.create("/backbone.onnx", { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
-    vidsieve.configure({ worker: false });
-    const encoder = await vidsieve.Encoder.load();
-    const noise = (n) => Uint8ClampedArray.from({ length: n }, () => Math.random() * 256);
-    const images = Array.from({ length: frames }, () => new ImageData(noise(4 * 448 * 252), 448, 252));
-    const input = (side, n) => new ort.Tensor("float32", Float32Array.from({ length: n * 3 * side * side }, () => Math.random() * 4 - 2), [n, 3, side, side]);
-    // Once as the encoder takes frames, one by one, and once in a batch.
-    const single = [input(112, 1), input(224, 1)];
-    const batch = [input(112, frames), input(224, frames)];
-    const ours = () => encoder.encode(images);
-    const theirs = async () => {
-      for (let i = 0; i < frames; i++) for (const x of single) await session.run({ x });
-    };
-    const theirBatch = async () => {
-      for (const x of batch) await session.run({ x });
-    };
-    const least = { ours: Infinity, theirs: Infinity, theirBatch: Infinity };
-    for (let round = -2; round < rounds; round++) {
-      for (const [name, work] of Object.entries({ ours, theirs, theirBatch })) {
-        const start = performance.now();
-        await work();
-        if (round >= 0) least[name] = Math.min(least[name], performance.now() - start);
-      }
-    }
-    return { least, instructions: encoder.model.instructions };
-  }, { rounds, frames });
-  const rate = (ms) => (1000 * frames) / ms;
-  const { ours, theirs, theirBatch } = result.least;
-  console.log(JSON.stringify({
-    browser: browser.version(), instructions: result.instructions, rounds,
-    encoder_frames_per_second: rate(ours),
-    onnxruntime_backbone_frames_per_second: rate(theirs),
-    onnxruntime_backbone_batch_frames_per_second: rate(theirBatch),
-    ratio: Math.min(theirs, theirBatch) / ours,
-  }, null, 2));
+  const url = await plainly(www, cleanup);
+  for (let run = 0; run < runs; run++) {
+    const { page } = await open(browser, url, cleanup);
+    const { times, difference, operations, instructions } = await page.evaluate(measure, { rounds, frames });
+    await page.close();
+    const each = Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values) / frames]));
+    const rounded = Object.fromEntries(Object.entries(each).map(([name, ms]) => [name, Number(ms.toFixed(3))]));
+    console.log(JSON.stringify({
+      run, browser: browser.version(), instructions, rounds, largest_relative_difference: difference,
+      ms_a_frame: rounded,
+      gflop_a_frame: operations / 1e9,
+      ratio: Number((Math.min(each.onnxruntime, each.onnxruntimeBatch) / Math.min(each.backbone, each.backboneBatch)).toFixed(3)),
+      ratio_one_by_one: Number((each.onnxruntime / each.backbone).toFixed(3)),
+    }));
+    if (difference > 1e-4) throw new Error("the two engines do not agree");
+  }
 } finally {
   for (const work of cleanups.reverse()) await work();
 }

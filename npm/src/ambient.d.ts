@@ -7,3 +7,5 @@ declare module "*.wasm" {
   const module: WebAssembly.Module;
   export default module;
 }
+/** Whether the package was built with the module that has threads; put in by the build. */
+declare const THREADS: boolean;

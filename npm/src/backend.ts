@@ -5,7 +5,7 @@ import { spawn } from "#kind";
 import { VidsieveError } from "./errors.js";
 import type { Backend, CallOptions, Handlers, Loaded, Methods } from "./methods.js";
 import { LocalBackend } from "./run.js";
-import type { FromWorker } from "./worker-messages.js";
+import type { FromWorker, ToWorker } from "./worker-messages.js";
 
 interface Waiting {
   resolve: (result: unknown) => void;
@@ -24,9 +24,21 @@ class WorkerBackend implements Backend {
   /** Loads to be repeated in a new Worker, a count of users by model. */
   #loads = new Map<string, { args: Methods["load"]["args"]; users: number }>();
 
-  /** Takes the first Worker, so that the caller knows whether there are any. */
-  constructor(worker: Worker) {
-    this.#adopt(worker);
+  /** Closed with this one. */
+  #helpers = new Set<WorkerBackend>();
+
+  /** Takes the first Worker, so that the caller knows whether there are any; null for one that is made when it is needed. */
+  constructor(worker: Worker | null) {
+    if (worker) this.#adopt(worker);
+  }
+
+  helpers(count: number): Backend[] {
+    return Array.from({ length: count }, () => {
+      const helper = new WorkerBackend(null);
+      helper.#loads = new Map(this.#loads);
+      this.#helpers.add(helper);
+      return helper;
+    });
   }
 
   #adopt(worker: Worker): void {
@@ -45,6 +57,7 @@ class WorkerBackend implements Backend {
       this.#fail(event.message || "its script could not be loaded");
     };
     worker.onmessageerror = () => this.#fail("a message could not be read");
+    worker.postMessage({ start: { threads: mostThreads ?? Math.min(cores(), MOST) } } satisfies ToWorker);
   }
 
   #fail(reason: string): void {
@@ -118,6 +131,8 @@ class WorkerBackend implements Backend {
 
   close(): void {
     this.#closed = true;
+    for (const helper of this.#helpers) helper.close();
+    this.#helpers.clear();
     this.#worker?.terminate();
     this.#worker = null;
     const waiting = [...this.#waiting.values()];
@@ -126,9 +141,22 @@ class WorkerBackend implements Backend {
   }
 }
 
+/** Most threads or Workers that are started if the page does not say. */
+const MOST = 8;
+
 let useWorker = true;
+/** Most threads of the Worker, and Workers that share the work of a file; undefined for the defaults. */
+let mostThreads: number | undefined;
+let mostWorkers: number | undefined;
 let backend: Backend | null = null;
 let holders = 0;
+
+const cores = (): number => (typeof navigator === "undefined" ? 1 : (navigator.hardwareConcurrency ?? 1));
+
+/** Workers that may share the encoding of a file. @internal */
+export function workersOf(): number {
+  return mostWorkers ?? Math.max(1, Math.min(cores() - 1, MOST));
+}
 
 /** The host in this thread, loaded when it is needed. */
 async function inPlace(): Promise<Handlers> {
@@ -141,12 +169,31 @@ async function inPlace(): Promise<Handlers> {
 export interface Configuration {
   /** Whether work is done in a Web Worker, so that the page stays responsive; true where there are Workers. */
   worker?: boolean;
+  /**
+   * Most threads of that Worker, 1 to 64; as many as there are cores, at most 8, by default. There are threads on pages that are cross-origin isolated
+   * (COOP and COEP), if the package was built with them; elsewhere it is always 1. {@link ModelInfo.threads} tells how many there are.
+   */
+  threads?: number;
+  /**
+   * Most Workers that share the encoding of a long file where there are no threads, 1 to 64; one less than there are cores, at most 8, by default. Each
+   * takes some 25 MB for that time.
+   */
+  workers?: number;
+}
+
+/** Fails for a number of threads or Workers that nobody means. */
+function countable(name: string, count: number | undefined): number | undefined {
+  if (count === undefined || (Number.isInteger(count) && count >= 1 && count <= 64)) return count;
+  throw new VidsieveError("bad-argument", `${name} is ${count}, must be 1 to 64`);
 }
 
 /** Configures the package, before its first use. Fails with `bad-argument` after it. */
 export function configure(configuration: Configuration): void {
   if (backend) throw new VidsieveError("bad-argument", "configure is to be called before anything else of this package");
-  useWorker = configuration.worker ?? true;
+  const { worker = true, threads, workers } = configuration;
+  mostThreads = countable("threads", threads);
+  mostWorkers = countable("workers", workers);
+  useWorker = worker;
 }
 
 /** The host. @internal */

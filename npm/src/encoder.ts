@@ -4,12 +4,14 @@ import { elementFrames } from "./element.js";
 import type { Backend, Encoded, Loaded, WireFrame } from "./methods.js";
 import { load } from "./model.js";
 import { Sampler } from "./sampling.js";
+import { streamFrames } from "./stream.js";
 import type { EncodeOptions, FrameSource, LoadOptions, ModelInfo, Pixels, TimedFrame } from "./types.js";
-import { release } from "./backend.js";
+import { release, workersOf } from "./backend.js";
+import { encodeShared } from "./shared.js";
 import { EncodedVideo } from "./video.js";
 
 /** What can be encoded. */
-export type VideoSource = Blob | HTMLVideoElement | FrameSource;
+export type VideoSource = Blob | HTMLVideoElement | MediaStream | FrameSource;
 
 type AnyFrame = ImageData | VideoFrame | Pixels | TimedFrame;
 
@@ -73,7 +75,9 @@ export class Encoder {
     throw new VidsieveError("disposed", "this encoder was disposed of");
   }
 
-  /** Encodes a file, a `<video>`'s source, or frames. An aborted call stops within a frame. */
+  /**
+   * Encodes a file, a `<video>`'s source, a stream until it ends, or frames. An aborted call stops within a frame.
+   */
   async encode(source: VideoSource, options: EncodeOptions = {}): Promise<EncodedVideo> {
     const { fps = 1, signal } = options;
     if (!(Number.isFinite(fps) && fps > 0 && fps <= 1000)) throw new VidsieveError("bad-argument", `fps is ${fps}, must be above 0 and at most 1000`);
@@ -84,8 +88,9 @@ export class Encoder {
       if (!source.currentSrc) throw new VidsieveError("bad-argument", "this <video> has no source that can be opened again");
       return this.#element(source.currentSrc, fps, options);
     }
+    if (typeof MediaStream !== "undefined" && source instanceof MediaStream) return this.#stream(source, fps, options);
     if (source && typeof source === "object" && (Symbol.asyncIterator in source || Symbol.iterator in source)) return this.#frames(source, fps, options);
-    throw new VidsieveError("bad-argument", "a File, a Blob, a <video> or an iterable of frames is needed");
+    throw new VidsieveError("bad-argument", "a File, a Blob, a <video>, a MediaStream or an iterable of frames is needed");
   }
 
   #video({ bytes, info, warnings }: Encoded): EncodedVideo {
@@ -97,6 +102,10 @@ export class Encoder {
     if (file.size === 0) throw new VidsieveError("unreadable", "the file is empty");
     try {
       const args = { model: this.model.id, file, fps };
+      const workers = this.model.threads > 1 ? 1 : workersOf();
+      const job = { ...args, maxFrames: this.#loaded.maxFrames, workers };
+      const shared = workers > 1 ? await encodeShared(this.#use(), job, { signal, onProgress }) : null;
+      if (shared) return this.#video(shared);
       return this.#video(await this.#use().call("encodeFile", args, { signal, onEvent: (event) => onProgress?.(event) }));
     } catch (thrown) {
       signal?.throwIfAborted();
@@ -124,7 +133,17 @@ export class Encoder {
     }
   }
 
-  async #frames(source: FrameSource, fps: number, options: EncodeOptions): Promise<EncodedVideo> {
+  async #stream(stream: MediaStream, fps: number, options: EncodeOptions): Promise<EncodedVideo> {
+    const { duration, until, ...rest } = options;
+    if (duration !== undefined && !(Number.isFinite(duration) && duration > 0)) {
+      throw new VidsieveError("bad-argument", `duration is ${duration}, must be above 0`);
+    }
+    // It may end before that, and then is as long as it was.
+    return this.#frames(streamFrames(stream, { fps, duration, until, signal: options.signal }), fps, rest, true);
+  }
+
+  /** `live`: the last frame's time is the length of the video. */
+  async #frames(source: FrameSource, fps: number, options: EncodeOptions, live = false): Promise<EncodedVideo> {
     const { signal, onProgress, duration } = options;
     const backend = this.#use();
     const session = await backend.call("begin", { model: this.model.id }, { signal });
@@ -168,7 +187,7 @@ export class Encoder {
         else close(rest);
       }
       signal?.throwIfAborted();
-      const promised = duration ?? (untimed > 0 ? untimed / fps : Number.NaN);
+      const promised = duration ?? (untimed > 0 ? untimed / fps : live ? last : Number.NaN);
       return this.#video(await backend.call("finish", { session, times: Float64Array.from(times), duration: promised }, { signal }));
     } catch (thrown) {
       close(held);

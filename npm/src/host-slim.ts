@@ -7,5 +7,5 @@ import type { Handlers } from "./methods.js";
 /** The methods of the slim module. */
 export async function makeHandlers(): Promise<Handlers> {
   glue.initSync({ module: await compile() });
-  return createHost(glue, null).handlers;
+  return createHost(glue, 1, null).handlers;
 }

@@ -26,9 +26,6 @@ export type MakeEncoder<E> = (model: Glue.Model) => { encoder: E; frameSide: num
 /** Milliseconds of work after which other work of the thread goes first. */
 const SLICE = 8;
 
-/** Records that are read from the store at a time. */
-const BATCH = 32;
-
 const hex = (bytes: ArrayBuffer) => Array.from(new Uint8Array(bytes), (b) => b.toString(16).padStart(2, "0")).join("");
 
 async function sha256(bytes: Uint8Array): Promise<string | null> {
@@ -125,6 +122,7 @@ interface OpenIndex {
 /** The methods, and the models that they share. */
 export function createHost<E extends { free(): void }>(
   glue: SlimGlue,
+  threads: number,
   makeEncoder: MakeEncoder<E> | null,
 ): { handlers: Handlers; model: (id: string) => LoadedModel<E> } {
   const loaded = new Map<string, LoadedModel<E>>();
@@ -194,7 +192,7 @@ export function createHost<E extends { free(): void }>(
         let found = loaded.get(parsed.id);
         if (!found) {
           const instructions = glue.instructionSet();
-          const info = { id: parsed.id, licence: parsed.licence, bytes: bytes.length, cached, instructions, frameSide: 0, maxFrames: 0 };
+          const info = { id: parsed.id, licence: parsed.licence, bytes: bytes.length, cached, instructions, threads, frameSide: 0, maxFrames: 0 };
           found = { info, engine: new glue.Engine(parsed), encoder: null, users: 0 };
           loaded.set(parsed.id, found);
         }
@@ -311,27 +309,23 @@ export function createHost<E extends { free(): void }>(
           timings.total = performance.now() - start;
           return { page: kind, last, model: bundle, ...answer, degraded: answer.missing > 0, timings_ms: { ...timings } };
         };
-        const selected: string[] = search.selected();
-        const { likely: _, ...coarse } = page("coarse", selected.length === 0 && !options.segments);
+        let wanted: string[] = search.wanted();
+        const { likely: _, ...coarse } = page("coarse", wanted.length === 0 && !options.segments);
         emit(coarse);
         if (coarse.last) return;
 
         const limit = search.timeLimit ?? Infinity;
+        const inTime = () => performance.now() - start < limit;
         let slice = performance.now();
-        let out = false;
-        for (let at = 0; at < selected.length && !out; at += BATCH) {
-          const ids = selected.slice(at, at + BATCH);
+        // As many pairs at a time as there are threads.
+        for (; wanted.length > 0 && inTime(); wanted = search.wanted()) {
           const fetching = performance.now();
-          const found = await records.get(ids);
+          const found = await records.get(wanted);
           timings.fetch += performance.now() - fetching;
           signal.throwIfAborted();
-          for (const [i, id] of ids.entries()) {
-            if (performance.now() - start >= limit) {
-              out = true;
-              break;
-            }
+          for (let at = 0; at < found.length && inTime(); at += threads) {
             const comparing = performance.now();
-            search.compare(id, found[i]);
+            search.compare(found.slice(at, at + threads));
             timings.compare += performance.now() - comparing;
             if (performance.now() - slice > SLICE) {
               await pause();

@@ -19,7 +19,8 @@ export interface Reader {
   duration: number;
   /** Samples there are, by what the file says of its length. */
   count: number;
-  samples(): AsyncGenerator<Sampled>;
+  /** The samples of a range of numbers, all by default. */
+  samples(from?: number, to?: number): AsyncGenerator<Sampled>;
   close(): void;
 }
 
@@ -74,11 +75,13 @@ export async function frames(file: Blob, fps: number, signal: AbortSignal): Prom
     if (!packet) throw unreadable("the file has no frames");
     const last = packet.timestamp - first;
     if (!(last >= 0 && Number.isFinite(last))) throw unreadable("the file's times are out of order");
-    async function* samples(): AsyncGenerator<Sampled> {
+    async function* samples(from = 0, to = Infinity): AsyncGenerator<Sampled> {
       // The times that were asked for and not answered: a header that lies makes no long list.
       const asked: number[] = [];
       function* timestamps(): Generator<number> {
-        for (const time of sampleTimes(last, fps)) {
+        let left = to - from;
+        for (const time of sampleTimes(last, fps, from)) {
+          if (left-- <= 0) return;
           asked.push(time);
           yield first + time + TOLERANCE;
         }

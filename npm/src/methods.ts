@@ -18,6 +18,15 @@ export interface Encoded {
   bytes: Uint8Array;
   info: RecordInfo;
   warnings: string[];
+  /** Threads that its frames were described by. */
+  threads: number;
+}
+
+/** Samples of a file that another Worker described. */
+export interface Range {
+  part: Uint8Array;
+  times: Float64Array;
+  warnings: string[];
 }
 
 /** Options of a search in a local index. */
@@ -36,6 +45,16 @@ export interface Methods {
   inspect: { args: { bytes: Uint8Array }; result: RecordInfo; event: never };
   compare: { args: { a: Uint8Array; b: Uint8Array; side: number }; result: Comparison | ComparisonWithMatrix; event: never };
   encodeFile: { args: { model: string; file: Blob; fps: number }; result: Encoded; event: Progress };
+  /** Samples there are and seconds, by what the file says. */
+  probe: { args: { file: Blob; fps: number }; result: { count: number; duration: number }; event: never };
+  /** Samples `from` up to `to`, that one not included. */
+  encodeRange: { args: { model: string; file: Blob; fps: number; from: number; to: number }; result: Range; event: Progress };
+  /** The video of ranges that follow one another. */
+  join: {
+    args: { model: string; parts: Uint8Array[]; times: Float64Array; duration: number; warnings: string[] };
+    result: Encoded;
+    event: never;
+  };
   begin: { args: { model: string }; result: number; event: never };
   push: { args: { session: number; frame: WireFrame; samples: number }; result: void; event: never };
   finish: { args: { session: number; times: Float64Array; duration: number }; result: Encoded; event: never };
@@ -77,6 +96,8 @@ export interface CallOptions<M extends keyof Methods> {
 /** Who does it: a Worker, or this thread. */
 export interface Backend {
   call<M extends keyof Methods>(method: M, args: Methods[M]["args"], options?: CallOptions<M>): Promise<Methods[M]["result"]>;
+  /** Others of its kind that have loaded the same models, for work that can be shared; none where there is one place to work in. */
+  helpers(count: number): Backend[];
   /** Ends it; calls that wait fail with `disposed`. */
   close(): void;
 }

@@ -44,6 +44,10 @@ export class LocalBackend implements Backend {
     }
   }
 
+  helpers(): Backend[] {
+    return [];
+  }
+
   close(): void {
     this.#closed.abort(new VidsieveError("disposed", "the engine was disposed of"));
   }

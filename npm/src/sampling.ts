@@ -6,9 +6,9 @@
 /** Seconds by which a frame may be late for its sample. */
 export const TOLERANCE = 0.0025;
 
-/** The times of the samples of a video whose last frame is shown `last` seconds after its first. */
-export function* sampleTimes(last: number, fps: number): Generator<number> {
-  for (let k = 0; k / fps <= last + TOLERANCE; k++) yield k / fps;
+/** The times of the samples from number `from` on, of a video whose last frame is shown `last` seconds after its first. */
+export function* sampleTimes(last: number, fps: number, from = 0): Generator<number> {
+  for (let k = from; k / fps <= last + TOLERANCE; k++) yield k / fps;
 }
 
 /** How many samples that is, give or take one by rounding. */

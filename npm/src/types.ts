@@ -155,14 +155,18 @@ export interface ModelInfo {
   cached: boolean;
   /** What the kernels were built for: `simd128` or `relaxed-simd`. */
   instructions: string;
+  /** Threads that share the work of the engine. */
+  threads: number;
 }
 
 /** How a video is encoded. */
 export interface EncodeOptions {
   /** Frames a second that are taken, 1. Records of one index should have the same. */
   fps?: number;
-  /** Length of the video in seconds, where frames are given and it is known. */
+  /** Length of the video in seconds, where frames are given and it is known. Of a `MediaStream`: seconds after which it ends. */
   duration?: number;
+  /** Ends a `MediaStream`, and what came of it is encoded; `signal` ends the call without a result. It also ends with its video track. */
+  until?: AbortSignal;
   onProgress?: (progress: Progress) => void;
   signal?: AbortSignal;
 }

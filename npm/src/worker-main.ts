@@ -3,7 +3,7 @@
 import { asError } from "./errors.js";
 import type { Handlers } from "./methods.js";
 import { handlerOf } from "./run.js";
-import type { FromWorker, ToWorker } from "./worker-messages.js";
+import type { FromWorker, Start, ToWorker } from "./worker-messages.js";
 
 /** Buffers of a result that are handed over rather than copied. */
 function buffers(value: unknown, found = new Set<Transferable>()): Set<Transferable> {
@@ -15,14 +15,19 @@ function buffers(value: unknown, found = new Set<Transferable>()): Set<Transfera
 }
 
 /** Answers messages from now on. */
-export function serve(makeHandlers: () => Promise<Handlers>): void {
+export function serve(makeHandlers: (start: Start) => Promise<Handlers>): void {
   const scope = self as unknown as {
     onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
     postMessage(message: FromWorker, transfer?: Transferable[]): void;
   };
   const running = new Map<number, AbortController>();
+  let start: Start = { threads: 1 };
   let handlers: Promise<Handlers> | null = null;
   scope.onmessage = async ({ data }) => {
+    if ("start" in data) {
+      start = data.start;
+      return;
+    }
     if ("abort" in data) {
       running.get(data.id)?.abort();
       return;
@@ -31,7 +36,7 @@ export function serve(makeHandlers: () => Promise<Handlers>): void {
     const controller = new AbortController();
     running.set(id, controller);
     try {
-      handlers ??= makeHandlers();
+      handlers ??= makeHandlers(start);
       const handler = handlerOf(await handlers, method);
       const result = await handler(args, { signal: controller.signal, emit: (event) => scope.postMessage({ id, event }) });
       scope.postMessage({ id, result }, [...buffers(result)]);

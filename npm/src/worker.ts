@@ -1,4 +1,18 @@
 import { makeHandlers } from "./host-full.js";
 import { serve } from "./worker-main.js";
 
-serve(makeHandlers);
+/** Whether this Worker can wait for threads and share memory with them. */
+const isolated = (): boolean => globalThis.crossOriginIsolated && typeof SharedArrayBuffer !== "undefined";
+
+serve(async ({ threads }) => {
+  // A package that was built without them has no such file.
+  if (THREADS && threads > 1 && isolated()) {
+    try {
+      const threaded = await import("./host-threads.js");
+      return await threaded.makeHandlers(threads);
+    } catch (thrown) {
+      console.warn("vidsieve: works without threads;", thrown);
+    }
+  }
+  return makeHandlers();
+});

@@ -1,9 +1,10 @@
-// The native command: what the package is compared with, and a server to talk to.
+// What the package is compared with: the native command, and a server to talk to; and the package as it is installed.
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 function program() {
   const named = process.env.VIDSIEVE;
@@ -21,6 +22,18 @@ export async function folder(t) {
   const path = await mkdtemp(join(tmpdir(), "vidsieve-"));
   t.after(() => rm(path, { recursive: true, force: true }));
   return path;
+}
+
+/** The package's tarball, unpacked into a project as npm installs it; gives its path. */
+export async function installed(project) {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const packed = execFileSync("npm", ["pack", "--json", "--pack-destination", project], { cwd: root, encoding: "utf8" });
+  const tarball = join(project, JSON.parse(packed)[0].filename);
+  const to = join(project, "node_modules/vidsieve");
+  await mkdir(to, { recursive: true });
+  execFileSync("tar", ["-xzf", tarball, "-C", to, "--strip-components=1"]);
+  await writeFile(join(project, "package.json"), '{ "type": "module", "private": true }');
+  return tarball;
 }
 
 /** Sample clips and copies of them, indexed. */

@@ -1,19 +1,20 @@
 // The tarball as its users get it.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import * as esbuild from "esbuild";
 import { publint } from "publint";
 
-import { folder } from "./native.mjs";
+import { folder, installed } from "./native.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const cleanups = [];
-let project;
+let project, tarball;
 
 /** The code blocks of the README in a language. */
 async function examples(language) {
@@ -23,11 +24,7 @@ async function examples(language) {
 
 before(async () => {
   project = await folder({ after: (work) => cleanups.push(work) });
-  const [{ filename }] = JSON.parse(execFileSync("npm", ["pack", "--json", "--pack-destination", project], { cwd: root, encoding: "utf8" }));
-  const installed = join(project, "node_modules/vidsieve");
-  await mkdir(installed, { recursive: true });
-  execFileSync("tar", ["-xzf", join(project, filename), "-C", installed, "--strip-components=1"]);
-  await writeFile(join(project, "package.json"), '{ "type": "module", "private": true }');
+  tarball = await installed(project);
 });
 
 after(async () => {
@@ -47,6 +44,21 @@ test("nothing is missing from it, nothing is too much", async () => {
 test("publint finds nothing", async () => {
   const { messages } = await publint({ pkgDir: root, strict: true });
   assert.deepEqual(messages, []);
+});
+
+test("its types are right for all that can import modules", async () => {
+  const assets = [/wasm/, "./model", "./contents.json", "./package.json"];
+  const { problems } = await checkPackage(createPackageFromTarballData(await readFile(tarball)), { excludeEntrypoints: assets });
+  // It is of modules alone: older resolvers, and `require`, are not promised anything.
+  assert.deepEqual(problems.filter(({ resolutionKind }) => !["node10", "node16-cjs"].includes(resolutionKind)), []);
+});
+
+test("it says what it contains", async () => {
+  const dist = join(project, "node_modules/vidsieve/dist");
+  const { modules, threads } = JSON.parse(await readFile(join(dist, "contents.json"), "utf8"));
+  assert.deepEqual(modules.map((name) => `${name}.wasm`).sort(), (await readdir(join(dist, "wasm"))).sort());
+  for (const file of ["host-threads.js", "thread.js"]) assert.equal((await readdir(dist)).includes(file), threads, file);
+  assert.equal((await readFile(join(dist, "worker.js"), "utf8")).includes("host-threads.js"), threads);
 });
 
 test("the README's example for Node runs", async () => {

@@ -1,8 +1,10 @@
 //! The answer to a search: a line of JSON for each page.
 
+use std::borrow::Borrow;
+
 use serde::Serialize;
 use serde_json::json;
-use vidsieve_search::{Budget, Hit, SearchError, Session, Table};
+use vidsieve_search::{Budget, Engine, Hit, Query, SearchError, Session, Table};
 
 use crate::problem::Problem;
 
@@ -84,7 +86,7 @@ impl<T: Default + Serialize> Page<T> {
         model: String,
         budget: Budget,
         table: &Table,
-        session: &mut Session<'_>,
+        session: &mut Session<impl Borrow<Engine>, impl Borrow<Query>>,
         shown: Shown,
     ) -> Result<Self, SearchError> {
         let hits = session.page(table, shown.top, shown.min_score, shown.explain)?;

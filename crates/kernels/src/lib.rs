@@ -11,6 +11,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod aligned;
 mod arch;
 pub mod chamfer;
 pub mod comparator;
@@ -21,5 +22,6 @@ pub mod math;
 pub mod scan;
 pub mod selector;
 mod simd;
+pub mod winograd;
 
 pub use isa::Isa;

@@ -27,6 +27,16 @@ pub enum EncodeError {
     /// Descriptors that do not fit a network.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// Bytes that are no part of a video of this bundle.
+    #[error("{found} bytes are no part of a video: {frames} frames take {expected}")]
+    Part {
+        /// Frames that the bytes promise.
+        frames: usize,
+        /// Bytes of that many frames.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
     /// No frame at all.
     #[error("a video needs at least one frame")]
     Empty,
@@ -60,6 +70,18 @@ impl Part {
         self.codes.extend_from_slice(&next.codes);
         self.coarse.extend_from_slice(&next.coarse);
         self.selector.extend_from_slice(&next.selector);
+    }
+
+    /// The part for another instance of the encoder that shares no memory with this one ([`Encoder::part`]): its frames as a u32, then
+    /// codes, S^c's values and the selector's, little-endian.
+    ///
+    /// # Panics
+    /// For more frames than a u32 counts, which take terabytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let frames = u32::try_from(self.frames).unwrap_or_else(|_| panic!("a part of {} frames", self.frames));
+        let values = self.coarse.iter().chain(&self.selector).flat_map(|v| v.to_le_bytes());
+        frames.to_le_bytes().into_iter().chain(self.codes.iter().copied()).chain(values).collect()
     }
 
     /// Bytes held.
@@ -151,6 +173,42 @@ impl Encoder {
             return Ok(Part::default());
         }
         self.describe_regions(self.extractor.video(frames)?.view())
+    }
+
+    /// Each frame by itself, in order, and the number of the thread that described it: on all threads of the pool where the crate is
+    /// built with `parallel`, else on this one, 0. Joined, the parts are what [`Encoder::describe`] makes of all frames.
+    ///
+    /// # Errors
+    /// As [`Encoder::describe`].
+    pub fn describe_each(&self, frames: &[RgbFrame<'_>]) -> Result<Vec<(Part, usize)>, EncodeError> {
+        #[cfg(feature = "parallel")]
+        {
+            use rayon::prelude::*;
+            let one =
+                |frame| Ok((self.describe(std::slice::from_ref(frame))?, rayon::current_thread_index().unwrap_or(0)));
+            // One frame a task: with few frames none of the threads is to stay idle.
+            frames.par_iter().with_max_len(1).map(one).collect()
+        }
+        #[cfg(not(feature = "parallel"))]
+        frames.iter().map(|frame| Ok((self.describe(std::slice::from_ref(frame))?, 0))).collect()
+    }
+
+    /// The part of [`Part::to_bytes`].
+    ///
+    /// # Errors
+    /// [`EncodeError::Part`] for bytes of another length than their frames take.
+    pub fn part(&self, bytes: &[u8]) -> Result<Part, EncodeError> {
+        let (frames, rest) =
+            bytes.split_first_chunk().map_or((0, bytes), |(n, rest)| (u32::from_le_bytes(*n) as usize, rest));
+        let of_frame = [self.shape.frame_bytes(), 4 * self.coarse.config().dims, 4 * self.selector.config().dims];
+        let expected = of_frame.iter().sum::<usize>().saturating_mul(frames);
+        if rest.len() != expected || bytes.len() < 4 {
+            return Err(EncodeError::Part { frames, expected: expected.saturating_add(4), found: bytes.len() });
+        }
+        let (codes, rest) = rest.split_at(frames * of_frame[0]);
+        let (coarse, selector) = rest.split_at(frames * of_frame[1]);
+        let values = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        Ok(Part { frames, codes: codes.to_vec(), coarse: values(coarse), selector: values(selector) })
     }
 
     /// As [`Encoder::describe`], from region vectors [T, R, D] of the same bundle.

@@ -38,6 +38,12 @@ fn parts_make_the_whole() {
     }
     assert_eq!(all.frames(), 21);
     let whole = encoder.describe(&views(&frames)).unwrap();
+    // One by one, and by way of bytes.
+    let mut each = Part::default();
+    for (part, _) in encoder.describe_each(&views(&frames)).unwrap() {
+        each.join(&encoder.part(&part.to_bytes()).unwrap());
+    }
+    assert_eq!(each, whole);
     let (parts, whole) = (encoder.finish(all).unwrap(), encoder.finish(whole).unwrap());
     assert_eq!(parts, whole);
 
@@ -55,6 +61,10 @@ fn what_is_no_video_is_refused() {
     let encoder = Encoder::new(Isa::best(), &bundle()).unwrap();
     assert!(matches!(encoder.finish(Part::default()), Err(EncodeError::Empty)));
     assert_eq!(encoder.describe(&[]).unwrap(), Part::default());
+    let bytes = encoder.describe(&views(&frames(2))).unwrap().to_bytes();
+    for wrong in [&[][..], &bytes[..3], &bytes[..bytes.len() - 1], &[&bytes[..], &[0]].concat()] {
+        assert!(matches!(encoder.part(wrong), Err(EncodeError::Part { .. })), "{} bytes", wrong.len());
+    }
     let tensor = ndarray::Array3::zeros((2, 7, 128));
     let error = encoder.describe_regions(tensor.view()).unwrap_err();
     assert!(matches!(error, EncodeError::Input(InputError::Regions { found: 7, .. })), "{error}");

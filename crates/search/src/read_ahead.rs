@@ -1,8 +1,10 @@
 //! The second look of a search, with the next records on their way while others are compared.
 
+use std::borrow::Borrow;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
+use crate::engine::{Engine, Query};
 use crate::session::{BATCH, Fetched, Session};
 
 /// Time spent on the second look.
@@ -14,7 +16,7 @@ pub struct Spent {
     pub compare: Duration,
 }
 
-impl Session<'_> {
+impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
     /// Compares the query with the selected videos, the most doubtful first, until all are compared, the budget's time is up, or
     /// `go_on`, which is told before every batch how many were looked at, says no. `fetch` gets at most [`BATCH`] ids and
     /// answers in their order; it runs on a thread of its own and is at most two batches ahead. Memory does not grow with what
@@ -22,14 +24,14 @@ impl Session<'_> {
     ///
     /// # Errors
     /// The first error of `fetch`; what was compared before it stays.
-    pub fn refine<B, E>(
+    pub fn refine<B, F>(
         &mut self,
-        fetch: impl Fn(&[String]) -> Result<Vec<Fetched<B>>, E> + Send,
+        fetch: impl Fn(&[String]) -> Result<Vec<Fetched<B>>, F> + Send,
         mut go_on: impl FnMut(usize) -> bool,
-    ) -> Result<Spent, E>
+    ) -> Result<Spent, F>
     where
         B: AsRef<[u8]> + Send + Sync,
-        E: Send,
+        F: Send,
     {
         let start = Instant::now();
         let time = self.budget().time();

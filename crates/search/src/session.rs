@@ -1,5 +1,6 @@
 //! A search from its coarse page to its refined one, for callers that fetch records in their own way and time.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use vidsieve_index::record::Record;
@@ -16,11 +17,12 @@ pub const BATCH: usize = 64;
 pub type Fetched<B> = Result<Record<B>, Outcome>;
 
 /// A search under way. The caller asks for [`Session::wanted`], fetches those records, hands them to [`Session::compare`], and
-/// goes on for as long as it likes; [`Session::page`] answers with what is known at that time.
+/// goes on for as long as it likes; [`Session::page`] answers with what is known at that time. Engine and query are borrowed or
+/// held: a caller that gives way in between, and comes back, keeps all in one value.
 #[derive(Debug)]
-pub struct Session<'a> {
-    engine: &'a Engine,
-    query: &'a Query,
+pub struct Session<E, Q> {
+    engine: E,
+    query: Q,
     budget: Budget,
     plan: Plan,
     changes: u64,
@@ -29,22 +31,22 @@ pub struct Session<'a> {
     outcomes: HashMap<String, Outcome>,
 }
 
-impl<'a> Session<'a> {
+impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
     /// A search of `table`, whose scan for the query is `coarse` ([`Table::scan`]).
     ///
     /// # Errors
     /// [`SearchError::Record`] for a query of another bundle.
-    pub fn new(
-        engine: &'a Engine,
-        query: &'a Query,
-        table: &Table,
-        coarse: Vec<f32>,
-        budget: Budget,
-    ) -> Result<Self, SearchError> {
-        let plan = engine.plan_scanned(query, table, coarse, budget)?;
+    pub fn new(engine: E, query: Q, table: &Table, coarse: Vec<f32>, budget: Budget) -> Result<Self, SearchError> {
+        let plan = engine.borrow().plan_scanned(query.borrow(), table, coarse, budget)?;
         let selected = plan.selected().iter().map(|&i| table.id(i).to_owned()).collect();
         let changes = table.changes();
         Ok(Self { engine, query, budget, plan, changes, selected, done: 0, outcomes: HashMap::new() })
+    }
+
+    /// The video that is searched for.
+    #[must_use]
+    pub fn query(&self) -> &Query {
+        self.query.borrow()
     }
 
     /// What the search may spend.
@@ -91,11 +93,11 @@ impl<'a> Session<'a> {
         self.outcomes.insert(id.to_owned(), outcome);
     }
 
-    /// Compares the records of [`Session::wanted`], in its order.
+    /// Compares the records of [`Session::wanted`], in its order; of the first of them where fewer are given.
     pub fn compare<B: AsRef<[u8]> + Sync + Send>(&mut self, records: Vec<Fetched<B>>) {
         let (found, problems): (Vec<_>, Vec<_>) =
             records.into_iter().map(|r| r.map_or_else(|problem| (None, Some(problem)), |r| (Some(r), None))).unzip();
-        let compared = self.engine.compare_all(self.query, &found);
+        let compared = self.engine.borrow().compare_all(self.query.borrow(), &found);
         for (outcome, problem) in compared.into_iter().zip(problems) {
             let Some(id) = self.selected.get(self.done) else { return };
             self.outcomes.insert(id.clone(), problem.unwrap_or(outcome));
@@ -125,12 +127,12 @@ impl<'a> Session<'a> {
     /// As [`Engine::plan`].
     pub fn page(&mut self, table: &Table, top: usize, min_score: f32, explain: bool) -> Result<Vec<Hit>, SearchError> {
         if table.changes() != self.changes {
-            self.plan = self.engine.plan(self.query, table, self.budget)?;
+            self.plan = self.engine.borrow().plan(self.query.borrow(), table, self.budget)?;
             self.changes = table.changes();
         }
         let placed: HashMap<usize, Outcome> =
             self.outcomes.iter().filter_map(|(id, outcome)| Some((table.position(id)?, outcome.clone()))).collect();
-        let mut hits = self.plan.page(self.engine, table, &placed, top, explain);
+        let mut hits = self.plan.page(self.engine.borrow(), table, &placed, top, explain);
         hits.retain(|hit| hit.score >= min_score);
         Ok(hits)
     }

@@ -157,18 +157,19 @@ impl Table {
         true
     }
 
-    /// The cosine of every video with a vector of unit length, in the table's order.
+    /// The cosine of every video with a vector of unit length, in the table's order. Of an empty table there is none, whatever the
+    /// vector's length.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
     pub fn scan(&self, isa: Isa, vector: &[f32]) -> Result<Vec<f32>, SearchError> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
         if vector.len() != self.dims {
             return Err(SearchError::Dims { expected: self.dims, found: vector.len() });
         }
         let mut scores = vec![0f32; self.len()];
-        if self.is_empty() {
-            return Ok(scores);
-        }
         #[cfg(feature = "parallel")]
         {
             use rayon::prelude::*;

@@ -55,7 +55,7 @@ impl World {
         Self { engine, query: Query::from_record(&records[0]).unwrap(), table, records }
     }
 
-    fn session(&self, budget: Budget) -> Session<'_> {
+    fn session(&self, budget: Budget) -> Session<&Engine, &Query> {
         let coarse = self.table.scan(Isa::best(), &self.query.global).unwrap();
         Session::new(&self.engine, &self.query, &self.table, coarse, budget).unwrap()
     }

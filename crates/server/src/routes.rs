@@ -31,7 +31,7 @@ use vidsieve_api::{
 use vidsieve_index::store::{Put, Source};
 use vidsieve_index::wire;
 use vidsieve_search::session::BATCH;
-use vidsieve_search::{Budget, Hit, Query, SearchError, Session, Table};
+use vidsieve_search::{Budget, Engine, Hit, Query, SearchError, Session, Table};
 
 use crate::ServeError;
 use crate::log;
@@ -374,7 +374,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn page(&self, stage: Stage, table: &Table, session: &mut Session<'_>) -> Result<Page, SearchError> {
+    fn page(&self, stage: Stage, table: &Table, session: &mut Session<&Engine, &Query>) -> Result<Page, SearchError> {
         let SearchOptions { top, min_score, explain, .. } = *self.options;
         let model = self.state.engine.bundle().to_string();
         Page::of(stage, model, self.budget, table, session, Shown { top, min_score, explain })
@@ -387,7 +387,7 @@ impl Asked<'_> {
 
     /// Compares what was selected, most doubtful first, until all is done, the time is up or nobody listens. Memory does not
     /// grow with what is selected.
-    fn compare(&self, session: &mut Session<'_>, timings: &mut Timings) {
+    fn compare(&self, session: &mut Session<&Engine, &Query>, timings: &mut Timings) {
         let runtime = tokio::runtime::Handle::current();
         let fetch = |ids: &[String]| {
             let _entered = runtime.enter();

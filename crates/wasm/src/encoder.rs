@@ -1,5 +1,6 @@
 //! Frames to records.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use vidsieve_index::record::BundleId;
@@ -18,7 +19,7 @@ impl From<EncodeError> for Error {
     fn from(error: EncodeError) -> Self {
         let code = match &error {
             EncodeError::Extract(ExtractError::Frames(_)) => Code::BadFrame,
-            EncodeError::Empty | EncodeError::TooLong { .. } => Code::BadVideo,
+            EncodeError::Empty | EncodeError::TooLong { .. } | EncodeError::Part { .. } => Code::BadVideo,
             _ => Code::BadModel,
         };
         Self::new(code, error)
@@ -66,8 +67,31 @@ impl Encoder {
     /// Begins a video.
     #[must_use]
     pub fn session(&self) -> Session {
-        Session { encoder: self.inner.clone(), all: Part::default() }
+        Session { encoder: self.inner.clone(), all: Part::default(), waiting: Vec::new(), threads: BTreeSet::new() }
     }
+}
+
+/// A frame that waits until there is one for each thread.
+#[derive(Debug)]
+struct Waiting {
+    width: u32,
+    height: u32,
+    rgba: Vec<u8>,
+    samples: usize,
+}
+
+impl Waiting {
+    fn frame(&self) -> Result<RgbFrame<'_>, FrameError> {
+        RgbFrame::from_rgba(self.width, self.height, &self.rgba)
+    }
+}
+
+/// Frames that are described at a time: one for each thread.
+fn together() -> usize {
+    #[cfg(feature = "threads")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "threads"))]
+    1
 }
 
 /// A video whose frames are still coming.
@@ -76,6 +100,26 @@ impl Encoder {
 pub struct Session {
     encoder: Rc<vidsieve_model::encoder::Encoder>,
     all: Part,
+    waiting: Vec<Waiting>,
+    threads: BTreeSet<usize>,
+}
+
+impl Session {
+    fn room(&self, samples: usize) -> Result<(), EncodeError> {
+        let frames = self.frames().saturating_add(samples);
+        if frames > MAX_FRAMES { Err(EncodeError::TooLong { frames }) } else { Ok(()) }
+    }
+
+    fn describe(&mut self) -> Result<(), Error> {
+        let frames = self.waiting.iter().map(Waiting::frame).collect::<Result<Vec<_>, _>>()?;
+        let described = self.encoder.describe_each(&frames)?;
+        for ((part, thread), Waiting { samples, .. }) in described.iter().zip(&self.waiting) {
+            (0..*samples).for_each(|_| self.all.join(part));
+            self.threads.insert(*thread);
+        }
+        self.waiting.clear();
+        Ok(())
+    }
 }
 
 #[wasm_bindgen]
@@ -84,21 +128,49 @@ impl Session {
     ///
     /// # Errors
     /// `bad-frame`; `bad-video` for more frames than are encoded.
-    pub fn push(&mut self, width: u32, height: u32, rgba: &[u8], samples: usize) -> Result<(), Error> {
-        let frames = self.all.frames().saturating_add(samples);
-        if frames > MAX_FRAMES {
-            return Err(EncodeError::TooLong { frames }.into());
-        }
-        let part = self.encoder.describe(&[RgbFrame::from_rgba(width, height, rgba)?])?;
-        (0..samples).for_each(|_| self.all.join(&part));
-        Ok(())
+    pub fn push(&mut self, width: u32, height: u32, rgba: Vec<u8>, samples: usize) -> Result<(), Error> {
+        self.room(samples)?;
+        let frame = Waiting { width, height, rgba, samples };
+        frame.frame()?;
+        self.waiting.push(frame);
+        if self.waiting.len() >= together() { self.describe() } else { Ok(()) }
     }
 
-    /// Frames taken so far.
+    /// Samples taken so far.
     #[wasm_bindgen(getter)]
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.all.frames()
+        self.all.frames() + self.waiting.iter().map(|frame| frame.samples).sum::<usize>()
+    }
+
+    /// Describes the frames that wait for others, and tells how many threads have described frames of this video.
+    ///
+    /// # Errors
+    /// `bad-frame`.
+    pub fn flush(&mut self) -> Result<usize, Error> {
+        self.describe()?;
+        Ok(self.threads.len())
+    }
+
+    /// What is kept of the frames taken, for [`Session::join`] of another instance.
+    ///
+    /// # Errors
+    /// `bad-frame`.
+    pub fn part(mut self) -> Result<Vec<u8>, Error> {
+        self.describe()?;
+        Ok(self.all.to_bytes())
+    }
+
+    /// Takes the frames that follow from another instance.
+    ///
+    /// # Errors
+    /// `bad-video` for bytes that are no part of a video of this model, or more frames than are encoded.
+    pub fn join(&mut self, part: &[u8]) -> Result<(), Error> {
+        self.describe()?;
+        let part = self.encoder.part(part)?;
+        self.room(part.frames())?;
+        self.all.join(&part);
+        Ok(())
     }
 
     /// The record of the video. `times`: when each sample is shown, in seconds from the first; `duration`: what the container
@@ -106,8 +178,9 @@ impl Session {
     ///
     /// # Errors
     /// `bad-video` without frames or with times that do not fit them; `bad-record` for times that run backwards.
-    pub fn finish(self, times: Vec<f64>, duration: f64) -> Result<Vec<u8>, Error> {
-        let Self { encoder, all } = self;
+    pub fn finish(mut self, times: Vec<f64>, duration: f64) -> Result<Vec<u8>, Error> {
+        self.describe()?;
+        let Self { encoder, all, .. } = self;
         if times.len() != all.frames() {
             let message = format!("{} times for {} frames", times.len(), all.frames());
             return Err(Error::new(Code::BadVideo, message));

@@ -4,18 +4,26 @@
 //! Errors are `Error` objects of JavaScript with a stable `code` ([`error::Code`]). The module is built with `panic = "abort"`:
 //! a panic is reported on the console and ends the instance, which its host then replaces.
 
+#[cfg(feature = "bench")]
+mod bench;
 #[cfg(feature = "encoder")]
 mod encoder;
 mod engine;
 pub mod error;
 mod search;
 mod table;
+#[cfg(feature = "threads")]
+mod threads;
 
+#[cfg(feature = "bench")]
+pub use bench::Backbone;
 #[cfg(feature = "encoder")]
 pub use encoder::{Encoder, Session};
 pub use engine::{Engine, Model, inspect};
 pub use search::{Search, check_budget};
 pub use table::Table;
+#[cfg(feature = "threads")]
+pub use threads::{init_thread_pool, meet};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

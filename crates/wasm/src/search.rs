@@ -1,13 +1,11 @@
 //! A search under way: the coarse page, the pairs to be compared, the refined page.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
+use js_sys::Uint8Array;
 use serde::Serialize;
 use vidsieve_index::record::Record;
-use vidsieve_model::fine::Workspace;
-use vidsieve_search::segments::LIKELY;
-use vidsieve_search::{Budget, Hit, Outcome, Plan, Query};
+use vidsieve_search::{Budget, Fetched, Hit, Outcome, Query, Session};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -24,18 +22,14 @@ pub fn check_budget(text: &str) -> Result<String, Error> {
     Ok(text.parse::<Budget>()?.to_string())
 }
 
-/// A search under way. The host fetches the records of [`Search::selected`], hands each to [`Search::compare`], and looks at
-/// the clock in between.
+/// A search under way. The host fetches the records of [`Search::wanted`], hands some of them or all to [`Search::compare`], looks
+/// at the clock, and goes on.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Search {
     engine: Rc<vidsieve_search::Engine>,
     table: Rc<vidsieve_search::Table>,
-    query: Query,
-    budget: Budget,
-    plan: Plan,
-    outcomes: HashMap<usize, Outcome>,
-    workspace: Workspace,
+    session: Session<Rc<vidsieve_search::Engine>, Query>,
 }
 
 /// An answer.
@@ -51,6 +45,14 @@ struct Answer {
     likely: Vec<bool>,
 }
 
+/// What came of fetching a record: `undefined` of one that is not there.
+fn fetched(record: &JsValue) -> Fetched<Vec<u8>> {
+    if record.is_undefined() {
+        return Err(Outcome::Missing);
+    }
+    Record::parse(Uint8Array::new(record).to_vec()).map_err(|error| Outcome::Failed(error.to_string()))
+}
+
 #[wasm_bindgen]
 impl Search {
     /// Scans a table for a record's video and chooses the pairs that the budget pays for.
@@ -63,48 +65,29 @@ impl Search {
         let record = Record::parse(record)?;
         record.expect(&engine.inner.bundle())?;
         let query = Query::from_record(&record)?;
-        let plan = if table.inner.is_empty() {
-            Plan::new(Vec::new(), None, budget)
-        } else {
-            engine.inner.plan(&query, &table.inner, budget)?
-        };
-        Ok(Self {
-            engine: engine.inner.clone(),
-            table: table.inner.clone(),
-            query,
-            budget,
-            plan,
-            outcomes: HashMap::new(),
-            workspace: Workspace::default(),
-        })
+        let coarse = table.inner.scan(engine.inner.isa(), &query.global)?;
+        let session = Session::new(engine.inner.clone(), query, &table.inner, coarse, budget)?;
+        Ok(Self { engine: engine.inner.clone(), table: table.inner.clone(), session })
     }
 
-    /// The ids of the videos to be compared, most doubtful first.
+    /// The ids of the videos to be compared next, the most doubtful first, some dozens at most; none when all are done.
     #[must_use]
-    pub fn selected(&self) -> Vec<String> {
-        self.plan.selected().iter().map(|&i| self.table.id(i).to_owned()).collect()
+    pub fn wanted(&self) -> Vec<String> {
+        self.session.wanted().to_vec()
     }
 
     /// Milliseconds that the budget allows, if it is a time.
     #[wasm_bindgen(getter, js_name = timeLimit)]
     #[must_use]
     pub fn time_limit(&self) -> Option<f64> {
-        self.budget.time().map(|t| t.as_secs_f64() * 1000.0)
+        self.session.budget().time().map(|t| t.as_secs_f64() * 1000.0)
     }
 
-    /// Compares the video with one that was selected. A record that is not there, is damaged or of another bundle is an outcome
-    /// that the page tells, not an error.
-    pub fn compare(&mut self, id: &str, record: Option<Vec<u8>>) {
-        let Some(place) = self.table.position(id) else { return };
-        let outcome = match record.map(Record::parse) {
-            None => Outcome::Missing,
-            Some(Err(error)) => Outcome::Failed(error.to_string()),
-            Some(Ok(record)) => match self.engine.compare(&self.query, &record, &mut self.workspace) {
-                Ok(pair) => Outcome::Compared(pair),
-                Err(error) => Outcome::Failed(error.to_string()),
-            },
-        };
-        self.outcomes.insert(place, outcome);
+    /// Compares the video with those that are wanted, in their order: a `Uint8Array` each, or `undefined`. Fewer may be given. A
+    /// record that is not there, is damaged or of another bundle is an outcome that the page tells, not an error.
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn compare(&mut self, records: Vec<JsValue>) {
+        self.session.compare(records.iter().map(fetched).collect());
     }
 
     /// The best `top` videos so far: `{videos, budget, selected, reranked, missing, hits, likely}`. Hits below `min_score` are
@@ -112,17 +95,15 @@ impl Search {
     ///
     /// # Errors
     /// None that is expected.
-    pub fn page(&self, top: usize, min_score: f32, explain: bool) -> Result<JsValue, Error> {
-        let mut hits = self.plan.page(&self.engine, &self.table, &self.outcomes, top, explain);
-        hits.retain(|hit| hit.score >= min_score);
-        let reranked = self.outcomes.values().filter(|o| matches!(o, Outcome::Compared(_))).count();
+    pub fn page(&mut self, top: usize, min_score: f32, explain: bool) -> Result<JsValue, Error> {
+        let hits = self.session.page(&self.table, top, min_score, explain)?;
         plain(&Answer {
             videos: self.table.len(),
-            budget: self.budget.to_string(),
-            selected: self.plan.selected().len(),
-            reranked,
-            missing: self.outcomes.len() - reranked,
-            likely: hits.iter().map(|hit| hit.score >= LIKELY && hit.unavailable.is_none()).collect(),
+            budget: self.session.budget().to_string(),
+            selected: self.session.selected(),
+            reranked: self.session.compared(),
+            missing: self.session.missing().len(),
+            likely: hits.iter().map(Hit::wants_segments).collect(),
             hits,
         })
     }
@@ -132,6 +113,6 @@ impl Search {
     /// # Errors
     /// `bad-record`, `other-bundle`.
     pub fn segments(&self, record: &[u8]) -> Result<JsValue, Error> {
-        plain(&self.engine.segments(&self.query, &Record::parse(record)?)?)
+        plain(&self.engine.segments(self.session.query(), &Record::parse(record)?)?)
     }
 }

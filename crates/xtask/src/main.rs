@@ -41,6 +41,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// The backbone and the whole encoder against onnxruntime-web in Chromium, interleaved in one page, one thread each.
+    BenchWeb {
+        /// Runs (5) and rounds of a run (15).
+        #[arg(trailing_var_arg = true)]
+        args: Vec<String>,
+    },
     /// Golden parity in WebAssembly under Node.
     ParityWasm {
         /// Folder of golden numbers (default: tests/golden).
@@ -73,6 +79,7 @@ fn main() -> ExitCode {
         Task::BuildWeb => web::build(),
         Task::BuildEdge => edge::build(),
         Task::BenchWasm { args } => steps::bench_wasm(&args),
+        Task::BenchWeb { args } => web::bench(&args),
         Task::ParityWasm { dir } => steps::parity_wasm(dir.as_deref()),
         Task::TrainDefault { media, work, out } => steps::train_default(&media, &work, &out),
         Task::Fuzz { seconds } => steps::fuzz(seconds),

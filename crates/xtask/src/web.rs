@@ -10,11 +10,104 @@ const BINDGEN: &str = "0.2.130";
 pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
 
-/// The modules of the package: a name, arguments of cargo, whether it is for relaxed-simd. The optimisation of the last crate is
-/// that of the whole: at "s" loops do not become vectors, which takes the encoder twice as long. What the slim module
-/// computes is in kernels that are written as vectors.
-const MODULES: [(&str, &str, bool); 3] =
-    [("full", "", false), ("full-relaxed", "", true), ("slim", "--no-default-features -- -C opt-level=s", false)];
+/// Shared memory that grows to 1 GiB, and what wasm-bindgen needs to give each thread its stack and its variables: atomics alone do not
+/// imply them any more.
+const THREADS: &str = "-C target-feature=+atomics,+bulk-memory,+mutable-globals,+simd128 -C link-arg=--shared-memory \
+    -C link-arg=--max-memory=1073741824 -C link-arg=--import-memory -C link-arg=--export=__wasm_init_tls \
+    -C link-arg=--export=__tls_size -C link-arg=--export=__tls_align -C link-arg=--export=__tls_base";
+
+/// A module of the package.
+struct Module {
+    name: &'static str,
+    /// Arguments of cargo.
+    arguments: &'static str,
+    /// Flags of the compiler, with a folder of builds of their own.
+    flags: Option<(&'static str, &'static str)>,
+    /// Whether the standard library is built as well, which nightly toolchains do.
+    nightly: bool,
+}
+
+/// The optimisation of the last crate is that of the whole: at "s" loops do not become vectors, which takes the encoder twice as long.
+/// What the slim module computes is in kernels that are written as vectors.
+const MODULES: [Module; 4] = [
+    Module { name: "full", arguments: "", flags: None, nightly: false },
+    Module { name: "full-relaxed", arguments: "", flags: Some(("relaxed", RELAXED)), nightly: false },
+    Module {
+        name: "full-threads",
+        arguments: "--features threads -Z build-std=panic_abort,std",
+        flags: Some(("threads", THREADS)),
+        nightly: true,
+    },
+    Module { name: "slim", arguments: "--no-default-features -- -C opt-level=s", flags: None, nightly: false },
+];
+
+impl Module {
+    fn build(&self, bindgen: &str) -> Result<(), String> {
+        let line = if self.nightly { Line::cargo().arg("+nightly") } else { Line::cargo() };
+        let mut line =
+            line.args("rustc -p vidsieve-wasm --profile release-wasm --target").arg(WASM).args(self.arguments);
+        let mut folder = target();
+        if let Some((own, flags)) = self.flags {
+            folder = folder.join(own);
+            line = line
+                .env("CARGO_TARGET_DIR", &folder.display().to_string())
+                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
+        }
+        line.run()?;
+        let module = folder.join(WASM).join("release-wasm/vidsieve_wasm.wasm");
+        Line::new(bindgen)
+            .args("--target web --omit-default-module-path --remove-name-section --remove-producers-section")
+            .args("--out-name vidsieve --out-dir")
+            .arg(&self.output())
+            .arg(&module.display().to_string())
+            .run()
+    }
+
+    fn output(&self) -> String {
+        format!("npm/build/{}", self.name)
+    }
+
+    /// Leaves it out of the package: what an earlier build made is not shipped.
+    fn leave_out(&self) -> Result<(), String> {
+        let output = root().join(self.output());
+        if output.exists() {
+            std::fs::remove_dir_all(&output).map_err(|e| format!("{}: {e}", output.display()))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The module of benchmarks.
+const BENCH: Module =
+    Module { name: "bench", arguments: "--features bench", flags: Some(("relaxed", RELAXED)), nightly: false };
+
+/// What the encoder is compared with.
+const ONNXRUNTIME: &str = "onnxruntime-web@1.30.0";
+
+/// The backbone and the encoder against onnxruntime-web in Chromium.
+pub(crate) fn bench(args: &[String]) -> Result<(), String> {
+    built()?;
+    BENCH.build(&bindgen()?)?;
+    // No dependency of the package: it lies by itself.
+    let folder = target().join("onnxruntime-web");
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let folder = folder.display().to_string();
+    Line::new("npm").args("install --no-audit --no-fund --prefix").arg(&folder).arg(ONNXRUNTIME).run()?;
+    let line = Line::new("node").arg("npm/bench/onnx.mjs").env("VIDSIEVE_CHROMIUM", &chromium()?);
+    let line = line.env("ONNXRUNTIME_WEB", &folder);
+    args.iter().fold(line, |l, a| l.arg(a)).run()
+}
+
+/// Whether there is a nightly toolchain with the sources of the standard library; what lacks is installed, if rustup can.
+fn nightly_is_there() -> bool {
+    let rustup = |args: &str| Line::new("rustup").args(args).succeeds();
+    if rustup("run nightly rustc --version") {
+        rustup("component add rust-src --toolchain nightly")
+    } else {
+        rustup("toolchain install nightly --profile minimal --component rust-src")
+    }
+}
 
 /// wasm-bindgen's command: the workspace's own, or one that is installed and of the same version.
 pub(crate) fn bindgen() -> Result<String, String> {
@@ -54,24 +147,12 @@ pub(crate) fn build() -> Result<(), String> {
     target_is_there(WASM)?;
     let bindgen = bindgen()?;
     packages("npm")?;
-    for (name, arguments, relaxed) in MODULES {
-        let mut line =
-            Line::cargo().args("rustc -p vidsieve-wasm --profile release-wasm --target").arg(WASM).args(arguments);
-        let mut folder = target();
-        if relaxed {
-            folder = folder.join("relaxed");
-            line = line
-                .env("CARGO_TARGET_DIR", &folder.display().to_string())
-                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", RELAXED);
-        }
-        line.run()?;
-        let module = folder.join(WASM).join("release-wasm/vidsieve_wasm.wasm");
-        Line::new(&bindgen)
-            .args("--target web --omit-default-module-path --remove-name-section --remove-producers-section")
-            .args("--out-name vidsieve --out-dir")
-            .arg(&format!("npm/build/{name}"))
-            .arg(&module.display().to_string())
-            .run()?;
+    let nightly = nightly_is_there();
+    if !nightly {
+        eprintln!("note: no nightly toolchain with rust-src; the package is built without the module that has threads");
+    }
+    for module in MODULES {
+        if nightly || !module.nightly { module.build(&bindgen)? } else { module.leave_out()? }
     }
     Line::new("node").arg("npm/build.mjs").run()?;
     // The application uses the package as others do.

@@ -21,13 +21,16 @@ export async function site(folder) {
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
 
-/** The folder on a server that isolates nothing and knows no policy: any web host. */
-export async function plainly(www, cleanup) {
+/** What isolates a page. */
+export const ISOLATED = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+
+/** The folder on a server that isolates nothing and knows no policy, if it is not told to: any web host. */
+export async function plainly(www, cleanup, headers = {}) {
   const server = createServer(async ({ url }, response) => {
     const path = join(www, url === "/" ? "index.html" : new URL(url, "http://x").pathname);
     try {
       const bytes = await readFile(path);
-      response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream" }).end(bytes);
+      response.writeHead(200, { ...headers, "content-type": TYPES[extname(path)] ?? "application/octet-stream" }).end(bytes);
     } catch {
       response.writeHead(404).end();
     }
@@ -38,17 +41,17 @@ export async function plainly(www, cleanup) {
 }
 
 /** Chromium without a network of its own. */
-export async function launch(cleanup) {
+export async function launch(cleanup, more = []) {
   const executablePath = process.env.VIDSIEVE_CHROMIUM;
   if (!executablePath) throw new Error("VIDSIEVE_CHROMIUM must name Chromium: run `cargo xtask test --only browser`");
-  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-blink-features=ForceEagerMeasureMemory"];
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-blink-features=ForceEagerMeasureMemory", ...more];
   const browser = await chromium.launch({ executablePath, args });
   cleanup.after(() => browser.close());
   return browser;
 }
 
 /** Opens the page; what it complains about fails the test. */
-export async function open(browser, url, cleanup, context) {
+export async function open(browser, url, cleanup, context, ready = () => "vidsieve" in window) {
   const own = context ?? (await browser.newContext());
   if (!context) cleanup.after(() => own.close());
   const page = await own.newPage();
@@ -56,6 +59,6 @@ export async function open(browser, url, cleanup, context) {
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
   await page.goto(url);
-  await page.waitForFunction(() => "vidsieve" in window);
+  await page.waitForFunction(ready);
   return { page, problems };
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use vidsieve_api::page::Shown;
 use vidsieve_api::{Page, Stage};
 use vidsieve_model::encoder::Encoder;
-use vidsieve_search::{self as search, Budget, Hit, Query, Session, Table};
+use vidsieve_search::{self as search, Budget, Engine, Hit, Query, Session, Table};
 
 use crate::commands::compare::span;
 use crate::native::store::{Store, refine, sampling, segments};
@@ -145,7 +145,7 @@ fn page(
     args: &Args,
     store: &Store,
     table: &Table,
-    session: &mut Session<'_>,
+    session: &mut Session<&Engine, &Query>,
     timings_ms: Timings,
 ) -> Result<Page<Timings>, Failure> {
     let shown = Shown { top: args.top, min_score: args.min_score, explain: args.explain };

@@ -113,7 +113,7 @@ pub(crate) fn fetch(index: &Index, ids: &[impl AsRef<str>]) -> Result<Vec<Fetche
 /// Compares the query with the videos that the session selected ([`Session::refine`]), until it is done or cancelled.
 pub(crate) fn refine(
     index: &Index,
-    session: &mut Session<'_>,
+    session: &mut Session<&Engine, &Query>,
     cancel: &CancelFlag,
     progress: &dyn Fn(usize),
 ) -> Result<Spent, Failure> {

@@ -8,7 +8,6 @@
 //! and the 1x1 layer are part of the convolutions, so that neither an unpooled map nor the C3 channels of the last map
 //! are ever stored. [`naive`] is the definition in plain loops.
 
-mod aligned;
 mod first;
 pub mod naive;
 mod pack;
@@ -16,7 +15,6 @@ mod pipeline;
 #[cfg(test)]
 mod tests;
 mod window;
-mod winograd;
 
 use core::fmt;
 use core::ops::Range;

@@ -8,13 +8,13 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::aligned::Aligned;
 use super::first::{self, Rows};
 use super::pack::Packed;
 use super::window::Window;
-use super::winograd::{self, Space, Tile};
 use super::{Padding, Pool};
+use crate::aligned::Aligned;
 use crate::isa::Isa;
+use crate::winograd::{self, Space, Tile};
 
 /// Tiles that are transformed and multiplied together: the products of a block stay in the second-level cache.
 const SECOND_BLOCK: usize = 32;

@@ -1,9 +1,9 @@
 //! Runs a plan as matrix products: activations are [pixel][channel], a convolution is the product of gathered patches with
-//! its prepacked weights, a 1x1 convolution of stride 1 needs no gathering. Sums are in a fixed order, so a frame's maps do
-//! not depend on its batch.
+//! its prepacked weights, a 1x1 convolution of stride 1 needs no gathering, and one of 3x3 and stride 1 goes through Winograd's
+//! transform. Sums are in a fixed order, so a frame's maps do not depend on its batch.
 
 use ndarray::{Array4, ArrayView3, ArrayView4};
-use vidsieve_kernels::{Isa, gemm};
+use vidsieve_kernels::{Isa, gemm, winograd};
 
 use super::plan::{Conv, Plan, Step};
 use crate::weights::{StateDict, WeightsError};
@@ -13,10 +13,23 @@ const PATCH_VALUES: usize = 32 << 10;
 /// Patches are gathered by a multiple of this many, which every instruction set's tile of rows divides.
 const PATCH_ROWS: usize = 12;
 
-struct Layer {
+/// A convolution's weights.
+enum Layer {
+    Winograd(winograd::Conv3x3),
+    Patches(Patches),
+}
+
+struct Patches {
     /// [kernel row][kernel column][input channel] by output channel.
     weights: gemm::Packed,
     bias: Vec<f32>,
+}
+
+/// Work space of a run.
+#[derive(Default)]
+struct Space {
+    patches: Vec<f32>,
+    winograd: winograd::Scratch,
 }
 
 pub(super) struct Products {
@@ -66,7 +79,7 @@ impl Products {
         let shapes =
             self.plan.taps.iter().zip(self.plan.tap_channels()).map(|(&tap, c)| (n, c, sizes[tap].0, sizes[tap].1));
         let mut taps: Vec<_> = shapes.map(Array4::<f32>::zeros).collect();
-        let (mut patches, mut unused) = (vec![], vec![]);
+        let (mut space, mut unused) = (Space::default(), vec![]);
         for (index, frame) in frames.outer_iter().enumerate() {
             let mut values = vec![interleaved(frame)];
             for (at, step) in self.plan.steps.iter().enumerate() {
@@ -75,7 +88,7 @@ impl Products {
                     (Step::Conv(conv), Some(layer)) => {
                         let residual = conv.residual.map(|value| &values[value][..]);
                         let (from, to) = (sizes[conv.input], sizes[at + 1]);
-                        layer.run(conv, (&values[conv.input], from), residual, &mut patches, (&mut out, to));
+                        layer.run(conv, (&values[conv.input], from), residual, &mut space, (&mut out, to));
                     }
                     (Step::MaxPool { input, channels, kernel, stride }, _) => {
                         let (from, to) = (sizes[*input], sizes[at + 1]);
@@ -118,7 +131,32 @@ fn interleaved(frame: ArrayView3<'_, f32>) -> Vec<f32> {
 impl Layer {
     fn new(isa: Isa, conv: &Conv, folded: &StateDict) -> Result<Self, WeightsError> {
         let weight = folded.get(&format!("{}.weight", conv.name), &conv.shape())?;
-        let bias = folded.get(&format!("{}.bias", conv.name), &[conv.outputs])?.to_vec();
+        let bias = folded.get(&format!("{}.bias", conv.name), &[conv.outputs])?;
+        if (conv.kernel, conv.stride) == (3, 1) {
+            return Ok(Self::Winograd(winograd::Conv3x3::new(isa, weight, bias, conv.inputs)));
+        }
+        Ok(Self::Patches(Patches::new(isa, conv, weight, bias)))
+    }
+
+    fn run(
+        &self,
+        conv: &Conv,
+        (x, from): (&[f32], Size),
+        residual: Option<&[f32]>,
+        space: &mut Space,
+        (out, to): (&mut Vec<f32>, Size),
+    ) {
+        // Every value is overwritten.
+        out.resize(to.0 * to.1 * conv.outputs, 0.0);
+        match self {
+            Self::Winograd(kernel) => kernel.run(x, from.into(), residual, conv.relu, out, &mut space.winograd),
+            Self::Patches(patches) => patches.run(conv, (x, from), residual, &mut space.patches, (out, to)),
+        }
+    }
+}
+
+impl Patches {
+    fn new(isa: Isa, conv: &Conv, weight: &[f32], bias: &[f32]) -> Self {
         let area = conv.kernel * conv.kernel;
         let mut columns = vec![0f32; weight.len()];
         for (o, kernels) in weight.chunks_exact(area * conv.inputs).enumerate() {
@@ -128,7 +166,10 @@ impl Layer {
                 }
             }
         }
-        Ok(Self { weights: gemm::Packed::from_columns(isa, &columns, area * conv.inputs, conv.outputs), bias })
+        Self {
+            weights: gemm::Packed::from_columns(isa, &columns, area * conv.inputs, conv.outputs),
+            bias: bias.to_vec(),
+        }
     }
 
     fn run(
@@ -137,12 +178,9 @@ impl Layer {
         (x, from): (&[f32], Size),
         residual: Option<&[f32]>,
         patches: &mut Vec<f32>,
-        (out, to): (&mut Vec<f32>, Size),
+        (out, to): (&mut [f32], Size),
     ) {
         let (k, n) = (self.weights.k(), self.weights.n());
-        let pixels = to.0 * to.1;
-        // Every value is overwritten.
-        out.resize(pixels * n, 0.0);
         let block = (PATCH_VALUES / k).max(PATCH_ROWS).next_multiple_of(PATCH_ROWS);
         for (index, out) in out.chunks_mut(block * n).enumerate() {
             let (first, count) = (index * block, out.len() / n);

@@ -12,10 +12,14 @@
 //! the rounding error of the transforms several times below that of the usual 0, +-1, +-2. Every tile goes through
 //! the same operations in the same order, however tiles are grouped: results do not depend on bands or batches.
 
-use super::aligned::Aligned;
-use super::pack::Transformed;
+mod conv;
+mod weights;
+
+use crate::aligned::Aligned;
 use crate::isa::Isa;
 use crate::simd::{F32s, dispatch_f32};
+pub use conv::{Conv3x3, Scratch, naive};
+pub(crate) use weights::Transformed;
 
 /// Products of one tile.
 pub(crate) const FREQUENCIES: usize = 36;
@@ -163,23 +167,43 @@ unsafe fn transform_body<V: F32s>(channels: usize, tiles: &[Tile], input: &[f32]
     // SAFETY: `transform` has checked the last pixel of every tile and made `v` large enough.
     unsafe {
         for (t, tile) in tiles.iter().enumerate() {
-            for channel in (0..channels).step_by(V::LANES) {
-                let source = input.as_ptr().add(tile.input + channel);
-                let target = v.as_mut_ptr().add(t * channels + channel);
-                let mut columns = [[V::splat(0.0); 6]; 6];
-                for (x, column) in columns.iter_mut().enumerate() {
-                    let mut pixels = [V::splat(0.0); 6];
-                    for (y, pixel) in pixels.iter_mut().enumerate() {
-                        *pixel = V::load(source.add(y * tile.input_stride + x * channels));
-                    }
-                    *column = input_transform(pixels);
+            let (source, target) = (input.as_ptr().add(tile.input), v.as_mut_ptr().add(t * channels));
+            transform_tile::<V>(channels, source, tile.input_stride, channels, target, v_stride);
+        }
+    }
+}
+
+/// The transform of one tile: 6x6 pixels, `pixel` values apart and `row` from row to row, to `target`, `v_stride` from one frequency
+/// to the next.
+///
+/// # Safety
+/// `source` is readable for the 36 pixels and `target` writable for 36 frequencies, of `channels` values each, a multiple of the lanes.
+#[inline(always)]
+unsafe fn transform_tile<V: F32s>(
+    channels: usize,
+    source: *const f32,
+    row: usize,
+    pixel: usize,
+    target: *mut f32,
+    v_stride: usize,
+) {
+    // SAFETY: as the function's contract says.
+    unsafe {
+        for channel in (0..channels).step_by(V::LANES) {
+            let (source, target) = (source.add(channel), target.add(channel));
+            let mut columns = [[V::splat(0.0); 6]; 6];
+            for (x, column) in columns.iter_mut().enumerate() {
+                let mut pixels = [V::splat(0.0); 6];
+                for (y, value) in pixels.iter_mut().enumerate() {
+                    *value = V::load(source.add(y * row + x * pixel));
                 }
-                for y in 0..6 {
-                    let [a, b, c, d, e, f] = columns;
-                    let row = input_transform([a[y], b[y], c[y], d[y], e[y], f[y]]);
-                    for (x, value) in row.into_iter().enumerate() {
-                        value.store(target.add((6 * y + x) * v_stride));
-                    }
+                *column = input_transform(pixels);
+            }
+            for y in 0..6 {
+                let [a, b, c, d, e, f] = columns;
+                let row = input_transform([a[y], b[y], c[y], d[y], e[y], f[y]]);
+                for (x, value) in row.into_iter().enumerate() {
+                    value.store(target.add((6 * y + x) * v_stride));
                 }
             }
         }

@@ -1,0 +1,131 @@
+// Streams, of a canvas and of Chromium's camera that draws its own picture.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { folder } from "../native.mjs";
+import { launch, open, plainly, site } from "./browser.mjs";
+
+const cleanups = [];
+const suite = { after: (work) => cleanups.push(work) };
+let browser, page, problems;
+
+before(async () => {
+  const www = await site(await folder(suite));
+  browser = await launch(suite, ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]);
+  ({ page, problems } = await open(browser, await plainly(www, suite), suite));
+  await page.evaluate(async () => {
+    window.encoder = await vidsieve.Encoder.load();
+    /** A canvas on which a disc moves, as a stream. */
+    window.drawing = ({ still = false } = {}) => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: 192, height: 108 });
+      const context = canvas.getContext("2d");
+      let t = 0;
+      const draw = () => {
+        context.fillStyle = `hsl(${t * 7} 70% 50%)`;
+        context.fillRect(0, 0, 192, 108);
+        context.fillStyle = "black";
+        context.beginPath();
+        context.arc(20 + (t % 150), 50, 15, 0, 7);
+        context.fill();
+        t++;
+      };
+      draw();
+      const stream = canvas.captureStream(still ? 0 : 20);
+      const timer = setInterval(still ? () => {} : draw, 50);
+      if (still) setTimeout(() => (draw(), stream.getTracks()[0].requestFrame()), 100);
+      return { stream, stop: () => (clearInterval(timer), stream.getTracks().forEach((track) => track.stop())) };
+    };
+  });
+});
+
+after(async () => {
+  for (const work of cleanups.reverse()) await work();
+});
+
+for (const how of ["MediaStreamTrackProcessor", "a <video>"]) {
+  test(`a stream of a canvas for a while, by ${how}`, async () => {
+    const got = await page.evaluate(async (how) => {
+      const Processor = window.MediaStreamTrackProcessor;
+      if (how === "a <video>") delete window.MediaStreamTrackProcessor;
+      else if (!Processor) return null;
+      const { stream, stop } = drawing();
+      const start = performance.now();
+      const video = await encoder.encode(stream, { fps: 2, duration: 2 });
+      const wall = performance.now() - start;
+      const live = stream.getTracks()[0].readyState;
+      stop();
+      window.MediaStreamTrackProcessor = Processor;
+      return { times: [...video.times], wall, live, duration: video.duration };
+    }, how);
+    assert.ok(got, "this Chromium has no MediaStreamTrackProcessor");
+    assert.deepEqual(got.times, [0, 0.5, 1, 1.5]);
+    assert.ok(got.wall >= 1900, `${got.wall} ms`);
+    // The stream is the caller's: it goes on.
+    assert.equal(got.live, "live");
+    assert.ok(got.duration > 1.5 && got.duration <= 2.6, `${got.duration} s`);
+  });
+
+  test(`it ends when it is told to, or with its track, by ${how}`, async () => {
+    const got = await page.evaluate(async (how) => {
+      const Processor = window.MediaStreamTrackProcessor;
+      if (how === "a <video>") delete window.MediaStreamTrackProcessor;
+      const until = new AbortController();
+      const one = drawing();
+      setTimeout(() => until.abort(), 1300);
+      const told = await encoder.encode(one.stream, { until: until.signal });
+      one.stop();
+      const two = drawing();
+      setTimeout(() => {
+        two.stop();
+        // Whoever stops a track is not told of it.
+        two.stream.getTracks()[0].dispatchEvent(new Event("ended"));
+      }, 1300);
+      const ended = await encoder.encode(two.stream);
+      const three = drawing();
+      const aborted = await encoder.encode(three.stream, { signal: AbortSignal.timeout(300) }).catch((e) => e);
+      three.stop();
+      window.MediaStreamTrackProcessor = Processor;
+      return { told: told.frames, ended: ended.frames, aborted: aborted.name };
+    }, how);
+    assert.deepEqual(got, { told: 2, ended: 2, aborted: "TimeoutError" });
+  });
+}
+
+test("a picture that stays counts for as long as it stays", async () => {
+  const frames = await page.evaluate(async () => {
+    const { stream, stop } = drawing({ still: true });
+    const video = await encoder.encode(stream, { duration: 3 });
+    stop();
+    return video.frames;
+  });
+  assert.equal(frames, 3);
+});
+
+test("a camera is found again in its own recording", async () => {
+  const got = await page.evaluate(async () => {
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240 } });
+    const recorder = new MediaRecorder(stream);
+    const pieces = [];
+    recorder.ondataavailable = ({ data }) => pieces.push(data);
+    const stopped = new Promise((resolve) => (recorder.onstop = resolve));
+    recorder.start();
+    const live = await encoder.encode(stream, { duration: 4 });
+    recorder.stop();
+    await stopped;
+    stream.getTracks().forEach((track) => track.stop());
+    const file = await encoder.encode(new Blob(pieces));
+    const { score } = await vidsieve.compare(live, file, { matrix: false });
+    return { frames: live.frames, score };
+  });
+  assert.equal(got.frames, 4);
+  assert.ok(got.score > 0.5, `score ${got.score}`);
+});
+
+test("a stream without a picture is refused", async () => {
+  const code = await page.evaluate(async () => (await encoder.encode(new MediaStream()).catch((e) => e)).code);
+  assert.equal(code, "bad-argument");
+});
+
+test("the page complained about nothing", () => {
+  assert.deepEqual(problems, []);
+});
