@@ -170,13 +170,13 @@ export interface Configuration {
   /** Whether work is done in a Web Worker, so that the page stays responsive; true where there are Workers. */
   worker?: boolean;
   /**
-   * Most threads of that Worker, 1 to 64; as many as there are cores, at most 8, by default. There are threads on pages that are cross-origin isolated
-   * (COOP and COEP), if the package was built with them; elsewhere it is always 1. {@link ModelInfo.threads} tells how many there are.
+   * Most threads of that Worker, 1 to 64; by default as many as there are cores, at most 8. There are threads on pages that are
+   * cross-origin isolated (COOP and COEP), if the package was built with them. {@link ModelInfo.threads} tells how many there are.
    */
   threads?: number;
   /**
-   * Most Workers that share the encoding of a long file where there are no threads, 1 to 64; one less than there are cores, at most 8, by default. Each
-   * takes some 25 MB for that time.
+   * Most Workers that share the encoding of a long file where there are no threads, 1 to 64; by default one less than there are cores,
+   * at most 8. Each takes some 25 MB for that time.
    */
   workers?: number;
 }

@@ -28,7 +28,10 @@ pub(crate) const fn tile_rows<V: F32s>() -> usize {
     }
 }
 
-/// `rows!(n, f::<V, ROWS>(…))` calls the instance of `f` for `n` rows, 1 to 12; also without `V`.
+/// Most rows of a tile on this architecture: no instance for more is compiled, which in WebAssembly would be most of the code.
+pub(crate) const MOST_ROWS: usize = if cfg!(target_arch = "wasm32") { 4 } else { 12 };
+
+/// `rows!(n, f::<V, ROWS>(…))` calls the instance of `f` for `n` rows, 1 to [`MOST_ROWS`]; also without `V`.
 macro_rules! rows {
     ($n:expr, $f:ident::<ROWS>($($arg:expr),* $(,)?)) => {
         rows!(@match $n, $f, (), ($($arg),*))
@@ -38,14 +41,14 @@ macro_rules! rows {
     };
     (@match $n:expr, $f:ident, $v:tt, $args:tt) => {
         match $n {
-            12 => rows!(@call $f, $v, 12, $args),
-            11 => rows!(@call $f, $v, 11, $args),
-            10 => rows!(@call $f, $v, 10, $args),
-            9 => rows!(@call $f, $v, 9, $args),
-            8 => rows!(@call $f, $v, 8, $args),
-            7 => rows!(@call $f, $v, 7, $args),
-            6 => rows!(@call $f, $v, 6, $args),
-            5 => rows!(@call $f, $v, 5, $args),
+            12 if $crate::gemm::MOST_ROWS >= 12 => rows!(@call $f, $v, 12, $args),
+            11 if $crate::gemm::MOST_ROWS >= 11 => rows!(@call $f, $v, 11, $args),
+            10 if $crate::gemm::MOST_ROWS >= 10 => rows!(@call $f, $v, 10, $args),
+            9 if $crate::gemm::MOST_ROWS >= 9 => rows!(@call $f, $v, 9, $args),
+            8 if $crate::gemm::MOST_ROWS >= 8 => rows!(@call $f, $v, 8, $args),
+            7 if $crate::gemm::MOST_ROWS >= 7 => rows!(@call $f, $v, 7, $args),
+            6 if $crate::gemm::MOST_ROWS >= 6 => rows!(@call $f, $v, 6, $args),
+            5 if $crate::gemm::MOST_ROWS >= 5 => rows!(@call $f, $v, 5, $args),
             4 => rows!(@call $f, $v, 4, $args),
             3 => rows!(@call $f, $v, 3, $args),
             2 => rows!(@call $f, $v, 2, $args),
@@ -240,13 +243,13 @@ unsafe fn row_product<V: F32s>(a: &[f32], b: &Packed, c: &mut [f32]) {
     }
 }
 
-/// Copies `rows` rows (1 to 12) that are `stride` apart to `tile` `[k][rows]`.
+/// Copies `rows` rows (1 to [`MOST_ROWS`]) that are `stride` apart to `tile` `[k][rows]`.
 ///
 /// # Panics
 /// If `a` ends early or `rows` is 0.
 pub(crate) fn pack_tile(a: &[f32], stride: usize, rows: usize, tile: &mut [f32]) {
     let steps = tile.len() / rows;
-    debug_assert!(rows <= 12 && tile.len() == steps * rows);
+    debug_assert!(rows <= MOST_ROWS && tile.len() == steps * rows);
     rows!(rows, pack_rows::<ROWS>(a, stride, steps, tile));
 }
 

@@ -84,15 +84,15 @@ fn low(x: f32) -> f32 {
     if x.is_nan() { f32::NEG_INFINITY } else { x }
 }
 
-/// The first `k` of `0..n` by key descending, then number ascending.
-fn best(n: usize, k: usize, key: impl Fn(usize) -> [f32; 2]) -> Vec<usize> {
+/// The places of the `k` largest keys, by key descending, then by place.
+fn best(keys: &[[f32; 2]], k: usize) -> Vec<usize> {
     let compare = |a: &usize, b: &usize| {
-        let ([a0, a1], [b0, b1]) = (key(*a), key(*b));
+        let ([a0, a1], [b0, b1]) = (keys[*a], keys[*b]);
         // Adding 0 makes -0 a tie with 0.
         (low(b0) + 0.0).total_cmp(&(low(a0) + 0.0)).then((low(b1) + 0.0).total_cmp(&(low(a1) + 0.0))).then(a.cmp(b))
     };
-    let mut order: Vec<usize> = (0..n).collect();
-    if k < n {
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    if k < keys.len() {
         if k > 0 {
             order.select_nth_unstable_by(k - 1, compare);
         }
@@ -106,16 +106,14 @@ impl Plan {
     /// Chooses the pairs that the budget pays for: the most doubtful, or without doubts the most similar.
     #[must_use]
     pub fn new(coarse: Vec<f32>, doubt: Option<Vec<f32>>, budget: Budget) -> Self {
-        let key = doubt.as_ref().unwrap_or(&coarse);
-        let n = coarse.len();
-        let selected = match budget {
+        let pairs = match budget {
             // Who asks for a probability gets what is above it; without a selector nothing has one.
-            Budget::Probability(p) => {
-                let above = doubt.as_ref().map_or(0, |d| d.iter().filter(|d| **d > p).count());
-                best(n, above, |i| [key[i], coarse[i]])
-            }
-            budget => best(n, budget.pairs(n, std::iter::empty()), |i| [key[i], coarse[i]]),
+            Budget::Probability(p) => doubt.as_ref().map_or(0, |d| d.iter().filter(|d| **d > p).count()),
+            budget => budget.pairs(coarse.len(), std::iter::empty()),
         };
+        let keys: Vec<[f32; 2]> =
+            doubt.as_ref().unwrap_or(&coarse).iter().zip(&coarse).map(|(key, coarse)| [*key, *coarse]).collect();
+        let selected = best(&keys, pairs);
         Self { coarse, doubt, selected }
     }
 
@@ -159,7 +157,7 @@ impl Plan {
             .collect();
         let selected: std::collections::HashSet<usize> =
             if explain { self.selected.iter().copied().collect() } else { Default::default() };
-        best(n, top, |i| merged[i])
+        best(&merged, top)
             .into_iter()
             .map(|i| {
                 let coarse = engine.coarse_score(self.coarse[i]);
@@ -213,9 +211,10 @@ mod tests {
     #[test]
     fn the_best_of_many_are_those_of_a_sort() {
         let values: Vec<f32> = (0..1000u32).map(|i| f32::from(u16::try_from(i * 7919 % 97).unwrap_or(0))).collect();
-        let all = best(values.len(), values.len(), |i| [values[i], 0.0]);
+        let keys: Vec<[f32; 2]> = values.iter().map(|&v| [v, 0.0]).collect();
+        let all = best(&keys, values.len());
         for k in [0, 1, 2, 500, 999] {
-            assert_eq!(best(values.len(), k, |i| [values[i], 0.0]), all[..k]);
+            assert_eq!(best(&keys, k), all[..k]);
         }
         assert!(all.windows(2).all(|w| values[w[0]] > values[w[1]] || (values[w[0]] == values[w[1]] && w[0] < w[1])));
     }

@@ -329,15 +329,15 @@ unsafe fn frequencies<V: F32s, const K: usize>(
                     2 => product::<V, 2, K>(k, stride, u, v, m),
                     3 => product::<V, 3, K>(k, stride, u, v, m),
                     4 => product::<V, 4, K>(k, stride, u, v, m),
-                    5 => product::<V, 5, K>(k, stride, u, v, m),
-                    6 => product::<V, 6, K>(k, stride, u, v, m),
+                    5 if V::REGISTERS >= 32 || V::LANES > 4 => product::<V, 5, K>(k, stride, u, v, m),
+                    6 if V::REGISTERS >= 32 || V::LANES > 4 => product::<V, 6, K>(k, stride, u, v, m),
                     7 if V::REGISTERS >= 32 => product::<V, 7, K>(k, stride, u, v, m),
                     8 if V::REGISTERS >= 32 => product::<V, 8, K>(k, stride, u, v, m),
                     9 if V::REGISTERS >= 32 => product::<V, 9, K>(k, stride, u, v, m),
                     10 if V::REGISTERS >= 32 => product::<V, 10, K>(k, stride, u, v, m),
                     11 if V::REGISTERS >= 32 => product::<V, 11, K>(k, stride, u, v, m),
                     _ if V::REGISTERS >= 32 => product::<V, 12, K>(k, stride, u, v, m),
-                    _ => unreachable!("groups have at most six rows"),
+                    _ => unreachable!("groups have at most `most` rows"),
                 }
                 left -= rows;
                 v = v.add(rows * stride);
