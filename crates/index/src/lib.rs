@@ -6,6 +6,8 @@
 pub mod record;
 #[cfg(feature = "remote")]
 pub mod remote;
+#[cfg(feature = "remote")]
+pub mod retry;
 #[cfg(feature = "embedded")]
 pub mod store;
 
