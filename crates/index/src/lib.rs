@@ -3,6 +3,8 @@
 //! [`record`] is the format that the page, the edge and the native index share: it needs nothing of the networks and builds
 //! for WebAssembly.
 
+#[cfg(feature = "remote")]
+pub mod endpoint;
 pub mod record;
 #[cfg(feature = "remote")]
 pub mod remote;
