@@ -5,6 +5,7 @@
 
 #[cfg(feature = "remote")]
 pub mod endpoint;
+pub mod id;
 pub mod record;
 #[cfg(feature = "remote")]
 pub mod remote;
@@ -13,6 +14,7 @@ pub mod retry;
 #[cfg(feature = "embedded")]
 pub mod store;
 
+pub mod shards;
 pub mod wire;
 
 pub use record::{BundleId, Record, RecordError};

@@ -20,7 +20,6 @@ use std::fmt;
 use futures::{Stream, StreamExt, stream};
 use opendal::{ErrorKind, Operator};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::record::{BundleId, Record, RecordError};
 use crate::retry::{Gate, Retry};
@@ -143,9 +142,7 @@ pub struct PushReport {
 /// The key of a video's record.
 #[must_use]
 pub fn key(id: &str) -> String {
-    let digest = Sha256::digest(id.as_bytes());
-    let digits: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
-    format!("records/{digits}")
+    format!("records/{}", crate::id::digits(id))
 }
 
 /// The manifest that names a record's key.

@@ -17,12 +17,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use redb::{Database, ReadOnlyDatabase, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
+use crate::id::MAX_ID;
+pub use crate::id::is_id;
 use crate::record::{BundleId, Record, RecordError};
 
 /// The version of the folder that this code writes, and the latest that it reads.
 pub const VERSION: u32 = 1;
-/// Most bytes of an id.
-pub const MAX_ID: usize = 512;
 
 const FILE: &str = "index.redb";
 const MODEL: &str = "model.safetensors";
@@ -216,12 +216,6 @@ impl fmt::Debug for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Index").field("folder", &self.folder).field("bundle", &self.bundle).finish_non_exhaustive()
     }
-}
-
-/// Whether an id can be used: 1 to [`MAX_ID`] bytes without control characters.
-#[must_use]
-pub fn is_id(id: &str) -> bool {
-    (1..=MAX_ID).contains(&id.len()) && !id.chars().any(char::is_control)
 }
 
 fn now() -> u64 {

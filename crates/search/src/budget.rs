@@ -39,7 +39,7 @@ impl Budget {
     /// Of `doubt` in the order of selection (most doubtful first), how many are paid for. A time pays for all: who compares
     /// looks at the clock.
     #[must_use]
-    pub(crate) fn pairs(self, videos: usize, doubt: impl Iterator<Item = f32>) -> usize {
+    pub fn pairs(self, videos: usize, doubt: impl Iterator<Item = f32>) -> usize {
         use vidsieve_model::merge::budget_of_share;
         match self {
             Self::None => 0,

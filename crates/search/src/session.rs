@@ -65,6 +65,18 @@ impl<'a> Session<'a> {
         &self.selected[self.done..self.selected.len().min(self.done + BATCH)]
     }
 
+    /// All videos that are to be compared, the most doubtful first: for who has pairs compared elsewhere, in any order, and tells
+    /// of each by [`Session::settle`].
+    #[must_use]
+    pub fn all_selected(&self) -> &[String] {
+        &self.selected
+    }
+
+    /// What came of comparing a video elsewhere. The last word on a video counts.
+    pub fn settle(&mut self, id: &str, outcome: Outcome) {
+        self.outcomes.insert(id.to_owned(), outcome);
+    }
+
     /// Compares the records of [`Session::wanted`], in its order.
     pub fn compare<B: AsRef<[u8]> + Sync + Send>(&mut self, records: Vec<Fetched<B>>) {
         let (found, problems): (Vec<_>, Vec<_>) =

@@ -1,9 +1,8 @@
 //! The HTTP API of Vidsieve over an index on this machine: search with a stream of two pages, videos, encoding, and the re-rank
 //! tier. `docs/http.md` and `docs/openapi.json` say what clients see; the edge Workers answer the same.
 
-mod auth;
+mod log;
 mod metrics;
-mod problem;
 mod routes;
 mod state;
 
@@ -32,11 +31,7 @@ use vidsieve_kernels::Isa;
 
 use crate::state::State;
 
-pub use auth::{MIN_TOKEN, Scope, TokenError, Tokens};
-pub use problem::Problem;
-
-/// The OpenAPI document, also served at `/v1/openapi.json`.
-pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");
+pub use vidsieve_api::{MIN_TOKEN, OPENAPI, Problem, Scope, TokenError, Tokens};
 
 /// Most bytes of a request's head.
 const HEAD: usize = 64 << 10;
@@ -145,6 +140,9 @@ pub enum ServeError {
         "--cors * lets every page that is visited on this machine use the server: name the origins, or give tokens"
     )]
     AnyOrigin,
+    /// One index has one namespace.
+    #[error("a token's name has a `/`: namespaces are of the edge tier, here a token would see all of the index")]
+    Namespace,
     /// Media elements cannot send tokens.
     #[error(
         "--media serves files to anyone, because players cannot send tokens: add --open-search, or leave the tokens out"
@@ -180,6 +178,9 @@ impl Server {
         }
         if config.media.is_some() && !config.tokens.is_empty() && !config.open_search {
             return Err(ServeError::Media);
+        }
+        if config.tokens.have_namespaces() {
+            return Err(ServeError::Namespace);
         }
         if let Some(store) = &store
             && store.bundle().await? != Some(index.bundle())

@@ -1,6 +1,5 @@
 //! What is answered where.
 
-use std::collections::HashSet;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{ConnectInfo, MatchedPath, Path, Query as QueryString, Request, State as Shared};
+use axum::extract::{ConnectInfo, MatchedPath, Path, Request, State as Shared};
 use axum::http::uri::{Authority, Uri};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -17,46 +16,32 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use futures::StreamExt as _;
-use ndarray::{ArrayView3, Axis};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::services::ServeDir;
-use vidsieve_index::record::{Record, RecordError, Shape};
-use vidsieve_index::store::{Put, Source, is_id};
+use vidsieve_api::access::{self, HEALTH, MEDIA, is_own, media_type};
+use vidsieve_api::encode::{self, Kind};
+use vidsieve_api::page::{Shown, failed};
+use vidsieve_api::videos::{self, Listed, Listing, etag};
+use vidsieve_api::{
+    ALIGNED, Candidates, ListOptions, NDJSON, OPENAPI, Page, Problem, Reranked, Scope, SearchOptions, Stage, Timings,
+};
+use vidsieve_index::store::{Put, Source};
 use vidsieve_index::wire;
-use vidsieve_model::encoder::{EncodeError, MAX_FRAMES, Part};
-use vidsieve_model::frames::RgbFrame;
-use vidsieve_search::segments::Timeline;
 use vidsieve_search::session::BATCH;
-use vidsieve_search::{Budget, Hit, Outcome, Query, SearchError, Segment, Session, Table};
+use vidsieve_search::{Budget, Hit, Query, SearchError, Session, Table};
 
-use crate::auth::Scope;
+use crate::ServeError;
+use crate::log;
 use crate::metrics::{Answer, Route};
-use crate::problem::Problem;
 use crate::state::{Caller, State, kib};
-use crate::{OPENAPI, ServeError};
 
-/// Most hits of a page.
-const MAX_TOP: usize = 1000;
-/// Most videos of a listing's page.
-const MAX_LIST: usize = 1000;
-/// Most candidates of a re-ranking request.
-const MAX_CANDIDATES: usize = 1000;
-/// Records that are in memory while segments are looked for.
-const ALIGNED: usize = 32;
-/// Frames of a batch of encoding: its memory does not grow with the body.
-const FRAMES: usize = 8;
-/// Frames of a batch of region vectors.
-const REGIONS: usize = 64;
 /// Pages of an answer at most: a client that does not read holds no worker.
 const PAGES: usize = 2;
 /// The status that is counted for a request whose client went away before there was an answer.
 const GONE: u16 = 499;
-const HEALTH: &str = "/v1/health";
-const MEDIA: &str = "/media/{*path}";
 /// Where nothing of the API is: also a web application has nothing there.
 const UNKNOWN: &str = "/v1/{*rest}";
 /// What may load into a page that this server sends: itself alone.
@@ -108,17 +93,16 @@ fn cors(origins: &[String]) -> Result<CorsLayer, ServeError> {
         AllowOrigin::any()
     } else {
         let values = origins.iter().map(|o| {
-            let known = o.starts_with("https://") || o.starts_with("http://");
-            HeaderValue::from_str(o).ok().filter(|_| known).ok_or_else(|| ServeError::Origin(o.clone()))
+            HeaderValue::from_str(o).ok().filter(|_| access::is_origin(o)).ok_or_else(|| ServeError::Origin(o.clone()))
         });
         AllowOrigin::list(values.collect::<Result<Vec<_>, _>>()?)
     };
     Ok(CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .expose_headers([header::ETAG, header::RETRY_AFTER])
-        .max_age(Duration::from_secs(3600)))
+        .allow_methods(access::CORS_METHODS.iter().filter_map(|m| m.parse::<Method>().ok()).collect::<Vec<_>>())
+        .allow_headers(access::CORS_HEADERS.map(HeaderName::from_static))
+        .expose_headers(access::CORS_EXPOSED.map(HeaderName::from_static))
+        .max_age(Duration::from_secs(access::CORS_SECONDS.into())))
 }
 
 /// Who asks: the name of a token; nothing for none.
@@ -194,14 +178,6 @@ async fn observe(Shared(state): Shared<Arc<State>>, request: Request, next: Next
     response
 }
 
-/// Whether an authority names this machine for itself.
-fn is_own(authority: &[u8]) -> bool {
-    let Ok(authority) = Authority::try_from(authority) else { return false };
-    let host = authority.host();
-    let literal = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 /// Whether a request names no other machine than this. Only what is no browser names none.
 fn names_own(request: &Request) -> bool {
     request.headers().get_all(header::HOST).iter().all(|host| is_own(host.as_bytes()))
@@ -214,23 +190,6 @@ async fn own_names(request: Request, next: Next) -> Response {
     if names_own(&request) { next.run(request).await } else { Problem::host().into_response() }
 }
 
-/// What a route needs.
-fn scope_of(method: &Method, route: &str) -> Option<Scope> {
-    match (method.as_str(), route) {
-        (_, HEALTH | "/v1/openapi.json" | MEDIA) => None,
-        ("PUT" | "DELETE", _) => Some(Scope::Write),
-        _ => Some(Scope::Search),
-    }
-}
-
-/// Whether an open search opens a route.
-fn is_opened(method: &Method, route: &str) -> bool {
-    matches!(
-        (method.as_str(), route),
-        ("POST", "/v1/search" | "/v1/encode") | ("GET" | "HEAD", "/v1/model" | "/v1/model/bundle")
-    )
-}
-
 /// The address that a request counts for. Whoever has an IPv6 address has a whole network of them.
 fn address_of(request: &Request) -> IpAddr {
     match request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical()) {
@@ -240,9 +199,9 @@ fn address_of(request: &Request) -> IpAddr {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+/// The value of a header that is text.
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// Whether a request may go on by its token and by how many there were: the name of its token.
@@ -251,13 +210,14 @@ fn admitted(state: &State, request: &Request) -> Result<Option<String>, Problem>
     if route == HEALTH {
         return Ok(None);
     }
-    let (address, scope) = (address_of(request), scope_of(request.method(), route));
+    let method = request.method().as_str();
+    let (address, scope) = (address_of(request), access::scope_of(method, route));
     let mut who = None;
     if let Some(scope) = scope
         && !state.config.tokens.is_empty()
     {
-        let bearer = bearer(request.headers());
-        let open = state.config.open_search && is_opened(request.method(), route);
+        let bearer = text(request.headers(), header::AUTHORIZATION).and_then(access::bearer);
+        let open = state.config.open_search && access::is_opened(method, route);
         // A wrong token is told even where none is needed.
         if bearer.is_some() || !open {
             if let Some(wait) = state.shut_out(address) {
@@ -336,7 +296,7 @@ async fn worker(state: &State) -> Result<OwnedSemaphorePermit, Problem> {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         // What a panic says may hold an id.
-        Problem::internal(&if error.is_panic() { "its work panicked" } else { "its work was cancelled" })
+        log::internal(&if error.is_panic() { "its work panicked" } else { "its work was cancelled" })
     })
 }
 
@@ -367,91 +327,9 @@ async fn computing<T: Send + 'static>(
     .await?
 }
 
-fn record_problem(error: &RecordError) -> Problem {
-    match error {
-        RecordError::Bundle { .. } => Problem::other_bundle(error.to_string()),
-        _ => Problem::bad_body(error.to_string()),
-    }
-}
-
-/// A record of this index's bundle and shape.
-fn own_record(state: &State, body: Bytes) -> Result<Record<Bytes>, Problem> {
-    let record = Record::parse(body).map_err(|e| record_problem(&e))?;
-    record.expect(&state.index.bundle()).map_err(|e| record_problem(&e))?;
-    let Shape { regions, bits, dims, .. } = record.shape();
-    if state.shape.is_some_and(|shape| shape != (regions, bits)) || state.dims.is_some_and(|d| d != dims) {
-        let detail = format!("{regions} regions of {bits} bits and {dims} values do not fit the bundle");
-        return Err(Problem::bad_body(detail));
-    }
-    Ok(record)
-}
-
-/// The video that a body's record describes.
-fn query_of(state: &State, body: Bytes) -> Result<Query, Problem> {
-    let record = own_record(state, body)?;
-    Query::from_record(&record).map_err(|e| Problem::bad_body(e.to_string()))
-}
-
-fn media_type(headers: &HeaderMap) -> &str {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim()
-}
-
-fn query_string<T: for<'a> Deserialize<'a>>(request: &Request) -> Result<T, Problem> {
-    QueryString::<T>::try_from_uri(request.uri()).map(|q| q.0).map_err(|e| Problem::bad_request(e.body_text()))
-}
-
-/// `?top=&budget=&explain=&segments=&min_score=`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SearchOptions {
-    #[serde(default = "ten")]
-    top: usize,
-    #[serde(default)]
-    budget: Option<String>,
-    #[serde(default)]
-    explain: bool,
-    #[serde(default = "yes")]
-    segments: bool,
-    #[serde(default)]
-    min_score: f32,
-}
-
-fn ten() -> usize {
-    10
-}
-
-fn yes() -> bool {
-    true
-}
-
-#[derive(Debug, Default, Clone, Copy, Serialize)]
-struct Timings {
-    scan: f64,
-    select: f64,
-    fetch: f64,
-    compare: f64,
-    segments: f64,
-    total: f64,
-}
-
-/// One line of the answer to a search.
-#[derive(Debug, Serialize)]
-struct Page {
-    page: &'static str,
-    /// Whether no page follows.
-    last: bool,
-    model: String,
-    videos: usize,
-    budget: String,
-    selected: usize,
-    reranked: usize,
-    /// Pairs that were to be compared and were not: their hits are coarse.
-    missing: usize,
-    /// Whether anything is missing.
-    degraded: bool,
-    hits: Vec<Hit>,
-    timings_ms: Timings,
+/// What stands behind the `?`.
+fn parameters(request: &Request) -> &str {
+    request.uri().query().unwrap_or_default()
 }
 
 fn ms(start: Instant) -> f64 {
@@ -459,18 +337,9 @@ fn ms(start: Instant) -> f64 {
 }
 
 async fn search(Shared(state): Shared<Arc<State>>, request: Request) -> Answered {
-    let options: SearchOptions = query_string(&request)?;
-    if options.top == 0 || options.top > MAX_TOP {
-        return Err(Problem::bad_request(format!("top is {}, must be 1 to {MAX_TOP}", options.top)));
-    }
-    let budget: Budget = match &options.budget {
-        Some(text) => {
-            text.parse().map_err(|e: vidsieve_search::budget::BudgetError| Problem::bad_request(e.to_string()))?
-        }
-        None => Budget::default(),
-    };
+    let (options, budget) = SearchOptions::parse(parameters(&request))?;
     let (body, share) = body_of(&state, request).await?;
-    let query = query_of(&state, body)?;
+    let query = state.model.query(body)?;
     let permit = worker(&state).await?;
     let (sender, receiver) = mpsc::channel::<Result<Page, Problem>>(PAGES);
     tokio::task::spawn_blocking(move || {
@@ -478,17 +347,17 @@ async fn search(Shared(state): Shared<Arc<State>>, request: Request) -> Answered
         let asked = Asked { state: &state, query: &query, budget, options: &options, sender: &sender };
         if let Err(error) = asked.answer() {
             // Whoever asked has gone if nobody takes it.
-            let _ = sender.blocking_send(Err(Problem::internal(&error)));
+            let _ = sender.blocking_send(Err(log::internal(&error)));
         }
     });
     let lines = futures::stream::unfold(receiver, |mut receiver| async {
         let line = match receiver.recv().await? {
-            Ok(page) => serde_json::to_string(&page).unwrap_or_default(),
-            Err(problem) => json!({ "page": "error", "last": true, "problem": problem.to_json() }).to_string(),
+            Ok(page) => page.line(),
+            Err(problem) => failed(&problem),
         };
-        Some((Ok::<_, Infallible>(Bytes::from(line + "\n")), receiver))
+        Some((Ok::<_, Infallible>(Bytes::from(line)), receiver))
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+    Ok(([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(lines)).into_response())
 }
 
 /// A search under way.
@@ -501,23 +370,10 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn page(&self, kind: &'static str, table: &Table, session: &mut Session<'_>) -> Result<Page, SearchError> {
+    fn page(&self, stage: Stage, table: &Table, session: &mut Session<'_>) -> Result<Page, SearchError> {
         let SearchOptions { top, min_score, explain, .. } = *self.options;
-        let hits = session.page(table, top, min_score, explain)?;
-        let missing = session.missing().len();
-        Ok(Page {
-            page: kind,
-            last: false,
-            model: self.state.engine.bundle().to_string(),
-            videos: table.len(),
-            budget: self.budget.to_string(),
-            selected: session.selected(),
-            reranked: session.compared(),
-            missing,
-            degraded: missing > 0,
-            hits,
-            timings_ms: Timings::default(),
-        })
+        let model = self.state.engine.bundle().to_string();
+        Page::of(stage, model, self.budget, table, session, Shown { top, min_score, explain })
     }
 
     /// Whether the answer has no use any more: nobody listens, or the server ends.
@@ -575,7 +431,7 @@ impl Asked<'_> {
             let selecting = Instant::now();
             let mut session = Session::new(&self.state.engine, self.query, &table, scan, self.budget)?;
             timings.select = ms(selecting);
-            let page = self.page("coarse", &table, &mut session)?;
+            let page = self.page(Stage::Coarse, &table, &mut session)?;
             (session, page)
         };
         let last = session.selected() == 0 && !self.options.segments;
@@ -585,7 +441,7 @@ impl Asked<'_> {
             return Ok(());
         }
         self.compare(&mut session, &mut timings);
-        let mut refined = self.page("refined", &self.state.table(), &mut session)?;
+        let mut refined = self.page(Stage::Refined, &self.state.table(), &mut session)?;
         refined.last = true;
         if self.options.segments {
             let begin = Instant::now();
@@ -603,33 +459,10 @@ impl Asked<'_> {
     }
 }
 
-/// The JSON part of a re-ranking request.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Candidates {
-    ids: Vec<String>,
-    #[serde(default)]
-    segments: bool,
-}
-
-/// The candidates and the query of a re-ranking request.
-fn asked_again(state: &State, body: &Bytes) -> Result<(Candidates, Query), Problem> {
-    let (candidates, record) = wire::split_rerank(body).map_err(|e| Problem::bad_body(e.to_string()))?;
-    let candidates: Candidates =
-        serde_json::from_slice(candidates).map_err(|e| Problem::bad_body(format!("the candidates: {e}")))?;
-    if candidates.ids.len() > MAX_CANDIDATES {
-        let detail = format!("{} candidates, at most {MAX_CANDIDATES} are compared", candidates.ids.len());
-        return Err(Problem::bad_request(detail));
-    }
-    if candidates.ids.iter().collect::<HashSet<_>>().len() < candidates.ids.len() {
-        return Err(Problem::bad_request("a candidate comes twice"));
-    }
-    Ok((candidates, query_of(state, body.slice_ref(record))?))
-}
-
 async fn rerank(Shared(state): Shared<Arc<State>>, request: Request) -> Answered {
     let (body, share) = body_of(&state, request).await?;
-    let (candidates, query) = asked_again(&state, &body)?;
+    let (candidates, record) = Candidates::parse(&body)?;
+    let query = state.model.query(record)?;
     drop(body);
     let answer = computing(&state, share, move |state, stop| reranked(state, &query, &candidates, stop)).await?;
     Ok(Json(answer).into_response())
@@ -640,135 +473,47 @@ fn reranked(
     query: &Query,
     candidates: &Candidates,
     stop: &dyn Fn() -> bool,
-) -> Result<serde_json::Value, Problem> {
-    let (mut pairs, mut missing) = (Vec::new(), Vec::new());
-    for ids in candidates.ids.chunks(BATCH) {
+) -> Result<Reranked, Problem> {
+    let mut answer = Reranked::default();
+    for (ids, batch) in candidates.ids.chunks(BATCH).zip(0..) {
         if stop() {
             return Err(Problem::busy());
         }
-        let (records, absent): (Vec<_>, Vec<_>) = state
-            .fetch(ids)
-            .into_iter()
-            .map(|found| found.map_or_else(|o| (None, Some(o)), |r| (Some(r), None)))
-            .unzip();
-        let outcomes = state.engine.compare_all(query, &records).into_iter().zip(absent);
-        // Why a record is not there is known already.
-        let outcomes = outcomes.map(|(outcome, absent)| absent.unwrap_or(outcome));
-        let segments: Vec<Option<Vec<Segment>>> = if candidates.segments {
-            records.par_iter().map(|record| state.engine.segments(query, record.as_ref()?).ok()).collect()
-        } else {
-            vec![None; ids.len()]
-        };
-        for ((id, outcome), segments) in ids.iter().zip(outcomes).zip(segments) {
-            match outcome {
-                Outcome::Compared(pair) => {
-                    let mut value = json!({ "id": id, "fine_similarity": pair.raw, "score": pair.score });
-                    if let Some(segments) = segments {
-                        value["segments"] = json!(segments);
-                    }
-                    pairs.push(value);
-                }
-                Outcome::Missing => missing.push(json!({ "id": id, "reason": "it is not there" })),
-                Outcome::Failed(reason) => missing.push(json!({ "id": id, "reason": reason })),
-            }
-        }
+        answer.compare(&state.engine, query, candidates, batch * BATCH, state.fetch(ids));
     }
-    state.count_pairs(pairs.len(), missing.len());
-    Ok(json!({ "pairs": pairs, "missing": missing }))
+    state.count_pairs(answer.pairs.len(), answer.missing.len());
+    Ok(answer)
 }
 
 async fn encode(Shared(state): Shared<Arc<State>>, request: Request) -> Answered {
-    let kind = media_type(request.headers()).to_owned();
-    if ![wire::FRAMES_TYPE, wire::REGIONS_TYPE].contains(&kind.as_str()) {
-        return Err(Problem::media_type(&format!("{} or {}", wire::FRAMES_TYPE, wire::REGIONS_TYPE)));
-    }
+    let kind = Kind::of(media_type(text(request.headers(), header::CONTENT_TYPE).unwrap_or_default()))?;
     if state.encoder.is_none() {
-        return Err(Problem::not_found("the index's bundle cannot encode"));
+        return Err(encode::no_encoder());
     }
     let (body, share) = body_of(&state, request).await?;
-    let record = computing(&state, share, move |state, stop| encoded(state, &kind, &body, stop)).await?;
+    let record = computing(&state, share, move |state, stop| {
+        encode::encode(state.encoder.as_ref().ok_or_else(encode::no_encoder)?, kind, &body, stop)
+    })
+    .await?;
     Ok(([(header::CONTENT_TYPE, wire::RECORD_TYPE)], record).into_response())
 }
 
-fn encoded(state: &State, kind: &str, body: &[u8], stop: &dyn Fn() -> bool) -> Result<Vec<u8>, Problem> {
-    let bad = |e: &dyn std::fmt::Display| Problem::bad_body(e.to_string());
-    let encoder = state.encoder.as_ref().ok_or_else(|| Problem::not_found("the index's bundle cannot encode"))?;
-    let go_on = || if stop() { Err(Problem::busy()) } else { Ok(()) };
-    // Before anything is computed.
-    let fits = |frames: usize| match frames {
-        0..=MAX_FRAMES => Ok(()),
-        _ => Err(bad(&EncodeError::TooLong { frames })),
-    };
-    let mut all = Part::default();
-    let (times, duration) = if kind == wire::FRAMES_TYPE {
-        let frames = wire::Frames::parse(body).map_err(|e| bad(&e))?;
-        fits(frames.times.len())?;
-        #[allow(clippy::cast_possible_truncation)]
-        let (width, height) = (frames.width as u32, frames.height as u32);
-        for batch in frames.pixels.chunks(FRAMES * frames.width * frames.height * 3) {
-            go_on()?;
-            let views = batch
-                .chunks(frames.width * frames.height * 3)
-                .map(|pixels| RgbFrame::new(width, height, pixels))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|e| bad(&e))?;
-            all.join(&encoder.describe(&views).map_err(|e| bad(&e))?);
-        }
-        (frames.times, frames.duration)
-    } else {
-        let regions = wire::Regions::parse(body).map_err(|e| bad(&e))?;
-        let [t, r, d] = regions.shape;
-        fits(t)?;
-        let video = ArrayView3::from_shape((t, r, d), &regions.values).map_err(|e| bad(&e))?;
-        for batch in video.axis_chunks_iter(Axis(0), REGIONS) {
-            go_on()?;
-            all.join(&encoder.describe_regions(batch).map_err(|e| bad(&e))?);
-        }
-        (regions.times, regions.duration)
-    };
-    let encoded = encoder.finish(all).map_err(|e| bad(&e))?;
-    let query = Query::new(state.index.bundle(), encoded, Timeline::new(times, duration));
-    Ok(query.record().map_err(|e| bad(&e))?.into_bytes())
-}
-
-/// `?after=&limit=`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListOptions {
-    after: Option<String>,
-    #[serde(default = "hundred")]
-    limit: usize,
-}
-
-fn hundred() -> usize {
-    100
-}
-
 async fn list(Shared(state): Shared<Arc<State>>, request: Request) -> Answered {
-    let options: ListOptions = query_string(&request)?;
-    if options.limit == 0 || options.limit > MAX_LIST {
-        return Err(Problem::bad_request(format!("limit is {}, must be 1 to {MAX_LIST}", options.limit)));
-    }
-    let limit = options.limit;
-    let page = blocking(move || state.index.page(options.after.as_deref(), options.limit)).await?;
-    let page = page.map_err(|e| Problem::index(&e))?;
-    let next = (page.len() == limit).then(|| page.last().map(|s| s.id.clone())).flatten();
-    let videos: Vec<_> = page
-        .iter()
-        .map(|s| json!({ "id": s.id, "duration": s.duration, "frames": s.frames, "bytes": s.bytes, "added": s.added }))
-        .collect();
-    Ok(Json(json!({ "videos": videos, "next": next })).into_response())
-}
-
-fn etag(checksum: u64) -> String {
-    format!("\"{checksum:016x}\"")
+    let ListOptions { after, limit } = ListOptions::parse(parameters(&request))?;
+    let page = blocking(move || state.index.page(after.as_deref(), limit)).await?.map_err(|e| log::index(&e))?;
+    let videos = page.into_iter().map(|s| Listed {
+        id: s.id,
+        duration: s.duration,
+        frames: s.frames,
+        bytes: s.bytes,
+        added: s.added,
+        checksum: videos::checksum(s.checksum),
+    });
+    Ok(Json(Listing::new(videos.collect(), limit)).into_response())
 }
 
 fn id_of(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
-    match path {
-        Ok(Path(id)) if is_id(&id) => Ok(id),
-        _ => Err(Problem::bad_request("an id is 1 to 512 bytes of UTF-8 without control characters")),
-    }
+    videos::checked(path.ok().map(|Path(id)| id))
 }
 
 async fn read(
@@ -777,7 +522,7 @@ async fn read(
     headers: HeaderMap,
 ) -> Answered {
     let id = id_of(path)?;
-    let entry = blocking(move || state.index.get(&id)).await?.map_err(|e| Problem::index(&e))?;
+    let entry = blocking(move || state.index.get(&id)).await?.map_err(|e| log::index(&e))?;
     let entry = entry.ok_or_else(|| Problem::not_found("no video has this id"))?;
     let etag = etag(entry.record.checksum());
     if headers.get(header::IF_NONE_MATCH).is_some_and(|v| v.as_bytes() == etag.as_bytes()) {
@@ -794,33 +539,33 @@ async fn put(
 ) -> Answered {
     let id = id_of(path)?;
     let (body, share) = body_of(&state, request).await?;
-    let record = own_record(&state, body)?;
+    let record = state.model.record(body)?;
     let etag = etag(record.checksum());
     let put = blocking(move || -> Result<Put, Problem> {
         let _held = share;
         let vector: Vec<f32> = record.global().collect();
         // The table is locked while the index is written, so that both see writes of one id in the same order.
         let mut table = state.table_mut();
-        let put = state.index.put(&id, &record, &Source::default()).map_err(|e| Problem::index(&e))?;
-        table.put(&id, &vector, record.self_similarity()).map_err(|e| Problem::internal(&e))?;
+        let put = state.index.put(&id, &record, &Source::default()).map_err(|e| log::index(&e))?;
+        table.put(&id, &vector, record.self_similarity()).map_err(|e| log::internal(&e))?;
         state.counted(&table);
         Ok(put)
     })
     .await??;
-    let status = if put == Put::Added { StatusCode::CREATED } else { StatusCode::OK };
-    let what = match put {
-        Put::Added => "added",
-        Put::Replaced => "replaced",
-        Put::Unchanged => "unchanged",
+    let put = match put {
+        Put::Added => videos::Put::Added,
+        Put::Replaced => videos::Put::Replaced,
+        Put::Unchanged => videos::Put::Unchanged,
     };
-    Ok((status, [(header::ETAG, etag)], Json(json!({ "result": what }))).into_response())
+    let status = StatusCode::from_u16(put.status()).unwrap_or_default();
+    Ok((status, [(header::ETAG, etag)], Json(put.to_json())).into_response())
 }
 
 async fn remove(path: Result<Path<String>, PathRejection>, Shared(state): Shared<Arc<State>>) -> Answered {
     let id = id_of(path)?;
     let there = blocking(move || -> Result<bool, Problem> {
         let mut table = state.table_mut();
-        let there = state.index.remove(&id).map_err(|e| Problem::index(&e))?;
+        let there = state.index.remove(&id).map_err(|e| log::index(&e))?;
         table.remove(&id);
         state.counted(&table);
         Ok(there)
@@ -830,15 +575,7 @@ async fn remove(path: Result<Path<String>, PathRejection>, Shared(state): Shared
 }
 
 async fn model(Shared(state): Shared<Arc<State>>) -> Response {
-    Json(json!({
-        "bundle": state.index.bundle().to_string(),
-        "regions": state.shape.map(|s| s.0),
-        "bits": state.shape.map(|s| s.1),
-        "dims": state.dims,
-        "networks": state.networks,
-        "bytes": state.bundle_bytes.len(),
-    }))
-    .into_response()
+    Json(&state.model).into_response()
 }
 
 async fn bundle(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Response {
@@ -885,7 +622,7 @@ async fn media(
     }
     *request.uri_mut() = inside;
     let answer = ServeDir::new(folder).append_index_html_on_directories(false).try_call(request).await;
-    let mut response = answer.map_err(|e| Problem::internal(&e.kind()))?.into_response();
+    let mut response = answer.map_err(|e| log::internal(&e.kind()))?.into_response();
     if response.status() == StatusCode::NOT_FOUND {
         return Err(nothing());
     }
@@ -896,19 +633,4 @@ async fn media(
 
 async fn unknown() -> Problem {
     Problem::not_found("see /v1/openapi.json for what is here")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_this_machine() {
-        for own in ["localhost", "LOCALHOST:8787", "127.0.0.1", "127.8.9.1:80", "[::1]", "[::1]:8787"] {
-            assert!(is_own(own.as_bytes()), "{own}");
-        }
-        for other in ["", "example.org", "localhost.example.org", "127.0.0.1.example.org", "10.0.0.1", "[::2]", "a b"] {
-            assert!(!is_own(other.as_bytes()), "{other}");
-        }
-    }
 }

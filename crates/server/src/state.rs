@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::Semaphore;
+use vidsieve_api::Model;
 use vidsieve_index::record::{BundleId, Record, RecordError};
 use vidsieve_index::remote::Remote;
 use vidsieve_index::store::Index;
@@ -18,8 +19,8 @@ use vidsieve_model::bundle::Bundle;
 use vidsieve_model::encoder::Encoder;
 use vidsieve_search::{Engine, Fetched, Outcome, Table};
 
+use crate::log::without_ids;
 use crate::metrics::Metrics;
-use crate::problem::without_ids;
 use crate::{Config, ServeError};
 
 /// Bodies of the largest size for which there is memory; of smaller ones there may be more at the same time.
@@ -46,9 +47,7 @@ pub(crate) struct State {
     pub(crate) store: Option<Remote>,
     pub(crate) engine: Engine,
     pub(crate) encoder: Option<Encoder>,
-    pub(crate) networks: Vec<&'static str>,
-    pub(crate) shape: Option<(usize, usize)>,
-    pub(crate) dims: Option<usize>,
+    pub(crate) model: Model,
     pub(crate) bundle_bytes: Bytes,
     table: RwLock<Table>,
     /// Searches and encodings that compute at the same time.
@@ -92,9 +91,7 @@ impl State {
             bodies: Arc::new(Semaphore::new(bodies)),
             limiter: RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst)),
             shut_out: Mutex::default(),
-            networks: bundle.networks().map(|n| n.name()).collect(),
-            shape: encoder.as_ref().map(|e| (e.shape().regions(), e.shape().bits())),
-            dims,
+            model: Model::new(&bundle, encoder.as_ref().map(|e| (e.shape().regions(), e.shape().bits())), dims),
             bundle_bytes: Bytes::from(bundle_bytes),
             table: RwLock::new(table),
             config,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::run::{Line, root};
 use crate::steps::ffmpeg_is_there;
-use crate::web;
+use crate::{edge, web};
 
 /// What the demo is made of.
 #[derive(Debug, clap::Args)]
@@ -14,6 +14,9 @@ pub(crate) struct Args {
     /// Print one search and exit.
     #[arg(long)]
     headless: bool,
+    /// Serve the application by `vidsieve serve` instead of the edge tier.
+    #[arg(long)]
+    native: bool,
     /// Your own videos instead of the sample clips.
     #[arg(long)]
     videos: Option<PathBuf>,
@@ -62,16 +65,37 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
         return Ok(());
     }
     web::built()?;
-    eprintln!("open http://127.0.0.1:8787 in a browser; Ctrl-C ends it");
     let www = root().join("www/dist");
-    vidsieve()
-        .args("serve --index")
-        .arg(&path(&index))
-        .arg("--www")
+    if args.native {
+        eprintln!("open http://127.0.0.1:8787 in a browser; Ctrl-C ends it");
+        return vidsieve()
+            .args("serve --index")
+            .arg(&path(&index))
+            .arg("--www")
+            .arg(&path(&www))
+            .arg("--media")
+            .arg(&path(&videos))
+            .run();
+    }
+    edge::edge_built()?;
+    let model = root().join(&index).join("model.safetensors");
+    let mut tier = Line::new("node")
+        .args("workers/local.mjs --port 8787 --site")
         .arg(&path(&www))
         .arg("--media")
         .arg(&path(&videos))
-        .run()
+        .arg("--model")
+        .arg(&path(&model))
+        .start()?;
+    let published = tier
+        .until("answers at")
+        .and_then(|()| vidsieve().args("push --to http://127.0.0.1:8787 --index").arg(&path(&index)).run());
+    if let Err(message) = published {
+        tier.end();
+        return Err(message);
+    }
+    eprintln!("open http://127.0.0.1:8787 in a browser; Ctrl-C ends it");
+    tier.wait()
 }
 
 /// The sample that is searched for, and its copies.

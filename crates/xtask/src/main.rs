@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything a contributor or CI does to the workspace, step by step. Each step prints what it runs.
 
 mod demo;
+mod edge;
 mod run;
 mod steps;
 mod web;
@@ -32,6 +33,8 @@ enum Task {
     Demo(demo::Args),
     /// The package for JavaScript hosts, to npm/dist, and the web application, to www/dist.
     BuildWeb,
+    /// The edge Workers, to workers/*/build.
+    BuildEdge,
     /// The kernel benchmarks in WebAssembly under Node: simd128 and relaxed-simd.
     BenchWasm {
         /// Arguments of the benchmark, e.g. --json --rounds 20.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Task::Test { only, list } => steps::test(&only, list),
         Task::Demo(args) => demo::run(&args),
         Task::BuildWeb => web::build(),
+        Task::BuildEdge => edge::build(),
         Task::BenchWasm { args } => steps::bench_wasm(&args),
         Task::ParityWasm { dir } => steps::parity_wasm(dir.as_deref()),
         Task::TrainDefault { media, work, out } => steps::train_default(&media, &work, &out),

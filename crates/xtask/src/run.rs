@@ -1,7 +1,8 @@
 //! Running commands from the workspace root.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// The workspace root.
 pub(crate) fn root() -> PathBuf {
@@ -54,6 +55,15 @@ impl Line {
         }
     }
 
+    /// Starts the command and goes on.
+    pub(crate) fn start(mut self) -> Result<Running, String> {
+        eprintln!("$ {}", self.text);
+        let child = self.command.stdout(Stdio::piped()).spawn();
+        let mut child = child.map_err(|e| format!("`{}` could not be started: {e}", self.text))?;
+        let output = child.stdout.take().map(BufReader::new);
+        Ok(Running { child, output, text: self.text })
+    }
+
     /// Whether the command succeeds; prints nothing.
     pub(crate) fn succeeds(mut self) -> bool {
         self.command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
@@ -66,5 +76,50 @@ impl Line {
             return Err(format!("`{}` ended with {}", self.text, output.status));
         }
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
+/// A command that runs beside this program.
+pub(crate) struct Running {
+    child: Child,
+    output: Option<BufReader<ChildStdout>>,
+    text: String,
+}
+
+impl Running {
+    /// Passes lines of its output on until one holds a text.
+    pub(crate) fn until(&mut self, text: &str) -> Result<(), String> {
+        let mut line = String::new();
+        while let Some(output) = &mut self.output {
+            line.clear();
+            if output.read_line(&mut line).map_err(|e| format!("`{}`: {e}", self.text))? == 0 {
+                break;
+            }
+            eprint!("{line}");
+            if line.contains(text) {
+                return Ok(());
+            }
+        }
+        Err(format!("`{}` ended before it was ready", self.text))
+    }
+
+    /// Passes its output on until it ends.
+    pub(crate) fn wait(mut self) -> Result<(), String> {
+        if let Some(mut output) = self.output.take() {
+            let _ = std::io::copy(&mut output, &mut std::io::stderr());
+        }
+        match self.child.wait() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("`{}` ended with {status}", self.text)),
+            Err(e) => Err(format!("`{}`: {e}", self.text)),
+        }
+    }
+
+    /// Ends it: politely where that can be, so that it ends what it has started itself.
+    pub(crate) fn end(mut self) {
+        if !Line::new("kill").arg(&self.child.id().to_string()).succeeds() {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
     }
 }

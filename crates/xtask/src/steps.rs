@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::run::{Line, root};
-use crate::web;
+use crate::{edge, web};
 
 const WASI: &str = "wasm32-wasip1";
 const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
@@ -20,7 +20,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "lints",
         run: || {
-            Line::cargo().args("clippy --workspace --all-targets --features vidsieve-cli/train -- -D warnings").run()
+            Line::cargo()
+                .args("clippy --workspace --all-targets --features vidsieve-cli/train -- -D warnings")
+                .run()?;
+            edge::lints()
         },
     },
     // The tests are of the command with training; users build it without.
@@ -58,6 +61,7 @@ const STEPS: &[Step] = &[
     Step { name: "build-web", run: web::build },
     Step { name: "test-package", run: web::test_package },
     Step { name: "test-browser", run: web::test_browser },
+    Step { name: "test-edge", run: edge::test },
     Step { name: "parity-wasm", run: || parity_wasm(None) },
     Step { name: "test-neon", run: neon },
 ];

@@ -7,7 +7,7 @@ use crate::steps::{command, debian_root, ffmpeg_is_there, install, node_is_there
 
 /// Of the command and of the crate, which must be the same.
 const BINDGEN: &str = "0.2.130";
-const WASM: &str = "wasm32-unknown-unknown";
+pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
 
 /// The modules of the package: a name, arguments of cargo, whether it is for relaxed-simd. The optimisation of the last crate is
@@ -17,7 +17,7 @@ const MODULES: [(&str, &str, bool); 3] =
     [("full", "", false), ("full-relaxed", "", true), ("slim", "--no-default-features -- -C opt-level=s", false)];
 
 /// wasm-bindgen's command: the workspace's own, or one that is installed and of the same version.
-fn bindgen() -> Result<String, String> {
+pub(crate) fn bindgen() -> Result<String, String> {
     let own = root().join("tools/bin/wasm-bindgen").display().to_string();
     let fits = |program: &str| {
         let version = Line::new(program).arg("--version").output().unwrap_or_default();
@@ -35,7 +35,7 @@ fn bindgen() -> Result<String, String> {
 }
 
 /// The packages of a folder's lock file.
-fn packages(folder: &str) -> Result<(), String> {
+pub(crate) fn packages(folder: &str) -> Result<(), String> {
     let changed = |path: PathBuf| path.metadata().and_then(|m| m.modified()).ok();
     let locked = changed(root().join(folder).join("package-lock.json"));
     let installed = changed(root().join(folder).join("node_modules/.package-lock.json"));
@@ -99,7 +99,7 @@ pub(crate) fn built() -> Result<(), String> {
 }
 
 /// When the newest file of a folder was changed.
-fn newest(path: &Path) -> Option<std::time::SystemTime> {
+pub(crate) fn newest(path: &Path) -> Option<std::time::SystemTime> {
     if path.is_dir() {
         return std::fs::read_dir(path).ok()?.filter_map(|entry| newest(&entry.ok()?.path())).max();
     }
@@ -115,7 +115,7 @@ pub(crate) fn test_package() -> Result<(), String> {
 
 /// The native command, which the package is compared with and which serves the pages of its tests: the one that the variable
 /// VIDSIEVE names, or that of the workspace's tests.
-fn native() -> Result<String, String> {
+pub(crate) fn native() -> Result<String, String> {
     std::env::var("VIDSIEVE").or_else(|_| command())
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn test_browser() -> Result<(), String> {
 }
 
 /// The tests of a folder under Node, which are told of programs.
-fn tests(folder: &str, programs: &[(&str, &str)]) -> Result<(), String> {
+pub(crate) fn tests(folder: &str, programs: &[(&str, &str)]) -> Result<(), String> {
     let mut files: Vec<String> = std::fs::read_dir(root().join(folder))
         .map_err(|e| format!("{folder}: {e}"))?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -142,7 +142,7 @@ fn tests(folder: &str, programs: &[(&str, &str)]) -> Result<(), String> {
 }
 
 /// Chromium; on Debian as root it is installed.
-fn chromium() -> Result<String, String> {
+pub(crate) fn chromium() -> Result<String, String> {
     let named = std::env::var("VIDSIEVE_CHROMIUM").ok();
     let known = ["chromium", "chromium-browser", "google-chrome"].map(str::to_owned);
     let found = |name: &String| Line::new(name).arg("--version").succeeds();

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use vidsieve_api::page::Shown;
+use vidsieve_api::{Page, Stage};
 use vidsieve_model::encoder::Encoder;
-use vidsieve_search::{Budget, Hit, Query, Session, Stage, Table};
+use vidsieve_search::{self as search, Budget, Hit, Query, Session, Table};
 
 use crate::commands::compare::span;
 use crate::native::store::{Store, refine, sampling, segments};
@@ -44,16 +46,12 @@ pub(crate) struct Args {
 }
 
 /// Milliseconds of each part.
-#[derive(Debug, Default, Clone, Serialize)]
+#[derive(Debug, Default, Clone, Copy, Serialize)]
 struct Timings {
     decode: f64,
     encode: f64,
-    scan: f64,
-    select: f64,
-    fetch: f64,
-    compare: f64,
-    segments: f64,
-    total: f64,
+    #[serde(flatten)]
+    search: vidsieve_api::Timings,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,33 +60,6 @@ struct Answer<'a> {
     videos: usize,
     budget: &'a str,
     reranked: usize,
-    hits: &'a [Hit],
-    timings_ms: &'a Timings,
-}
-
-#[derive(Debug, Serialize)]
-struct CoarsePage<'a> {
-    page: &'static str,
-    model: &'a str,
-    videos: usize,
-    budget: &'a str,
-    last: bool,
-    hits: &'a [Hit],
-    timings_ms: &'a Timings,
-}
-
-#[derive(Debug, Serialize)]
-struct RefinedPage<'a> {
-    page: &'static str,
-    model: &'a str,
-    videos: usize,
-    budget: &'a str,
-    selected: usize,
-    reranked: usize,
-    /// Videos that were to be compared and could not be.
-    missing: usize,
-    degraded: bool,
-    last: bool,
     hits: &'a [Hit],
     timings_ms: &'a Timings,
 }
@@ -110,29 +81,25 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
     let at = Instant::now();
     let coarse = table.scan(store.isa, &query.global)?;
-    timings.scan = ms(at.elapsed());
+    timings.search.scan = ms(at.elapsed());
     let at = Instant::now();
     let mut session = Session::new(&store.engine, &query, &table, coarse, args.budget)?;
-    timings.select = ms(at.elapsed());
+    timings.search.select = ms(at.elapsed());
 
-    let model = store.bundle.id().to_string();
-    let budget = args.budget.to_string();
     let watched = !args.json && std::io::stdout().is_terminal();
     let (selected, only_coarse) = (session.selected(), session.selected() == 0);
     if args.pages || (watched && !only_coarse) {
-        let hits = session.page(&table, args.top, args.min_score, args.explain)?;
-        timings.total = ms(start.elapsed());
+        timings.search.total = ms(start.elapsed());
+        let page = page(Stage::Coarse, args, &store, &table, &mut session, timings)?;
         if args.pages {
-            let (model, budget, timings_ms) = (model.as_str(), budget.as_str(), &timings);
-            let (videos, last) = (table.len(), only_coarse);
-            let page = CoarsePage { page: "coarse", model, videos, budget, last, hits: &hits, timings_ms };
-            line(serde_json::to_string(&page)?);
+            let last = only_coarse;
+            text(Page { last, ..page }.line());
             if last {
                 return Ok(ExitCode::SUCCESS);
             }
         } else {
             line("at first sight");
-            print(&hits, args.explain);
+            print(&page.hits, args.explain);
             line("");
         }
     }
@@ -140,47 +107,28 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let bar = terminal::bar(selected as u64, "comparing [{bar:24}] {pos}/{len}, {eta} left");
     let spent = refine(&store.index, &mut session, args.budget.time(), &cancel, &|n| bar.set_position(n as u64))?;
     bar.finish_and_clear();
-    (timings.fetch, timings.compare) = (ms(spent.fetch), ms(spent.compare));
-    let mut hits = session.page(&table, args.top, args.min_score, args.explain)?;
+    (timings.search.fetch, timings.search.compare) = (ms(spent.fetch), ms(spent.compare));
+    let mut page = page(Stage::Refined, args, &store, &table, &mut session, timings)?;
     let at = Instant::now();
-    segments(&store, &query, &mut hits)?;
-    timings.segments = ms(at.elapsed());
-    timings.total = ms(start.elapsed());
+    segments(&store, &query, &mut page.hits)?;
+    timings.search.segments = ms(at.elapsed());
+    timings.search.total = ms(start.elapsed());
 
     let (reranked, missing) = (session.compared(), session.missing());
     for id in &missing {
         eprintln!("vidsieve: {}: its record cannot be read: `vidsieve verify` tells more", terminal::plain(id));
     }
     if args.pages {
-        let page = RefinedPage {
-            page: "refined",
-            model: &model,
-            videos: table.len(),
-            budget: &budget,
-            selected,
-            reranked,
-            degraded: !missing.is_empty(),
-            missing: missing.len(),
-            last: true,
-            hits: &hits,
-            timings_ms: &timings,
-        };
-        line(serde_json::to_string(&page)?);
+        text(Page { last: true, timings_ms: timings, ..page }.line());
     } else if args.json {
-        json(&Answer {
-            model: &model,
-            videos: table.len(),
-            budget: &budget,
-            reranked,
-            hits: &hits,
-            timings_ms: &timings,
-        })?;
+        let Page { model, videos, budget, hits, .. } = &page;
+        json(&Answer { model, videos: *videos, budget, reranked, hits, timings_ms: &timings })?;
     } else {
-        print(&hits, args.explain);
+        print(&page.hits, args.explain);
         line(format_args!(
             "{} videos, {reranked} compared frame by frame; {:.0} ms, of which {:.0} ms for the video itself",
             table.len(),
-            timings.total,
+            timings.search.total,
             timings.decode + timings.encode
         ));
     }
@@ -189,6 +137,20 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is known of the answer now.
+fn page(
+    stage: Stage,
+    args: &Args,
+    store: &Store,
+    table: &Table,
+    session: &mut Session<'_>,
+    timings_ms: Timings,
+) -> Result<Page<Timings>, Failure> {
+    let shown = Shown { top: args.top, min_score: args.min_score, explain: args.explain };
+    let page = Page::of(stage, store.bundle.id().to_string(), args.budget, table, session, shown)?;
+    Ok(Page { timings_ms, ..page })
 }
 
 /// The video that is searched for: a video of the index, which leaves the table, or an encoded file.
@@ -230,8 +192,8 @@ fn print(hits: &[Hit], explain: bool) {
     let mut rows = vec![["score", "stage", "coarse", "fine", "doubt", "id", "matches"].map(str::to_owned).to_vec()];
     for hit in hits {
         let stage = match hit.stage {
-            Stage::Coarse => "coarse",
-            Stage::Fine => "fine",
+            search::Stage::Coarse => "coarse",
+            search::Stage::Fine => "fine",
         };
         let mut matches: Vec<String> = hit.segments.iter().take(3).map(span).collect();
         if hit.segments.len() > 3 {

@@ -8,6 +8,11 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 /// Fewest characters of a token.
 pub const MIN_TOKEN: usize = 16;
 
+/// The namespace of tokens that name none.
+pub const DEFAULT_NAMESPACE: &str = "default";
+/// Most characters of a namespace.
+const MAX_NAMESPACE: usize = 32;
+
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -76,6 +81,9 @@ impl Tokens {
                 return Err(fail("it has not three parts"));
             };
             let mut known = Token { name: name.trim().to_owned(), digest: [0; 32], search: false, write: false };
+            if known.name.split_once('/').is_some_and(|(space, name)| !is_namespace(space) || name.is_empty()) {
+                return Err(fail("its namespace is not of a to z, 0 to 9 and -"));
+            }
             if known.name.is_empty() || tokens.iter().any(|t| t.name == known.name) {
                 return Err(fail("its name is empty or comes twice"));
             }
@@ -95,6 +103,12 @@ impl Tokens {
             tokens.push(known);
         }
         Ok(Self(tokens))
+    }
+
+    /// Whether some of them are of a namespace of their own.
+    #[must_use]
+    pub fn have_namespaces(&self) -> bool {
+        self.0.iter().any(|t| t.name.contains('/'))
     }
 
     /// Whether there are none.
@@ -120,6 +134,19 @@ impl Tokens {
         };
         Some((&known.name, allowed))
     }
+}
+
+/// The namespace of a token, by its name `NAMESPACE/NAME`: what is stored in one cannot be seen in another.
+#[must_use]
+pub fn namespace_of(name: &str) -> &str {
+    name.split_once('/').map_or(DEFAULT_NAMESPACE, |(space, _)| space)
+}
+
+/// Whether a text can be the name of a namespace: 1 to 32 of a to z, 0 to 9 and `-`.
+#[must_use]
+pub fn is_namespace(text: &str) -> bool {
+    (1..=MAX_NAMESPACE).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 fn digest_of_hex(hex: &str) -> Option<[u8; 32]> {
@@ -156,10 +183,17 @@ mod tests {
             "x:search:short",
             ":search:0123456789abcdef",
             "x:search:sha256=12",
+            "A/x:search:0123456789abcdef",
+            "/x:search:0123456789abcdef",
+            "a/:search:0123456789abcdef",
         ] {
             let error = Tokens::parse(bad).unwrap_err();
             assert!(!error.to_string().contains("0123456789abcdef"), "{error}");
         }
         assert!(Tokens::parse("x:search:0123456789abcdef\nx:write:0123456789abcdef").is_err());
+        assert!(!tokens.have_namespaces());
+        let tokens = Tokens::parse("acme/x:search:0123456789abcdef").unwrap();
+        assert!(tokens.have_namespaces());
+        assert_eq!((namespace_of("acme/x"), namespace_of("x")), ("acme", DEFAULT_NAMESPACE));
     }
 }

@@ -1,0 +1,161 @@
+//! The re-rank tier: a query's record and candidates, and what came of comparing them.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use vidsieve_index::wire;
+use vidsieve_search::{Engine, Fetched, Outcome, Pair, Query, Segment};
+
+use crate::problem::Problem;
+use crate::videos;
+
+/// Most candidates of a request.
+pub const MAX_CANDIDATES: usize = 1000;
+
+/// The JSON part of a request.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Candidates {
+    /// Each once, at most [`MAX_CANDIDATES`].
+    pub ids: Vec<String>,
+    /// Whether it is told where the videos match.
+    #[serde(default)]
+    pub segments: bool,
+    /// The checksums of the records that are meant, in the order of the ids: other versions are not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksums: Option<Vec<String>>,
+}
+
+impl Candidates {
+    /// The candidates of a body, and the bytes of the query's record.
+    ///
+    /// # Errors
+    /// `bad-body`, `bad-request`.
+    pub fn parse(body: &[u8]) -> Result<(Self, &[u8]), Problem> {
+        let (json, record) = wire::split_rerank(body).map_err(|e| Problem::bad_body(e.to_string()))?;
+        let candidates: Self =
+            serde_json::from_slice(json).map_err(|e| Problem::bad_body(format!("the candidates: {e}")))?;
+        let count = candidates.ids.len();
+        if count > MAX_CANDIDATES {
+            return Err(Problem::bad_request(format!("{count} candidates, at most {MAX_CANDIDATES} are compared")));
+        }
+        if candidates.ids.iter().collect::<HashSet<_>>().len() < count {
+            return Err(Problem::bad_request("a candidate comes twice"));
+        }
+        if let Some(checksums) = &candidates.checksums
+            && (checksums.len() != count || checksums.iter().any(|c| videos::parse_checksum(c).is_none()))
+        {
+            return Err(Problem::bad_request("checksums are 16 hexadecimal digits, one for each id"));
+        }
+        Ok((candidates, record))
+    }
+
+    /// The body that [`Candidates::parse`] reads.
+    #[must_use]
+    pub fn body(&self, record: &[u8]) -> Vec<u8> {
+        // Texts alone: nothing that cannot be written.
+        wire::join_rerank(&serde_json::to_vec(self).unwrap_or_default(), record)
+    }
+
+    /// The checksum of the record that is meant by a candidate.
+    #[must_use]
+    pub fn checksum(&self, candidate: usize) -> Option<u64> {
+        videos::parse_checksum(self.checksums.as_ref()?.get(candidate)?)
+    }
+}
+
+/// A pair that was compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// The candidate.
+    pub id: String,
+    /// S^f_B's similarity in [-1, 1].
+    pub fine_similarity: f32,
+    /// The score in [0, 1].
+    pub score: f32,
+    /// Where the videos match, if that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segments: Option<Vec<Segment>>,
+}
+
+impl Compared {
+    /// The pair.
+    #[must_use]
+    pub const fn pair(&self) -> Pair {
+        Pair { raw: self.fine_similarity, score: self.score }
+    }
+}
+
+/// A pair that could not be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absent {
+    /// The candidate.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The answer: every candidate is in one of the two.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reranked {
+    /// Those that were compared.
+    pub pairs: Vec<Compared>,
+    /// Those that were not.
+    pub missing: Vec<Absent>,
+}
+
+/// Why a record is not there.
+pub const ABSENT: &str = "it is not there";
+/// Why a record of another version is not compared.
+pub const OTHER_VERSION: &str = "another version is there than was asked for";
+
+impl Reranked {
+    /// Compares a batch of the candidates, those from `first` on, whose records are `fetched` in their order.
+    pub fn compare<B: AsRef<[u8]> + Sync>(
+        &mut self,
+        engine: &Engine,
+        query: &Query,
+        candidates: &Candidates,
+        first: usize,
+        fetched: Vec<Fetched<B>>,
+    ) {
+        let (mut records, absent): (Vec<_>, Vec<_>) = fetched
+            .into_iter()
+            .zip(first..)
+            .map(|(found, i)| match found {
+                Ok(record) if candidates.checksum(i).is_some_and(|meant| meant != record.checksum()) => {
+                    (None, Some(Outcome::Failed(OTHER_VERSION.to_owned())))
+                }
+                Ok(record) => (Some(record), None),
+                Err(outcome) => (None, Some(outcome)),
+            })
+            .unzip();
+        let compared = engine.compare_all(query, &records).into_iter().zip(absent);
+        // Why a record is not there is known already.
+        let outcomes: Vec<Outcome> = compared.map(|(outcome, absent)| absent.unwrap_or(outcome)).collect();
+        for (record, outcome) in records.iter_mut().zip(&outcomes) {
+            if !matches!(outcome, Outcome::Compared(_)) {
+                *record = None;
+            }
+        }
+        let segments = if candidates.segments {
+            // Those that are left were compared, and so can be aligned.
+            engine.segments_all(query, &records).unwrap_or_else(|_| vec![Vec::new(); records.len()])
+        } else {
+            Vec::new()
+        };
+        let ids = candidates.ids.get(first..).unwrap_or_default();
+        for ((id, outcome), segments) in
+            ids.iter().zip(outcomes).zip(segments.into_iter().map(Some).chain(std::iter::repeat(None)))
+        {
+            let id = id.clone();
+            match outcome {
+                Outcome::Compared(Pair { raw, score }) => {
+                    self.pairs.push(Compared { id, fine_similarity: raw, score, segments });
+                }
+                Outcome::Missing => self.missing.push(Absent { id, reason: ABSENT.to_owned() }),
+                Outcome::Failed(reason) => self.missing.push(Absent { id, reason }),
+            }
+        }
+    }
+}

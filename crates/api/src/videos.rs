@@ -1,0 +1,112 @@
+//! Videos: their ids in paths, listings, what became of them.
+
+use serde::{Deserialize, Serialize};
+use vidsieve_index::id::is_id;
+
+use crate::problem::Problem;
+
+/// One video of a listing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Its id.
+    pub id: String,
+    /// Length in seconds.
+    pub duration: f64,
+    /// Sampled frames.
+    pub frames: u32,
+    /// Bytes of its record.
+    pub bytes: u64,
+    /// When it was added, in seconds from 1970.
+    pub added: u64,
+    /// Its record's checksum, 16 hexadecimal digits.
+    pub checksum: String,
+}
+
+/// A page of the listing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Listing {
+    /// By id.
+    pub videos: Vec<Listed>,
+    /// What the next page is asked for with; nothing if this may be the last.
+    pub next: Option<String>,
+}
+
+impl Listing {
+    /// The page of videos that were asked for with a limit.
+    #[must_use]
+    pub fn new(videos: Vec<Listed>, limit: usize) -> Self {
+        let next = (videos.len() == limit).then(|| videos.last().map(|v| v.id.clone())).flatten();
+        Self { videos, next }
+    }
+}
+
+/// What became of a video that was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Put {
+    /// It was not there.
+    Added,
+    /// It was there with another record.
+    Replaced,
+    /// It was there with this record.
+    Unchanged,
+}
+
+impl Put {
+    /// The status of the answer.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Added => 201,
+            Self::Replaced | Self::Unchanged => 200,
+        }
+    }
+
+    /// The body of the answer.
+    #[must_use]
+    pub fn to_json(self) -> serde_json::Value {
+        serde_json::json!({ "result": self })
+    }
+}
+
+/// A checksum as it is written.
+#[must_use]
+pub fn checksum(value: u64) -> String {
+    format!("{value:016x}")
+}
+
+/// Reads what [`checksum`] writes.
+#[must_use]
+pub fn parse_checksum(text: &str) -> Option<u64> {
+    (text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit())).then(|| u64::from_str_radix(text, 16).ok())?
+}
+
+/// The tag of a record of this checksum.
+#[must_use]
+pub fn etag(value: u64) -> String {
+    format!("\"{}\"", checksum(value))
+}
+
+/// An id that can be used.
+///
+/// # Errors
+/// `bad-request`.
+pub fn checked(id: Option<String>) -> Result<String, Problem> {
+    id.filter(|id| is_id(id))
+        .ok_or_else(|| Problem::bad_request("an id is 1 to 512 bytes of UTF-8 without control characters"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums() {
+        for value in [0, 1, u64::MAX] {
+            assert_eq!(parse_checksum(&checksum(value)), Some(value));
+        }
+        for text in ["", "1", "00000000000000000", "+000000000000001", "zzzzzzzzzzzzzzzz"] {
+            assert_eq!(parse_checksum(text), None, "{text}");
+        }
+    }
+}

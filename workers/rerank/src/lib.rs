@@ -1,0 +1,104 @@
+//! The re-rank tier at the edge. The search Worker sends it a query's record and candidates with the checksums of their records; it
+//! reads these from KV, six at a time with the Cache API in front, compares them with the kernels in WebAssembly, and answers as
+//! `POST /v1/rerank` of the native server does.
+
+#![cfg(target_arch = "wasm32")]
+
+use std::rc::Rc;
+
+use futures_util::{StreamExt as _, stream};
+use vidsieve_api::{Candidates, Problem, Reranked};
+use vidsieve_edge::{Exchange, Gate, Networks, Records, body_of, json, key, memory, networks, number, problem, raw};
+use vidsieve_index::record::Record;
+use vidsieve_search::{Fetched, Outcome, Query};
+use worker::{Context, Env, Request, Response, event};
+
+/// Records that are read at the same time: the connections that a Worker has.
+const AT_ONCE: usize = 6;
+/// Bytes of a request at most: a query's record and the names of a thousand candidates.
+const BODY_LIMIT: usize = 16_000_000;
+
+/// Answers a request.
+///
+/// # Errors
+/// Of the runtime, when not even an answer can be made.
+#[event(fetch)]
+pub async fn main(mut request: Request, env: Env, _context: Context) -> worker::Result<Response> {
+    let method = request.method();
+    let route = match request.path().as_str() {
+        "/v1/rerank" => "/v1/rerank",
+        "/v1/health" => "/v1/health",
+        "/metrics" => "/metrics",
+        _ => "other",
+    };
+    let exchange = Exchange::begin(method, route);
+    let answer = match answered(&mut request, &env, route).await {
+        Ok(response) => Ok(response),
+        Err(refusal) => problem(&refusal),
+    };
+    answer.and_then(|response| exchange.end(response)).map_err(|error| worker::Error::RustError(error.to_string()))
+}
+
+async fn answered(request: &mut Request, env: &Env, route: &'static str) -> Result<Response, Problem> {
+    let method = request.method().to_string();
+    let known = match route {
+        "/v1/rerank" => method == "POST",
+        "other" => return Err(Problem::not_found("see /v1/openapi.json for what is here")),
+        _ => method == "GET",
+    };
+    if !known {
+        return Err(Problem::method());
+    }
+    let admitted = Gate::of(env)?.admit(env, request, &method, route, true).await?;
+    match route {
+        "/v1/rerank" => {
+            let body = body_of(request, number(env, "BODY_LIMIT", BODY_LIMIT)?).await?;
+            let networks = networks(env).await?;
+            let answer = rerank(&networks, &Records::new(env)?, &admitted.namespace, &body).await?;
+            Ok(json(200, &[], &answer)?)
+        }
+        "/metrics" => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8".to_owned();
+            let text =
+                format!("# TYPE vidsieve_wasm_memory_bytes gauge\nvidsieve_wasm_memory_bytes {}\n# EOF\n", memory());
+            Ok(raw(200, &[("content-type", kind)], text.into_bytes())?)
+        }
+        _ => Ok(raw(200, &[("content-type", "application/json".to_owned())], br#"{"status":"ok"}"#.to_vec())?),
+    }
+}
+
+/// Compares the candidates one by one as their records come: memory holds those that are being read, and one that is compared.
+async fn rerank(networks: &Rc<Networks>, records: &Records, namespace: &str, body: &[u8]) -> Result<Reranked, Problem> {
+    let (candidates, record) = Candidates::parse(body)?;
+    let query: Query = networks.model.query(record)?;
+    if candidates.checksums.is_none() {
+        // Keys of records name their checksums.
+        return Err(Problem::bad_request("this tier needs the checksums of the candidates' records"));
+    }
+    let mut answer = Reranked::default();
+    let mut found = stream::iter(0..candidates.ids.len())
+        .map(|i| {
+            let key = candidates.checksum(i).map(|checksum| key(namespace, &candidates.ids[i], checksum));
+            async move { (i, fetched(records, key).await) }
+        })
+        .buffered(AT_ONCE);
+    while let Some((i, record)) = found.next().await {
+        answer.compare(&networks.engine, &query, &candidates, i, vec![record]);
+    }
+    Ok(answer)
+}
+
+async fn fetched(records: &Records, key: Option<String>) -> Fetched<Vec<u8>> {
+    let Some(key) = key else { return Err(Outcome::Missing) };
+    match records.get_cached(&key).await {
+        Ok(Some(bytes)) => Record::parse(bytes).map_err(|error| Outcome::Failed(error.to_string())),
+        Ok(None) => Err(Outcome::Missing),
+        Err(error) => {
+            error.log();
+            Err(Outcome::Failed(UNREADABLE.to_owned()))
+        }
+    }
+}
+
+/// What clients are told of a record that KV does not give.
+const UNREADABLE: &str = "its record cannot be read";

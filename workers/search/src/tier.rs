@@ -1,0 +1,156 @@
+//! The re-rank tier as the router uses it: pairs in batches, several at once, until a deadline; and what is compared here because KV has
+//! not got it everywhere yet.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use vidsieve_api::rerank::{ABSENT, Compared, OTHER_VERSION};
+use vidsieve_api::{Candidates, Reranked, videos};
+use vidsieve_edge::{EdgeError, INTERNAL_HOST, Networks, now, text, with_body, within};
+use vidsieve_index::record::Record;
+use vidsieve_index::wire::RERANK_TYPE;
+use vidsieve_search::Query;
+use worker::{Env, Fetch, Method, Response};
+
+use crate::index::Index;
+use crate::message::read;
+
+/// Candidates of a request to the tier.
+const BATCH: usize = 64;
+/// Requests to the tier at the same time: the connections that a Worker has.
+const AT_ONCE: usize = 6;
+/// Videos that are compared here at most.
+const HERE: usize = 64;
+
+/// What clients are told where the tier fails.
+pub(crate) const SILENT: &str = "the re-rank tier does not answer";
+/// What clients are told where the deadline came first.
+pub(crate) const LATE: &str = "it was not compared in time";
+
+/// A video to be compared.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) id: String,
+    pub(crate) checksum: String,
+    /// Whether its shard still keeps the record.
+    pub(crate) recent: bool,
+}
+
+/// What came of each video, by id; those that the deadline came before are left out.
+pub(crate) type Settled = HashMap<String, Result<Compared, String>>;
+
+/// A query that is compared.
+#[derive(Debug, Clone)]
+pub(crate) struct Comparing<'a> {
+    pub(crate) env: &'a Env,
+    pub(crate) networks: &'a Rc<Networks>,
+    pub(crate) index: &'a Index,
+    pub(crate) namespace: &'a str,
+    pub(crate) query: &'a Query,
+    /// The query's record.
+    pub(crate) record: &'a [u8],
+    pub(crate) segments: bool,
+}
+
+impl Comparing<'_> {
+    /// Compares videos until milliseconds from 1970.
+    pub(crate) async fn compare(&self, targets: &[Target], end: f64) -> Settled {
+        let mut settled = Settled::new();
+        let mut asking = stream::iter(targets.chunks(BATCH)).map(|batch| self.batch(batch)).buffer_unordered(AT_ONCE);
+        loop {
+            let left = Duration::from_secs_f64(((end - now()) / 1000.0).max(0.0));
+            match within(left, asking.next()).await {
+                Some(Some(batch)) => settled.extend(batch),
+                Some(None) => break,
+                None => return settled,
+            }
+        }
+        self.compare_here(targets, &mut settled, end).await;
+        settled
+    }
+
+    async fn batch(&self, targets: &[Target]) -> Vec<(String, Result<Compared, String>)> {
+        let candidates = Candidates {
+            ids: targets.iter().map(|t| t.id.clone()).collect(),
+            segments: self.segments,
+            checksums: Some(targets.iter().map(|t| t.checksum.clone()).collect()),
+        };
+        match self.asked(&candidates).await {
+            Ok(Reranked { pairs, missing }) => {
+                let pairs = pairs.into_iter().map(|pair| (pair.id.clone(), Ok(pair)));
+                let mut all: Vec<_> = pairs.chain(missing.into_iter().map(|m| (m.id, Err(m.reason)))).collect();
+                // What is not told of was not compared.
+                let known: std::collections::HashSet<String> = all.iter().map(|(id, _)| id.clone()).collect();
+                let untold = candidates.ids.iter().filter(|id| !known.contains(*id));
+                let untold: Vec<_> = untold.map(|id| (id.clone(), Err(SILENT.to_owned()))).collect();
+                all.extend(untold);
+                all
+            }
+            Err(error) => {
+                error.log();
+                candidates.ids.into_iter().map(|id| (id, Err(SILENT.to_owned()))).collect()
+            }
+        }
+    }
+
+    /// Asks the tier: a server that `RERANK_URL` names, or the Worker behind the binding `RERANK`.
+    async fn asked(&self, candidates: &Candidates) -> Result<Reranked, EdgeError> {
+        let body = candidates.body(self.record);
+        let fail = EdgeError::runtime("asking the re-rank tier");
+        let mut response: Response = match text(self.env, "RERANK_URL") {
+            Some(url) => {
+                let token = text(self.env, "RERANK_TOKEN").map(|token| format!("Bearer {token}"));
+                let mut headers = vec![("content-type", RERANK_TYPE)];
+                headers.extend(token.as_deref().map(|token| ("authorization", token)));
+                let url = format!("{}/v1/rerank", url.trim().trim_end_matches('/'));
+                Fetch::Request(with_body(&url, Method::Post, &headers, &body)?).send().await.map_err(&fail)?
+            }
+            None => {
+                let headers = [("content-type", RERANK_TYPE), ("x-vidsieve-namespace", self.namespace)];
+                let url = format!("https://{INTERNAL_HOST}/v1/rerank");
+                let request = with_body(&url, Method::Post, &headers, &body)?;
+                self.env.service("RERANK").map_err(&fail)?.fetch_request(request).await.map_err(&fail)?
+            }
+        };
+        let status = response.status_code();
+        if status != 200 {
+            return Err(EdgeError::Answer { who: "the re-rank tier", what: format!("status {status}") });
+        }
+        read("the re-rank tier", &response.bytes().await.map_err(&fail)?)
+    }
+
+    /// Compares the videos that the tier has not, or not in this version, and that their shards still keep.
+    async fn compare_here(&self, targets: &[Target], settled: &mut Settled, end: f64) {
+        let missed = |target: &&Target| {
+            target.recent
+                && matches!(settled.get(&target.id), Some(Err(reason)) if reason == ABSENT || reason == OTHER_VERSION)
+        };
+        let missed: Vec<Target> = targets.iter().filter(missed).take(HERE).cloned().collect();
+        let mut kept = stream::iter(missed)
+            .map(|target| async move { (self.index.kept(&target.id).await, target) })
+            .buffer_unordered(AT_ONCE);
+        loop {
+            let left = Duration::from_secs_f64(((end - now()) / 1000.0).max(0.0));
+            let Some(Some((record, target))) = within(left, kept.next()).await else { return };
+            let record = match record {
+                Ok(Some(bytes)) => Record::parse(bytes).ok(),
+                Ok(None) => None,
+                Err(error) => {
+                    error.log();
+                    None
+                }
+            };
+            let meant = |r: &Record<Vec<u8>>| videos::checksum(r.checksum()) == target.checksum;
+            let Some(record) = record.filter(meant) else { continue };
+            let candidates =
+                Candidates { ids: vec![target.id.clone()], segments: self.segments, ..Candidates::default() };
+            let mut answer = Reranked::default();
+            answer.compare(&self.networks.engine, self.query, &candidates, 0, vec![Ok(record)]);
+            if let Some(pair) = answer.pairs.pop() {
+                settled.insert(target.id, Ok(pair));
+            }
+        }
+    }
+}
