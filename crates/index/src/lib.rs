@@ -3,8 +3,6 @@
 //! [`record`] is the format that the page, the edge and the native index share: it needs nothing of the networks and builds
 //! for WebAssembly.
 
-#[cfg(feature = "remote")]
-pub mod endpoint;
 pub mod id;
 pub mod record;
 #[cfg(feature = "remote")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use vidsieve_index::endpoint::{Endpoint, Retry, Settings};
+use vidsieve_client::{Endpoint, Retry, Settings};
 use vidsieve_search::Budget;
 
 use crate::native::{bundle, load, terminal};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use vidsieve_index::endpoint::{self, Endpoint, EndpointError, Pushed, Retry, Settings};
+use vidsieve_client::{Endpoint, EndpointError, Pushed, Retry, Settings};
 use vidsieve_index::remote::{PushOptions, Remote, RemoteError};
 use vidsieve_index::store::Index;
 
@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Requests to an endpoint at the same time.
-    #[arg(long, value_name = "N", default_value_t = endpoint::JOBS, value_parser = jobs)]
+    #[arg(long, value_name = "N", default_value_t = vidsieve_client::JOBS, value_parser = jobs)]
     jobs: usize,
     /// Times that a request to an endpoint is made before it is given up.
     #[arg(long, value_name = "N", default_value_t = Retry::default().tries, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -222,7 +222,7 @@ pub(crate) fn token(path: Option<&Path>) -> Result<Option<String>, Failure> {
             }
             Ok(Some(text))
         }
-        None => Ok(std::env::var(endpoint::TOKEN).ok().filter(|token| !token.is_empty())),
+        None => Ok(std::env::var(vidsieve_client::TOKEN).ok().filter(|token| !token.is_empty())),
     }
 }
 

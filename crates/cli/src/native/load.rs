@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::task::JoinSet;
-use vidsieve_index::endpoint::{Endpoint, EndpointError, Pages};
+use vidsieve_client::{Endpoint, EndpointError, Pages};
 use vidsieve_index::record::{BundleId, Record};
 use vidsieve_model::bundle::Bundle;
 

@@ -1,7 +1,7 @@
 //! Why an endpoint cannot be used.
 
-use crate::record::BundleId;
-use crate::store::IndexError;
+use vidsieve_index::record::BundleId;
+use vidsieve_index::store::IndexError;
 
 /// Why an endpoint cannot be used.
 #[derive(Debug, thiserror::Error)]

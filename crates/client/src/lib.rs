@@ -10,17 +10,17 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Url};
 use serde::Deserialize;
-
-use crate::record::BundleId;
-pub use crate::retry::Retry;
-use crate::retry::{Gate, is_transient, told};
-use crate::wire::RECORD_TYPE;
+use vidsieve_api::videos::{Listed, Listing};
+use vidsieve_index::record::BundleId;
+use vidsieve_index::retry::{Gate, is_transient, told};
+use vidsieve_index::wire::RECORD_TYPE;
 
 pub use error::EndpointError;
 pub use push::Pushed;
+pub use vidsieve_index::retry::Retry;
 
 /// The environment variable that holds the token.
 pub const TOKEN: &str = "VIDSIEVE_TOKEN";
@@ -52,31 +52,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self { jobs: JOBS, retry: Retry::default() }
     }
-}
-
-/// A video of the listing.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Listed {
-    /// Its id.
-    pub id: String,
-    /// The record's checksum, 16 hexadecimal digits, where the endpoint tells it.
-    #[serde(default)]
-    pub checksum: Option<String>,
-    /// Bytes of its record.
-    #[serde(default)]
-    pub bytes: u64,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    videos: Vec<Listed>,
-    next: Option<String>,
-}
-
-/// An answer that is no refusal.
-struct Answer {
-    status: u16,
-    body: Vec<u8>,
 }
 
 /// The lines of an answer to a search, and when the first of them was there.
@@ -215,14 +190,14 @@ impl Endpoint {
         }
     }
 
-    /// A request, made again while that may help. Statuses from 300 on are errors, except 304.
-    async fn ask(&self, request: Request<'_>, tries: u32) -> Result<Answer, EndpointError> {
+    /// A request, made again while that may help. Its body; statuses from 300 on are errors.
+    async fn ask(&self, request: Request<'_>, tries: u32) -> Result<Vec<u8>, EndpointError> {
         let retry = Retry { tries, ..self.settings.retry };
         let mut failed = 0;
         loop {
             self.gate.pass().await;
             let (told, error) = match self.once(&request).await {
-                Ok((status, _, body)) if status < 300 || status == 304 => return Ok(Answer { status, body }),
+                Ok((status, _, body)) if status < 300 => return Ok(body),
                 Ok((status, _, body)) if !is_transient(status) => return Err(self.refused(status, &body)),
                 Ok((status, told, body)) => {
                     let error = EndpointError::Busy {
@@ -250,15 +225,12 @@ impl Endpoint {
     }
 
     fn build(&self, request: &Request<'_>) -> reqwest::RequestBuilder {
-        let Request { method, path, body, etag } = request;
+        let Request { method, path, body } = request;
         let mut builder = self.client.request(method.clone(), format!("{}{path}", self.address));
         let bytes = body.map_or(0, |b| b.len() as u64);
         builder = builder.timeout(TIMEOUT + Duration::from_secs(bytes / SLOWEST));
         if let Some(token) = &self.token {
             builder = builder.header(AUTHORIZATION, token);
-        }
-        if let Some(etag) = etag {
-            builder = builder.header(IF_NONE_MATCH, *etag);
         }
         match body {
             Some(body) => builder.header(CONTENT_TYPE, RECORD_TYPE).body(body.to_vec()),
@@ -306,7 +278,7 @@ impl Endpoint {
             }
             other => other?,
         };
-        let model: Model = self.json(what, &answer.body)?;
+        let model: Model = self.json(what, &answer)?;
         let detail = |e: &dyn fmt::Display| e.to_string();
         model.bundle.parse().map_err(|e| EndpointError::Answer {
             address: self.address.clone(),
@@ -325,17 +297,18 @@ impl Endpoint {
             videos: u64,
         }
         let answer = self.ask(Request::get("/v1/health"), self.settings.retry.tries).await?;
-        Ok(self.json::<Health>("its health", &answer.body)?.videos)
+        Ok(self.json::<Health>("its health", &answer)?.videos)
     }
 
-    /// Resident memory of its process in bytes, where its metrics tell it.
+    /// Memory in bytes, where its metrics tell it: of the server's process, or of the isolate at the edge that answers.
     ///
     /// # Errors
     /// [`EndpointError`]; also where there are no metrics.
     pub async fn memory(&self) -> Result<Option<u64>, EndpointError> {
         let answer = self.ask(Request::get("/metrics"), 1).await?;
-        let text = String::from_utf8_lossy(&answer.body);
-        let value = text.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+        let text = String::from_utf8_lossy(&answer);
+        let names = ["process_resident_memory_bytes ", "vidsieve_wasm_memory_bytes "];
+        let value = text.lines().find_map(|line| names.iter().find_map(|name| line.strip_prefix(name)));
         Ok(value.and_then(|value| value.trim().parse().ok()))
     }
 
@@ -349,7 +322,7 @@ impl Endpoint {
             path += &format!("&after={}", utf8_percent_encode(after, NON_ALPHANUMERIC));
         }
         let answer = self.ask(Request::get(&path), self.settings.retry.tries).await?;
-        let page: Page = self.json("its list of videos", &answer.body)?;
+        let page: Listing = self.json("its list of videos", &answer)?;
         // A list that does not go on would be read for ever.
         let next = page.next.filter(|next| Some(next.as_str()) != after && !page.videos.is_empty());
         Ok((page.videos, next))
@@ -369,22 +342,8 @@ impl Endpoint {
     /// [`EndpointError`].
     pub async fn get(&self, id: &str) -> Result<Option<Vec<u8>>, EndpointError> {
         match self.ask(Request::get(&Self::path(id)?), self.settings.retry.tries).await {
-            Ok(answer) => Ok(Some(answer.body)),
+            Ok(record) => Ok(Some(record)),
             Err(EndpointError::Refused { status: 404, .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether the record that is there has this checksum.
-    ///
-    /// # Errors
-    /// [`EndpointError`].
-    pub async fn has(&self, id: &str, checksum: u64) -> Result<bool, EndpointError> {
-        let (path, etag) = (Self::path(id)?, format!("\"{checksum:016x}\""));
-        let request = Request { etag: Some(&etag), ..Request::get(&path) };
-        match self.ask(request, self.settings.retry.tries).await {
-            Ok(answer) => Ok(answer.status == 304),
-            Err(EndpointError::Refused { status: 404, .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -395,7 +354,7 @@ impl Endpoint {
     /// [`EndpointError`].
     pub async fn put(&self, id: &str, record: &[u8]) -> Result<(), EndpointError> {
         let path = Self::path(id)?;
-        let request = Request { method: Method::PUT, path: &path, body: Some(record), etag: None };
+        let request = Request { method: Method::PUT, path: &path, body: Some(record) };
         self.ask(request, self.settings.retry.tries).await.map(|_| ())
     }
 
@@ -405,7 +364,7 @@ impl Endpoint {
     /// [`EndpointError`].
     pub async fn remove(&self, id: &str) -> Result<(), EndpointError> {
         let path = Self::path(id)?;
-        let request = Request { method: Method::DELETE, path: &path, body: None, etag: None };
+        let request = Request { method: Method::DELETE, path: &path, body: None };
         match self.ask(request, self.settings.retry.tries).await {
             Ok(_) | Err(EndpointError::Refused { status: 404, .. }) => Ok(()),
             Err(error) => Err(error),
@@ -418,7 +377,7 @@ impl Endpoint {
     /// [`EndpointError`]; [`EndpointError::Busy`] for a status that a later try may not have.
     pub async fn search(&self, record: &[u8], options: &str) -> Result<Pages, EndpointError> {
         let path = format!("/v1/search?{options}");
-        let request = Request { method: Method::POST, path: &path, body: Some(record), etag: None };
+        let request = Request { method: Method::POST, path: &path, body: Some(record) };
         let lost = |e: reqwest::Error| EndpointError::Unreachable {
             address: self.address.clone(),
             tries: 1,
@@ -452,12 +411,11 @@ struct Request<'a> {
     method: Method,
     path: &'a str,
     body: Option<&'a [u8]>,
-    etag: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
     fn get(path: &'a str) -> Self {
-        Self { method: Method::GET, path, body: None, etag: None }
+        Self { method: Method::GET, path, body: None }
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
+use vidsieve_api::videos::checksum;
+use vidsieve_index::record::Record;
+use vidsieve_index::remote::{PushOptions, PushReport};
+use vidsieve_index::retry::READS;
+use vidsieve_index::store::{Index, Summary};
 
-use super::{Endpoint, EndpointError};
-use crate::record::Record;
-use crate::remote::{PushOptions, PushReport};
-use crate::retry::READS;
-use crate::store::{Index, Summary};
+use crate::{Endpoint, EndpointError};
 
 /// How often it is asked whether to go on.
 const TICK: Duration = Duration::from_millis(100);
@@ -23,17 +24,6 @@ pub struct Pushed {
     pub failed: Vec<(String, String)>,
     /// Requests that were made again.
     pub repeated: u64,
-}
-
-/// What the endpoint has of a video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum There {
-    /// Nothing, or another record.
-    Not,
-    /// The same record, as far as it tells.
-    Same,
-    /// Something; which record, it does not tell.
-    Something,
 }
 
 /// What became of a video.
@@ -95,17 +85,9 @@ impl Endpoint {
             return Err(EndpointError::Bundle { address, expected: index.bundle(), found });
         }
         let mut listed = unless(self.listed(), || progress(0, total)).await??;
-        let videos: Vec<(&Summary, There)> = all
+        let videos: Vec<(&Summary, bool)> = all
             .iter()
-            .map(|summary| {
-                let there = match listed.remove(&summary.id) {
-                    None => There::Not,
-                    Some(None) => There::Something,
-                    Some(Some(checksum)) if checksum == format!("{:016x}", summary.checksum) => There::Same,
-                    Some(Some(_)) => There::Not,
-                };
-                (summary, there)
-            })
+            .map(|summary| (summary, listed.remove(&summary.id).as_ref() == Some(&checksum(summary.checksum))))
             .collect();
         let mut pushed = Pushed::default();
         let mut done = 0;
@@ -141,8 +123,8 @@ impl Endpoint {
         Ok(pushed)
     }
 
-    /// Checksums of the videos there by id, where they are told.
-    async fn listed(&self) -> Result<HashMap<String, Option<String>>, EndpointError> {
+    /// Checksums of the videos there by id.
+    async fn listed(&self) -> Result<HashMap<String, String>, EndpointError> {
         let mut all = HashMap::new();
         let mut after: Option<String> = None;
         loop {
@@ -158,39 +140,34 @@ impl Endpoint {
     fn publish_all<'a>(
         &'a self,
         index: &'a Index,
-        videos: &'a [(&'a Summary, There)],
+        videos: &'a [(&'a Summary, bool)],
         options: PushOptions,
     ) -> impl Stream<Item = Result<(&'a Summary, Done), EndpointError>> + 'a {
         stream::iter(videos)
-            .map(move |(summary, there)| async move {
-                Ok((*summary, self.publish(index, summary, *there, options).await?))
+            .map(move |(summary, told)| async move {
+                Ok((*summary, self.publish(index, summary, *told, options).await?))
             })
             .buffer_unordered(self.settings.jobs)
     }
 
-    /// Whether the endpoint has the video's record.
-    async fn is_there(&self, summary: &Summary, there: There, check: bool) -> Result<bool, EndpointError> {
-        match there {
-            There::Not => Ok(false),
-            // Not what it tells of the record, but the record.
-            _ if check => {
-                let bytes = self.get(&summary.id).await?;
-                Ok(bytes.is_some_and(|b| Record::parse(b).is_ok_and(|r| r.checksum() == summary.checksum)))
-            }
-            There::Same => Ok(true),
-            There::Something => self.has(&summary.id, summary.checksum).await,
+    /// Whether the endpoint has the video's record; `told`: whether it says so.
+    async fn is_there(&self, summary: &Summary, told: bool, check: bool) -> Result<bool, EndpointError> {
+        if !told || !check {
+            return Ok(told);
         }
+        let bytes = self.get(&summary.id).await?;
+        Ok(bytes.is_some_and(|b| Record::parse(b).is_ok_and(|r| r.checksum() == summary.checksum)))
     }
 
     async fn publish(
         &self,
         index: &Index,
         summary: &Summary,
-        there: There,
+        told: bool,
         options: PushOptions,
     ) -> Result<Done, EndpointError> {
         let id = summary.id.as_str();
-        match self.is_there(summary, there, options.check).await {
+        match self.is_there(summary, told, options.check).await {
             Ok(true) => return Ok(Done::Unchanged),
             Ok(false) => {}
             Err(error) => return of_video(error),
