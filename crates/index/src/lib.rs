@@ -7,6 +7,8 @@ pub mod id;
 pub mod record;
 #[cfg(feature = "remote")]
 pub mod remote;
+#[cfg(feature = "remote")]
+pub mod retry;
 #[cfg(feature = "embedded")]
 pub mod store;
 

@@ -10,16 +10,20 @@
 //! Keys are hashes, so that any id fits any store. A record is written and read back before its manifest names it: who reads
 //! manifests finds what they name.
 
+mod location;
+mod push;
+mod transport;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use opendal::{ErrorKind, Operator, layers, services};
+use opendal::{ErrorKind, Operator};
 use serde::{Deserialize, Serialize};
 
 use crate::record::{BundleId, Record, RecordError};
-use crate::store::{Index, IndexError, Summary};
+use crate::retry::{Gate, Retry};
+use crate::store::IndexError;
 
 /// The version of the layout that this code writes, and the only one that it reads.
 pub const VERSION: u32 = 1;
@@ -116,6 +120,8 @@ pub struct PushOptions {
     pub dry_run: bool,
     /// Remove videos from the store that the index does not have.
     pub prune: bool,
+    /// Read what is there already as well, and write again what is not what the index has.
+    pub check: bool,
 }
 
 /// What publishing did, or would do.
@@ -144,20 +150,14 @@ fn manifest_of(key: &str) -> String {
     format!("manifest/{}.json", &key["records/".len()..][..2])
 }
 
-/// A location as it may be shown: without a user and password, which do not belong there, and without options.
-fn without_secrets(location: &str) -> String {
-    let shown = location.split('?').next().unwrap_or_default();
-    match (shown.split_once(':'), shown.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
-        _ => shown.to_owned(),
-    }
-}
-
 /// A store elsewhere.
 #[derive(Clone)]
 pub struct Remote {
     operator: Operator,
     location: String,
+    /// Closed while the store asks to wait.
+    gate: Gate,
+    retry: Retry,
 }
 
 impl fmt::Debug for Remote {
@@ -166,117 +166,7 @@ impl fmt::Debug for Remote {
     }
 }
 
-/// The parts of a location: what stands before and behind the first `/`, and the options.
-struct Location<'a> {
-    host: &'a str,
-    path: &'a str,
-    options: BTreeMap<&'a str, &'a str>,
-}
-
-impl<'a> Location<'a> {
-    fn of(rest: &'a str, known: &[&str]) -> Result<Self, &'static str> {
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (host, path) = place.split_once('/').unwrap_or((place, ""));
-        if host.contains('@') {
-            return Err("it holds credentials, which belong in the environment");
-        }
-        let options: BTreeMap<&str, &str> =
-            query.split('&').filter(|o| !o.is_empty()).map(|o| o.split_once('=').unwrap_or((o, ""))).collect();
-        if options.keys().any(|k| !known.contains(k)) {
-            return Err("it has an option that this store does not know");
-        }
-        Ok(Self { host, path, options })
-    }
-
-    fn root(&self, prefix: &str) -> String {
-        format!("/{}", prefix.trim_matches('/'))
-    }
-}
-
-fn secret(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|v| !v.is_empty())
-}
-
 impl Remote {
-    /// The store of a location. Nothing is connected to yet. Credentials come from the environment: [`CREDENTIALS`].
-    ///
-    /// # Errors
-    /// [`RemoteError::Location`]; [`RemoteError::Store`] for options that the store refuses.
-    pub fn open(location: &str) -> Result<Self, RemoteError> {
-        let refuse = |reason| RemoteError::Location { location: without_secrets(location), reason };
-        // What is shown of it later ends before the options.
-        let shown = location.split('?').next().unwrap_or_default().to_owned();
-        let fail = |source| RemoteError::Store { location: shown.clone(), source: Box::new(source) };
-        let (scheme, rest) = location.split_once(':').ok_or_else(|| refuse("it names no kind of store"))?;
-        let rest = rest.strip_prefix("//").unwrap_or(rest);
-        let operator = match scheme {
-            "fs" if rest.is_empty() => return Err(refuse("it names no folder")),
-            // Written elsewhere and then renamed: a file that is there is whole.
-            "fs" => {
-                let unfinished = std::path::Path::new(rest).join(".unfinished");
-                let service = services::Fs::default().root(rest).atomic_write_dir(&unfinished.to_string_lossy());
-                Operator::new(service).map_err(fail)?
-            }
-            "memory" => Operator::new(services::Memory::default()).map_err(fail)?,
-            "redis" | "rediss" => {
-                let place = Location::of(rest, &["prefix"]).map_err(refuse)?;
-                let database = if place.path.is_empty() { Ok(0) } else { place.path.parse() };
-                let database = database.map_err(|_| refuse("the database is no number"))?;
-                let port = if place.host.contains(':') { "" } else { ":6379" };
-                let mut service = services::Redis::default()
-                    .endpoint(&format!("{scheme}://{}{port}", place.host))
-                    .db(database)
-                    .root(&place.root(place.options.get("prefix").copied().unwrap_or("vidsieve")));
-                if let Some(name) = secret("VIDSIEVE_REDIS_USERNAME") {
-                    service = service.username(&name);
-                }
-                if let Some(password) = secret("VIDSIEVE_REDIS_PASSWORD") {
-                    service = service.password(&password);
-                }
-                Operator::new(service).map_err(fail)?
-            }
-            "s3" => {
-                let place = Location::of(rest, &["endpoint", "region"]).map_err(refuse)?;
-                if place.host.is_empty() {
-                    return Err(refuse("it names no bucket"));
-                }
-                let mut service = services::S3::default().bucket(place.host).root(&place.root(place.path));
-                if let Some(endpoint) = place.options.get("endpoint") {
-                    service = service.endpoint(endpoint);
-                }
-                let region = place.options.get("region").map(|r| (*r).to_owned()).or_else(|| secret("AWS_REGION"));
-                service = service.region(region.as_deref().unwrap_or("auto"));
-                Operator::new(service).map_err(fail)?
-            }
-            "cloudflare-kv" => {
-                let place = Location::of(rest, &["prefix"]).map_err(refuse)?;
-                if place.host.is_empty() || place.path.is_empty() || place.path.contains('/') {
-                    return Err(refuse("it names no account and namespace"));
-                }
-                let token = secret("CLOUDFLARE_API_TOKEN")
-                    .ok_or_else(|| refuse("the environment variable CLOUDFLARE_API_TOKEN is not set"))?;
-                let service = services::CloudflareKv::default()
-                    .account_id(place.host)
-                    .namespace_id(place.path)
-                    .api_token(&token)
-                    .root(&place.root(place.options.get("prefix").copied().unwrap_or("")));
-                Operator::new(service).map_err(fail)?
-            }
-            _ => return Err(refuse("there is no such kind of store")),
-        };
-        opendal::install_default();
-        // Redis is near, and its connections wait for it by themselves.
-        let retries = if scheme.starts_with("redis") { 0 } else { 3 };
-        let operator = operator
-            .layer(
-                layers::TimeoutLayer::new()
-                    .with_timeout(Duration::from_secs(30))
-                    .with_io_timeout(Duration::from_secs(30)),
-            )
-            .layer(layers::RetryLayer::new().with_jitter().with_max_times(retries));
-        Ok(Self { operator, location: shown })
-    }
-
     /// Where it is, without options.
     #[must_use]
     pub fn location(&self) -> &str {
@@ -291,8 +181,29 @@ impl Remote {
         RemoteError::Damaged { location: self.location.clone(), key: key.to_owned(), detail: detail.to_string() }
     }
 
+    /// Does something, again while that may help: after a pause, or when the store wants to be asked again.
+    async fn asked<T>(&self, work: impl AsyncFn() -> opendal::Result<T>) -> opendal::Result<T> {
+        let mut failed = 0;
+        loop {
+            self.gate.pass().await;
+            let times = self.gate.times();
+            let error = match work().await {
+                Err(error) => error,
+                done => return done,
+            };
+            let waits = self.gate.times() > times;
+            failed += 1;
+            match self.retry.pause(failed, None) {
+                // The gate is waited for.
+                Some(_) if waits => {}
+                Some(pause) if error.is_temporary() => tokio::time::sleep(pause).await,
+                _ => return Err(error),
+            }
+        }
+    }
+
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, RemoteError> {
-        match self.operator.read(key).await {
+        match self.asked(async || self.operator.read(key).await).await {
             Ok(bytes) => Ok(Some(bytes.to_vec())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.fail(error)),
@@ -300,11 +211,13 @@ impl Remote {
     }
 
     async fn write(&self, key: &str, bytes: Vec<u8>) -> Result<(), RemoteError> {
-        self.operator.write(key, bytes).await.map(|_| ()).map_err(|e| self.fail(e))
+        // Of a buffer that is shared a copy costs nothing.
+        let bytes = opendal::Buffer::from(bytes);
+        self.asked(async || self.operator.write(key, bytes.clone()).await).await.map(|_| ()).map_err(|e| self.fail(e))
     }
 
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.operator.delete(key).await.map_err(|e| self.fail(e))
+        self.asked(async || self.operator.delete(key).await).await.map_err(|e| self.fail(e))
     }
 
     async fn read_json<T: for<'a> Deserialize<'a>>(&self, key: &str) -> Result<Option<T>, RemoteError> {
@@ -381,132 +294,5 @@ impl Remote {
             all.extend(part?.unwrap_or_default());
         }
         Ok(all)
-    }
-
-    /// Publishes an index: writes what is new or has changed, reads it back, and names it in the manifests. What was published
-    /// before a stop or a failure is not written again. `progress` is told videos done, of how many; it answers whether to go
-    /// on.
-    ///
-    /// # Errors
-    /// [`RemoteError::Bundle`] for a store with records of another bundle; [`RemoteError::Cancelled`].
-    pub async fn push(
-        &self,
-        index: &Index,
-        options: PushOptions,
-        mut progress: impl FnMut(u64, u64) -> bool,
-    ) -> Result<PushReport, RemoteError> {
-        let mut report = PushReport::default();
-        match self.bundle().await? {
-            Some(found) if found != index.bundle() => {
-                let expected = index.bundle();
-                return Err(RemoteError::Bundle { location: self.location.clone(), expected, found });
-            }
-            Some(_) => {}
-            None => {
-                report.writes += 2;
-                if !options.dry_run {
-                    self.write("bundle.safetensors", index.bundle_bytes()?).await?;
-                    let meta = Meta { version: VERSION, bundle: index.bundle().to_string() };
-                    self.write("meta.json", serde_json::to_vec(&meta).map_err(|e| self.damaged("meta.json", e))?)
-                        .await?;
-                }
-            }
-        }
-        let all = index.list()?;
-        let total = all.len() as u64;
-        let mut parts: BTreeMap<String, Vec<&Summary>> =
-            (0..=255u8).map(|i| (format!("manifest/{i:02x}.json"), Vec::new())).collect();
-        for summary in &all {
-            parts.entry(manifest_of(&key(&summary.id))).or_default().push(summary);
-        }
-        let mut done = 0;
-        for (name, videos) in parts {
-            if !progress(done, total) {
-                return Err(RemoteError::Cancelled);
-            }
-            // What a damaged manifest named is written and named again.
-            let (before, damaged) = match self.read_json::<Part>(&name).await {
-                Err(RemoteError::Damaged { .. }) => (Part::new(), true),
-                other => (other?.unwrap_or_default(), false),
-            };
-            let mut after = before.clone();
-            let wanted = |s: &&&Summary| {
-                before.get(&s.id).is_none_or(|p| p.checksum != format!("{:016x}", s.checksum) || p.bytes != s.bytes)
-            };
-            let changed: Vec<&Summary> = videos.iter().filter(wanted).copied().collect();
-            report.unchanged += (videos.len() - changed.len()) as u64;
-            report.written += changed.len() as u64;
-            report.writes += changed.len() as u64;
-            report.bytes += changed.iter().map(|s| s.bytes).sum::<u64>();
-            if !options.dry_run {
-                // Few enough records at a time that memory does not grow with the index.
-                for batch in changed.chunks(4 * CONCURRENCY) {
-                    let ids: Vec<&str> = batch.iter().map(|s| s.id.as_str()).collect();
-                    let mut writing = stream::iter(index.records(&ids)?.into_iter().zip(batch))
-                        .map(|(record, summary)| self.publish(record, summary))
-                        .buffer_unordered(CONCURRENCY);
-                    while let Some(written) = writing.next().await {
-                        let (id, published) = written?;
-                        after.insert(id, published);
-                    }
-                    if !progress(done, total) {
-                        // What is written is named, so that the next call does not write it again.
-                        self.write_part(&name, &after).await?;
-                        return Err(RemoteError::Cancelled);
-                    }
-                }
-            } else {
-                after.extend(
-                    changed.iter().map(|s| {
-                        (s.id.clone(), Published { checksum: format!("{:016x}", s.checksum), bytes: s.bytes })
-                    }),
-                );
-            }
-            let gone: Vec<String> = if options.prune {
-                let here: std::collections::BTreeSet<&str> = videos.iter().map(|s| s.id.as_str()).collect();
-                after.keys().filter(|id| !here.contains(id.as_str())).cloned().collect()
-            } else {
-                Vec::new()
-            };
-            report.removed += gone.len() as u64;
-            after.retain(|id, _| !gone.contains(id));
-            if after != before || damaged {
-                report.writes += 1;
-                if !options.dry_run {
-                    // First the name goes, then the record.
-                    self.write_part(&name, &after).await?;
-                    for id in &gone {
-                        self.remove(id).await?;
-                    }
-                }
-            }
-            done += videos.len() as u64;
-        }
-        progress(total, total);
-        Ok(report)
-    }
-
-    async fn write_part(&self, name: &str, part: &Part) -> Result<(), RemoteError> {
-        self.write(name, serde_json::to_vec(part).map_err(|e| self.damaged(name, e))?).await
-    }
-
-    /// Writes a record and reads it back.
-    async fn publish(
-        &self,
-        record: Option<Result<Record<Vec<u8>>, RecordError>>,
-        summary: &Summary,
-    ) -> Result<(String, Published), RemoteError> {
-        let id = &summary.id;
-        let wrong = |source| RemoteError::Index(IndexError::Record { id: id.clone(), source });
-        let record = record.ok_or_else(|| wrong(RecordError::NotARecord))?.map_err(wrong)?;
-        self.put(id, &record).await?;
-        match self.get(id).await? {
-            Some(Ok(back)) if back == record => {}
-            Some(Ok(_)) => return Err(self.damaged(&key(id), "another record came back than was written")),
-            Some(Err(error)) => return Err(self.damaged(&key(id), error)),
-            None => return Err(self.damaged(&key(id), "it is not there after it was written")),
-        }
-        let bytes = record.as_bytes().len() as u64;
-        Ok((id.clone(), Published { checksum: format!("{:016x}", record.checksum()), bytes }))
     }
 }

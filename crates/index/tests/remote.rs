@@ -1,15 +1,22 @@
-//! Every kind of store that can run here, by the same rules: memory, a folder, and a real Redis.
+//! Every kind of store that can run here, by the same rules: memory, a folder, a real Redis, a server of the protocol of S3, and a
+//! stand-in for Cloudflare KV.
 #![cfg(feature = "remote")]
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use vidsieve_index::record::{BundleId, Parts, Record};
 use vidsieve_index::remote::{PushOptions, PushReport, Remote, RemoteError, key};
 use vidsieve_index::store::{Index, Source};
+
+use support::{Server, free_port, kv};
 
 const BUNDLE: BundleId = BundleId([7; 32]);
 
@@ -156,6 +163,9 @@ fn a_folder() {
     runtime().block_on(async {
         let remote = Remote::open(&format!("fs:{}", folder.at("store").display())).unwrap();
         conforms(&remote, "fs").await;
+        let before = index(&folder.at("before"), BUNDLE);
+        before.put("x", &record(BUNDLE, 77), &Source::default()).unwrap();
+        drop(before);
         // What is damaged on the disk is told as such, and the others are not.
         let path = folder.at("store").join(key("x"));
         let mut bytes = std::fs::read(&path).unwrap();
@@ -163,6 +173,14 @@ fn a_folder() {
         std::fs::write(&path, bytes).unwrap();
         assert!(remote.get("x").await.unwrap().unwrap().is_err());
         assert!(remote.get("..").await.unwrap().unwrap().is_ok());
+        // Only who looks at the records finds it.
+        let before = Index::open(&folder.at("before")).unwrap();
+        let pushed = remote.push(&before, PushOptions::default(), |_, _| true).await.unwrap();
+        assert_eq!((pushed.written, pushed.unchanged), (0, 1));
+        let checked = PushOptions { check: true, ..PushOptions::default() };
+        let pushed = remote.push(&before, checked, |_, _| true).await.unwrap();
+        assert_eq!((pushed.written, pushed.unchanged), (1, 0));
+        assert_eq!(remote.get("x").await.unwrap().unwrap().unwrap(), record(BUNDLE, 77));
         std::fs::write(folder.at("store/manifest").join("00.json"), b"{").unwrap();
         assert!(matches!(remote.published().await, Err(RemoteError::Damaged { .. })));
         // Publishing again puts it in order.
@@ -174,35 +192,66 @@ fn a_folder() {
     });
 }
 
-/// A Redis server of the test's own, ended with it.
-struct Redis(Child);
+/// What every store must do, at the location that the environment names: the credentials of a store come from the environment, and a
+/// process of its own can have its own.
+#[test]
+#[ignore = "run by the tests of stores with credentials"]
+fn conforms_elsewhere() {
+    let location = std::env::var(LOCATION).unwrap();
+    runtime().block_on(async { conforms(&Remote::open(&location).unwrap(), "elsewhere").await });
+}
 
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+const LOCATION: &str = "VIDSIEVE_TEST_LOCATION";
+
+/// Runs [`conforms_elsewhere`] with these credentials.
+fn conforms_at(location: &str, credentials: &[(&str, &str)]) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "conforms_elsewhere", "--ignored", "--nocapture"]).env(LOCATION, location);
+    let output = command.envs(credentials.iter().copied()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A server of the protocol of S3: moto's, where it is installed (`pip install 'moto[s3,server]'`).
+#[test]
+fn s3() {
+    let port = free_port();
+    let program = std::env::var_os("VIDSIEVE_MOTO_SERVER").unwrap_or_else(|| "moto_server".into());
+    let mut command = Command::new(program);
+    let Some(_server) = Server::start(command.args(["-H", "127.0.0.1", "-p", &port.to_string()]), port) else {
+        eprintln!("skipped: moto_server is not here; pip install 'moto[s3,server]'");
+        return;
+    };
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(b"PUT /bucket HTTP/1.0\r\ncontent-length: 0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("200 OK"), "{answer}");
+    let keys = [("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    let location = format!("s3://bucket/some/prefix?endpoint=http://127.0.0.1:{port}&region=us-east-1");
+    conforms_at(&location, &keys);
+}
+
+/// A stand-in for Cloudflare KV that follows its documentation; it refuses some requests for their rate.
+#[test]
+fn cloudflare_kv() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (namespace, endpoint) = runtime.block_on(kv::start());
+    let location = format!("cloudflare-kv://account/namespace?prefix=one&endpoint={endpoint}");
+    conforms_at(&location, &[("CLOUDFLARE_API_TOKEN", kv::TOKEN)]);
+    assert!(namespace.refused.load(std::sync::atomic::Ordering::SeqCst) > 3);
 }
 
 #[test]
 fn redis() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let folder = Folder::new("redis");
-    let server = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
-        .arg(&folder.0)
-        .stdout(Stdio::null())
-        .spawn();
-    let Ok(server) = server else {
+    let mut command = Command::new("redis-server");
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"]).arg(&folder.0);
+    let Some(_server) = Server::start(&mut command, port) else {
         eprintln!("skipped: redis-server is not here; on Debian: apt-get install redis-server");
         return;
     };
-    let _server = Redis(server);
-    let start = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < Duration::from_secs(10), "redis-server does not answer");
-        std::thread::sleep(Duration::from_millis(20));
-    }
     runtime().block_on(async {
         let remote = Remote::open(&format!("redis://127.0.0.1:{port}/0?prefix=one")).unwrap();
         conforms(&remote, "redis").await;
@@ -225,6 +274,8 @@ fn locations() {
         "s3://",
         "s3://b?key=1",
         "cloudflare-kv://account",
+        "cloudflare-kv://account/namespace?endpoint=http://example.org",
+        "cloudflare-kv://account/namespace?endpoint=http://localhost.example.org",
     ] {
         let error = Remote::open(location).unwrap_err().to_string();
         assert!(error.contains("is no location") && !error.contains("secret"), "{location}: {error}");
@@ -238,7 +289,7 @@ fn locations() {
 /// A store that is not there fails soon, with its name.
 #[test]
 fn nobody_answers() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let remote = Remote::open(&format!("redis://127.0.0.1:{port}/0")).unwrap();
     let start = Instant::now();
     let error = runtime().block_on(remote.get("x")).unwrap_err().to_string();

@@ -31,6 +31,8 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
+    process: Registry,
+    memory: Gauge<i64, AtomicI64>,
     pub(crate) requests: Family<Answer, Counter>,
     pub(crate) seconds: Family<Route, Histogram>,
     pub(crate) in_flight: Gauge<i64, AtomicI64>,
@@ -54,13 +56,27 @@ impl Metrics {
         registry.register("index_videos", "Videos in the index", videos.clone());
         registry.register("pairs_compared", "Pairs that were compared frame by frame", compared.clone());
         registry.register("pairs_missing", "Pairs that could not be compared", missing.clone());
-        Self { registry, requests, seconds, in_flight, videos, compared, missing }
+        // Called as every program calls it.
+        let (mut process, memory) = (Registry::default(), Gauge::default());
+        process.register("process_resident_memory_bytes", "Resident memory of the process", memory.clone());
+        Self { registry, process, memory, requests, seconds, in_flight, videos, compared, missing }
     }
 
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
+        if let Some(memory) = resident() {
+            self.memory.set(memory);
+            let _ = text::encode_registry(&mut text, &self.process);
+        }
         let _ = text::encode(&mut text, &self.registry);
         text
     }
+}
+
+/// Resident memory of this process in bytes, where Linux tells it.
+fn resident() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?;
+    kib.parse::<i64>().ok().map(|kib| kib * 1024)
 }

@@ -33,7 +33,10 @@ const STEPS: &[Step] = &[
         run: || {
             ffmpeg_is_there()?;
             redis_is_there()?;
-            native_tests().run()
+            match moto_server() {
+                Some(server) => native_tests().env("VIDSIEVE_MOTO_SERVER", &server).run(),
+                None => native_tests().run(),
+            }
         },
     },
     Step { name: "test-linked", run: linked },
@@ -112,6 +115,27 @@ fn redis_is_there() -> Result<(), String> {
     }
     eprintln!("note: redis-server is not here; the conformance tests of remote stores leave Redis out");
     Ok(())
+}
+
+/// moto's server, for the conformance tests of S3: the one that is installed, or one of our own below the build folder. Where
+/// neither can be had those tests say that they are left out.
+fn moto_server() -> Option<String> {
+    const PACKAGE: &str = "moto[s3,server]==5.2.5";
+    if Line::new("moto_server").arg("--help").succeeds() {
+        return Some("moto_server".into());
+    }
+    let folder = target().join("moto");
+    let program = |name: &str| folder.join("bin").join(name).display().to_string();
+    let server = program("moto_server");
+    let made = Line::new(&server).arg("--help").succeeds()
+        || Line::new("python3").args("-m venv").arg(&folder.display().to_string()).succeeds()
+            && Line::new(&program("pip")).args("install --quiet --disable-pip-version-check").arg(PACKAGE).succeeds();
+    if !made {
+        eprintln!(
+            "note: {PACKAGE} is not here and pip cannot install it; the conformance tests of remote stores leave S3 out"
+        );
+    }
+    made.then_some(server)
 }
 
 /// Installs packages of Debian.

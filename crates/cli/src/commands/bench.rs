@@ -85,11 +85,14 @@ pub(crate) enum Command {
         #[arg(value_name = "VIDEO")]
         files: Vec<PathBuf>,
     },
+    /// A load on an endpoint of the HTTP API: records put and read back, then searches by several clients.
+    #[cfg(feature = "remote")]
+    Load(super::load::Args),
     /// The instruction sets of this machine, slowest first.
     Isas,
 }
 
-fn frames(text: &str) -> Result<usize, String> {
+pub(crate) fn frames(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| (1..=100_000).contains(n)).ok_or_else(|| "must be 1 to 100000".to_owned())
 }
 
@@ -121,6 +124,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        #[cfg(feature = "remote")]
+        Command::Load(args) => super::load::run(&args),
         Command::Isas => {
             Isa::available().for_each(line);
             Ok(ExitCode::SUCCESS)

@@ -7,6 +7,8 @@ pub(crate) mod dedupe;
 pub(crate) mod eval;
 pub(crate) mod index;
 pub(crate) mod library;
+#[cfg(feature = "remote")]
+pub(crate) mod load;
 pub(crate) mod model;
 #[cfg(feature = "remote")]
 pub(crate) mod push;

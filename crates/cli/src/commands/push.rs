@@ -1,85 +1,367 @@
 //! `vidsieve push`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use vidsieve_client::{Endpoint, EndpointError, Pushed, Retry, Settings};
 use vidsieve_index::remote::{PushOptions, Remote, RemoteError};
 use vidsieve_index::store::Index;
 
-use crate::native::{interrupt, terminal};
+use crate::native::costs::{Estimate, Load, Prices, Target, Work};
+use crate::native::synthetic::Drawn;
+use crate::native::{bundle, interrupt, terminal};
 use crate::output::{self, Failure, line, size};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Locations:\n  \
+    https://videos.example.org                              the edge Workers, or vidsieve serve behind TLS\n  \
+    http://127.0.0.1:8787                                   the same on this machine\n  \
     fs:/folder\n  \
     redis://host:6379/0?prefix=p\n  \
-    s3://bucket/prefix?endpoint=https://...&region=...\n  \
+    s3://bucket/prefix?endpoint=https://...&region=...      S3, R2, MinIO\n  \
     cloudflare-kv://account/namespace?prefix=p\n\n\
-    Credentials come from the environment alone: VIDSIEVE_REDIS_USERNAME and VIDSIEVE_REDIS_PASSWORD, AWS_ACCESS_KEY_ID \
-    and AWS_SECRET_ACCESS_KEY (AWS_SESSION_TOKEN, AWS_REGION), CLOUDFLARE_API_TOKEN.")]
+    Credentials come from the environment or a file: VIDSIEVE_TOKEN, VIDSIEVE_REDIS_USERNAME and VIDSIEVE_REDIS_PASSWORD, \
+    AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_SESSION_TOKEN, AWS_REGION), CLOUDFLARE_API_TOKEN.")]
 pub(crate) struct Args {
     /// Folder of the index.
-    #[arg(long, value_name = "DIR")]
-    index: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "videos")]
+    index: Option<PathBuf>,
     /// Where to publish it.
-    #[arg(long, value_name = "LOCATION")]
-    to: String,
-    /// Only say what would be written.
+    #[arg(long, value_name = "LOCATION", required_unless_present = "videos")]
+    to: Option<String>,
+    /// Only say what would be written, and what that costs.
     #[arg(long)]
     dry_run: bool,
     /// Remove videos there that the index does not have.
     #[arg(long)]
     prune: bool,
+    /// Read what is there already as well, and write again what is damaged.
+    #[arg(long)]
+    check: bool,
+    /// File with the token of an endpoint (default: the environment variable VIDSIEVE_TOKEN).
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Requests to an endpoint at the same time.
+    #[arg(long, value_name = "N", default_value_t = vidsieve_client::JOBS, value_parser = jobs)]
+    jobs: usize,
+    /// Times that a request to an endpoint is made before it is given up.
+    #[arg(long, value_name = "N", default_value_t = Retry::default().tries, value_parser = clap::value_parser!(u32).range(1..=100))]
+    tries: u32,
+    #[command(flatten)]
+    costs: CostArgs,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
 }
 
+/// What an estimate of costs goes by.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Costs (with --dry-run)")]
+struct CostArgs {
+    /// Without an index: so many synthetic videos.
+    #[arg(long, value_name = "N", requires = "dry_run", conflicts_with = "index", value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
+    videos: Option<u64>,
+    /// Frames of a synthetic video.
+    #[arg(long, value_name = "T", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    frames: u64,
+    /// Searches a month.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    searches: u64,
+    /// Pairs that a search compares frame by frame.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pairs: u64,
+    /// Table of prices that takes the place of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
+    /// Videos of a coarse shard.
+    #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u64).range(1..))]
+    shard_videos: u64,
+    /// Milliseconds of a search beside its scan and its pairs.
+    #[arg(long, value_name = "MS", default_value_t = 5.0, value_parser = milliseconds)]
+    search_ms: f64,
+    /// Milliseconds of scanning 100,000 vectors.
+    #[arg(long, value_name = "MS", default_value_t = 30.0, value_parser = milliseconds)]
+    scan_ms: f64,
+    /// Milliseconds of comparing a pair.
+    #[arg(long, value_name = "MS", default_value_t = 2.0, value_parser = milliseconds)]
+    pair_ms: f64,
+    /// Milliseconds of taking a record in.
+    #[arg(long, value_name = "MS", default_value_t = 2.0, value_parser = milliseconds)]
+    put_ms: f64,
+    /// Milliseconds of asking another Worker, a shard or KV.
+    #[arg(long, value_name = "MS", default_value_t = 10.0, value_parser = milliseconds)]
+    hop_ms: f64,
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (1..=256).contains(n)).ok_or_else(|| "must be 1 to 256".to_owned())
+}
+
+fn milliseconds(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|ms: &f64| ms.is_finite() && *ms >= 0.0).ok_or_else(|| "must be milliseconds".to_owned())
+}
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    match (&args.index, &args.to, args.costs.videos) {
+        (_, to, Some(videos)) => estimate_only(args, videos, to.as_deref().unwrap_or("https:")),
+        (Some(index), Some(to), None) => publish(args, index, to),
+        // Clap has refused it.
+        _ => Err(Failure::new("name an index and where to publish it")),
+    }
+}
+
+/// What a push did or would do, for all kinds of locations.
+struct Outcome {
+    location: String,
+    pushed: Pushed,
+    seconds: f64,
+}
+
+fn publish(args: &Args, folder: &Path, to: &str) -> Result<ExitCode, Failure> {
     let start = Instant::now();
     let cancel = interrupt::flag();
-    let index = Index::open_read_only(&args.index)?;
-    let remote = Remote::open(&args.to)?;
+    let index = Index::open_read_only(folder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let bar = terminal::bar(index.len()?, "publishing [{bar:24}] {pos}/{len}, {eta} left");
-    let options = PushOptions { dry_run: args.dry_run, prune: args.prune };
-    let pushed = runtime.block_on(remote.push(&index, options, |done, _| {
+    let bar = terminal::bar(index.len()?, "publishing [{bar:24}] {pos}/{len}, {per_sec}, {eta} left");
+    let options = PushOptions { dry_run: args.dry_run, prune: args.prune, check: args.check };
+    let progress = |done, _| {
         bar.set_position(done);
         !cancel.is_cancelled()
-    }));
-    bar.finish_and_clear();
-    let report = match pushed {
-        Ok(report) => report,
-        // A mistake in asking.
-        Err(error @ (RemoteError::Location { .. } | RemoteError::Bundle { .. })) => return Err(error.into()),
-        Err(error) => {
-            eprintln!("vidsieve: {error}");
-            if !matches!(error, RemoteError::Cancelled) {
-                eprintln!("vidsieve: what is published stays; the same command goes on from there");
-            }
-            return Ok(ExitCode::from(1));
-        }
     };
-    if args.json {
-        output::json(&json!({
-            "location": remote.location(), "model": index.bundle().to_string(), "videos": index.len()?,
-            "dry_run": args.dry_run, "written": report.written, "bytes": report.bytes, "unchanged": report.unchanged,
-            "removed": report.removed, "writes": report.writes, "seconds": start.elapsed().as_secs_f64(),
-        }))?;
+    let (location, pushed) = if Endpoint::is_address(to) {
+        let retry = Retry { tries: args.tries, ..Retry::default() };
+        let token = token(args.token_file.as_deref())?;
+        let endpoint = Endpoint::open(to, token.as_deref(), Settings { jobs: args.jobs, retry })?;
+        let pushed = runtime.block_on(endpoint.push(&index, options, progress)).map_err(Stopped::from);
+        (endpoint.address().to_owned(), pushed)
     } else {
-        let would = if args.dry_run { "would be " } else { "" };
+        let remote = Remote::open(to)?;
+        let pushed = runtime.block_on(remote.push(&index, options, progress)).map_err(Stopped::from);
+        (remote.location().to_owned(), pushed.map(|report| Pushed { report, ..Pushed::default() }))
+    };
+    bar.finish_and_clear();
+    let pushed = match pushed {
+        Ok(pushed) => pushed,
+        Err(stopped) => return stopped.tell(),
+    };
+    for (id, reason) in &pushed.failed {
+        eprintln!("vidsieve: {}: {}", terminal::plain(id), terminal::plain(reason));
+    }
+    let failed = !pushed.failed.is_empty();
+    let estimate = match Target::of(to).filter(|_| args.dry_run) {
+        Some(target) => Some(estimate(args, target, &load(&index, &pushed, &args.costs)?)?),
+        None => None,
+    };
+    let outcome = Outcome { location, pushed, seconds: start.elapsed().as_secs_f64() };
+    if args.json {
+        output::json(&outcome.json(&index, args.dry_run, estimate.as_ref())?)?;
+    } else {
+        outcome.print(args.dry_run);
+        if let Some(estimate) = &estimate {
+            print(estimate);
+        }
+    }
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+/// Why nothing, or not all, was published.
+struct Stopped {
+    text: String,
+    /// A mistake in asking.
+    mistake: bool,
+    /// Asked for, with Ctrl-C.
+    cancelled: bool,
+}
+
+impl From<RemoteError> for Stopped {
+    fn from(error: RemoteError) -> Self {
+        Self {
+            mistake: matches!(error, RemoteError::Location { .. } | RemoteError::Bundle { .. }),
+            cancelled: matches!(error, RemoteError::Cancelled),
+            text: error.to_string(),
+        }
+    }
+}
+
+impl From<EndpointError> for Stopped {
+    fn from(error: EndpointError) -> Self {
+        use EndpointError::{Address, Answer, Bundle, Cancelled, Id, Plain, Token, TokenText};
+        Self {
+            mistake: matches!(
+                error,
+                Address { .. } | Answer { .. } | Bundle { .. } | Id(_) | Plain(_) | Token { .. } | TokenText
+            ),
+            cancelled: matches!(error, Cancelled),
+            text: error.to_string(),
+        }
+    }
+}
+
+impl Stopped {
+    fn tell(self) -> Result<ExitCode, Failure> {
+        if self.mistake {
+            return Err(Failure::new(self.text));
+        }
+        eprintln!("vidsieve: {}", Failure::failed(self.text));
+        if !self.cancelled {
+            eprintln!("vidsieve: what is published stays; the same command goes on from there");
+        }
+        Ok(ExitCode::from(1))
+    }
+}
+
+/// The token of a file or of the environment.
+pub(crate) fn token(path: Option<&Path>) -> Result<Option<String>, Failure> {
+    match path {
+        Some(path) => {
+            let text = String::from_utf8(output::read(path)?).unwrap_or_default().trim().to_owned();
+            if text.is_empty() || text.contains(char::is_whitespace) {
+                return Err(Failure::new(format_args!("{}: it holds no token, or not only one", path.display())));
+            }
+            Ok(Some(text))
+        }
+        None => Ok(std::env::var(vidsieve_client::TOKEN).ok().filter(|token| !token.is_empty())),
+    }
+}
+
+impl Outcome {
+    fn json(&self, index: &Index, dry_run: bool, costs: Option<&Estimate>) -> Result<Value, Failure> {
+        let Pushed { report, failed, repeated } = &self.pushed;
+        let failed: Vec<Value> = failed.iter().map(|(id, reason)| json!({ "id": id, "reason": reason })).collect();
+        let mut value = json!({
+            "location": self.location, "model": index.bundle().to_string(), "videos": index.len()?,
+            "dry_run": dry_run, "written": report.written, "bytes": report.bytes, "unchanged": report.unchanged,
+            "removed": report.removed, "writes": report.writes, "repeated": repeated, "failed": failed,
+            "seconds": self.seconds,
+        });
+        if let Some(costs) = costs {
+            value["costs"] = serde_json::to_value(costs)?;
+        }
+        Ok(value)
+    }
+
+    fn print(&self, dry_run: bool) {
+        let Pushed { report, failed, repeated } = &self.pushed;
+        let would = if dry_run { "would be " } else { "" };
+        let failed = if failed.is_empty() { String::new() } else { format!(", {} failed", failed.len()) };
+        let repeated = if *repeated == 0 { String::new() } else { format!(", {repeated} made again") };
         line(format_args!(
-            "{} videos ({}) {would}written to {}, {} unchanged, {} {would}removed; {} requests that write, {:.1} s",
+            "{} videos ({}) {would}written to {}, {} unchanged, {} {would}removed{failed}; {} requests that write{repeated}, {:.1} s",
             report.written,
             size(usize::try_from(report.bytes).unwrap_or(usize::MAX)),
-            remote.location(),
+            self.location,
             report.unchanged,
             report.removed,
             report.writes,
-            start.elapsed().as_secs_f64()
+            self.seconds
         ));
     }
+}
+
+fn work(args: &CostArgs) -> Work {
+    Work {
+        shard_videos: args.shard_videos,
+        search_ms: args.search_ms,
+        scan_ms: args.scan_ms,
+        pair_ms: args.pair_ms,
+        put_ms: args.put_ms,
+        hop_ms: args.hop_ms,
+    }
+}
+
+fn load(index: &Index, pushed: &Pushed, args: &CostArgs) -> Result<Load, Failure> {
+    let all = index.list()?;
+    let dims = match all.first() {
+        Some(first) => index.records(&[&first.id])?.pop().flatten().and_then(Result::ok).map_or(0, |r| r.shape().dims),
+        None => 0,
+    };
+    Ok(Load {
+        videos: all.len() as u64,
+        bytes: all.iter().map(|s| s.bytes).sum(),
+        written: pushed.report.written,
+        writes: pushed.report.writes,
+        removed: pushed.report.removed,
+        dims,
+        searches: args.searches,
+        pairs: args.pairs,
+        work: work(args),
+    })
+}
+
+fn estimate(args: &Args, target: Target, load: &Load) -> Result<Estimate, Failure> {
+    Prices::of(args.costs.prices.as_deref())?.estimate(target, *load)
+}
+
+/// Costs of synthetic videos, of which there are no records.
+fn estimate_only(args: &Args, videos: u64, to: &str) -> Result<ExitCode, Failure> {
+    let target = Target::of(to).ok_or_else(|| {
+        Failure::new(format_args!("{to}: no prices are known of such a location; name https:, cloudflare-kv: or s3:"))
+    })?;
+    let drawn = Drawn::new(&bundle(None)?, usize::try_from(args.costs.frames).unwrap_or(1), 0)?;
+    let (bytes, dims) = (drawn.record(0)?.as_bytes().len(), drawn.dims());
+    let load = Load {
+        videos,
+        bytes: videos.saturating_mul(bytes as u64),
+        written: videos,
+        writes: videos + if target == Target::Edge { 0 } else { 258 },
+        removed: 0,
+        dims,
+        searches: args.costs.searches,
+        pairs: args.costs.pairs,
+        work: work(&args.costs),
+    };
+    let estimate = estimate(args, target, &load)?;
+    if args.json {
+        output::json(&json!({ "dry_run": true, "record_bytes": bytes, "costs": estimate }))?;
+    } else {
+        line(format_args!("{videos} synthetic videos of {} frames, {} a record", args.costs.frames, size(bytes)));
+        print(&estimate);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Large numbers as people read them.
+fn amount(value: f64) -> String {
+    match value {
+        v if v >= 1e9 => format!("{:.2} G", v / 1e9),
+        v if v >= 1e6 => format!("{:.2} M", v / 1e6),
+        v if v >= 1e3 => format!("{:.1} k", v / 1e3),
+        v => format!("{v:.2}"),
+    }
+}
+
+fn print(estimate: &Estimate) {
+    let mut rows = vec![["", "amount", "USD"].map(str::to_owned).to_vec()];
+    for (title, lines) in [("publishing, once", &estimate.publish), ("a month", &estimate.month)] {
+        rows.push(vec![title.to_owned()]);
+        for l in lines {
+            rows.push(vec![format!("  {}", l.meter), amount(l.amount), format!("{:.2}", l.usd)]);
+        }
+    }
+    output::text(terminal::table(&rows, &[1, 2]));
+    line(format_args!(
+        "publishing {:.2} USD; a month {:.2} USD with {} searches of {} pairs; 1000 searches more {:.4} USD",
+        estimate.publish_usd,
+        estimate.month_usd,
+        estimate.load.searches,
+        estimate.load.pairs,
+        estimate.thousand_searches_usd
+    ));
+    if estimate.target == Target::Edge {
+        line(format_args!(
+            "{} shards, {:.1} MB each; a search takes about {:.0} ms to its coarse page, {:.0} ms to the refined one",
+            estimate.shards, estimate.shard_mb, estimate.latency_ms.coarse, estimate.latency_ms.refined
+        ));
+    }
+    if estimate.free_plan.month_fits {
+        line(format_args!(
+            "the free plan suffices; publishing takes {} days there",
+            estimate.free_plan.days_to_publish
+        ));
+    } else {
+        line(format_args!("the free plan does not suffice: {}", estimate.free_plan.exceeds.join(", ")));
+    }
+    line(format_args!("prices as of {}: {}", estimate.as_of, estimate.sources.join(" ")));
 }

@@ -1,9 +1,13 @@
 //! What the commands and the server share: bundles, and files to encoded videos.
 
+#[cfg(feature = "remote")]
+pub(crate) mod costs;
 pub(crate) mod encode;
 pub(crate) mod heatmap;
 pub(crate) mod inputs;
 pub(crate) mod interrupt;
+#[cfg(feature = "remote")]
+pub(crate) mod load;
 pub(crate) mod store;
 pub(crate) mod synthetic;
 pub(crate) mod terminal;

@@ -98,31 +98,55 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// A record of random codes: times do not depend on what they are.
-fn record(bundle: BundleId, options: &Options, number: u64, shape: [usize; 3]) -> Result<Record<Vec<u8>>, Failure> {
-    let [regions, bits, dims] = shape;
-    let mut rng = vidsieve_edits::generator(&[options.seed, number]);
-    let mut global: Vec<f32> = (0..dims).map(|_| rng.random_range(-1.0..1.0f32)).collect();
-    let norm = global.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-6);
-    global.iter_mut().for_each(|v| *v /= norm);
-    let mut codes = vec![0u8; options.frames * regions * bits / 8];
-    codes.chunks_mut(8).for_each(|chunk| {
-        let word: u64 = rng.random();
-        chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
-    });
-    let times: Vec<f64> = (0..options.frames).map(|t| t as f64).collect();
-    let self_similarity = rng.random_range(0.0..1.0);
-    let duration = options.frames as f64;
-    Ok(Record::new(&Parts {
-        bundle,
-        duration,
-        self_similarity,
-        global: &global,
-        times: &times,
-        regions,
-        bits,
-        codes: &codes,
-    })?)
+/// Records of random codes: times do not depend on what they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drawn {
+    bundle: BundleId,
+    frames: usize,
+    seed: u64,
+    /// Regions, bits and values of a vector.
+    shape: [usize; 3],
+}
+
+impl Drawn {
+    /// Records that fit a bundle.
+    pub(crate) fn new(bundle: &Bundle, frames: usize, seed: u64) -> Result<Self, Failure> {
+        let encoder = vidsieve_model::encoder::Encoder::new(super::isa()?, bundle)?;
+        let shape = [encoder.shape().regions(), encoder.shape().bits(), encoder.global_dims()];
+        Ok(Self { bundle: BundleId(bundle.id().0), frames, seed, shape })
+    }
+
+    /// The record of a number, always the same.
+    pub(crate) fn record(&self, number: u64) -> Result<Record<Vec<u8>>, Failure> {
+        let [regions, bits, dims] = self.shape;
+        let mut rng = vidsieve_edits::generator(&[self.seed, number]);
+        let mut global: Vec<f32> = (0..dims).map(|_| rng.random_range(-1.0..1.0f32)).collect();
+        let norm = global.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-6);
+        global.iter_mut().for_each(|v| *v /= norm);
+        let mut codes = vec![0u8; self.frames * regions * bits / 8];
+        codes.chunks_mut(8).for_each(|chunk| {
+            let word: u64 = rng.random();
+            chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
+        });
+        let times: Vec<f64> = (0..self.frames).map(|t| t as f64).collect();
+        let self_similarity = rng.random_range(0.0..1.0);
+        Ok(Record::new(&Parts {
+            bundle: self.bundle,
+            duration: self.frames as f64,
+            self_similarity,
+            global: &global,
+            times: &times,
+            regions,
+            bits,
+            codes: &codes,
+        })?)
+    }
+
+    /// Values of a vector.
+    #[cfg(feature = "remote")]
+    pub(crate) const fn dims(&self) -> usize {
+        self.shape[2]
+    }
 }
 
 /// Builds the records, asks, and clears up.
@@ -130,18 +154,16 @@ pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u6
     let start = Instant::now();
     let cancel = interrupt::flag();
     let folder = Temporary(options.folder.join(format!("vidsieve-bench-{}", std::process::id())));
-    let id = BundleId(bundle.id().0);
     let isa = super::isa()?;
-    let encoder = vidsieve_model::encoder::Encoder::new(isa, bundle)?;
-    let shape = [encoder.shape().regions(), encoder.shape().bits(), encoder.global_dims()];
-    fill(&folder.0, bundle, options, shape, progress)?;
+    let drawn = Drawn::new(bundle, options.frames, options.seed)?;
+    fill(&folder.0, bundle, options, &drawn, progress)?;
     let build_seconds = start.elapsed().as_secs_f64();
 
     let store = Store::open(&folder.0)?;
     let at = Instant::now();
     let table = store.table()?;
     let columns_ms = ms(at.elapsed());
-    let query = Query::from_record(&record(id, options, u64::MAX, shape)?)?;
+    let query = Query::from_record(&drawn.record(u64::MAX)?)?;
     let mut best: Option<(Times, usize)> = None;
     let mut selected: Vec<String> = Vec::new();
     for round in 0..options.rounds.max(1) {
@@ -178,7 +200,7 @@ pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u6
         let every_video_ratio = every_video_ms / times_ms.total.max(1e-9);
         Float32 { extrapolated_ms: of(reranked), every_video_ms, every_video_ratio, ..f }
     });
-    let [regions, bits, dims] = shape;
+    let [regions, bits, dims] = drawn.shape;
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         isa: isa.name(),
@@ -190,7 +212,7 @@ pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u6
         bits,
         dims,
         budget: options.budget.to_string(),
-        record_bytes: record(id, options, 0, shape)?.as_bytes().len(),
+        record_bytes: drawn.record(0)?.as_bytes().len(),
         build_seconds,
         columns_ms,
         rounds: options.rounds.max(1),
@@ -204,14 +226,14 @@ fn fill(
     folder: &Path,
     bundle: &Bundle,
     options: &Options,
-    shape: [usize; 3],
+    drawn: &Drawn,
     progress: &dyn Fn(&str, u64),
 ) -> Result<(), Failure> {
     let id = BundleId(bundle.id().0);
     let index = Index::create_or_open(folder, id, bundle.as_bytes())?;
     let source = Source::default();
     // About 32 MB of records at a time.
-    let block = ((32 << 20) / (options.frames * shape[0] * shape[1] / 8).max(1)).clamp(1, 4096);
+    let block = ((32 << 20) / drawn.record(0)?.as_bytes().len()).clamp(1, 4096);
     for first in (0..options.videos).step_by(block) {
         if interrupt::flag().is_cancelled() {
             return Err(Failure::failed("interrupted"));
@@ -220,7 +242,7 @@ fn fill(
         let numbers = first..options.videos.min(first + block);
         let records: Vec<(String, Record<Vec<u8>>)> = numbers
             .into_par_iter()
-            .map(|k| Ok((format!("{k:09}"), record(id, options, k as u64, shape)?)))
+            .map(|k| Ok((format!("{k:09}"), drawn.record(k as u64)?)))
             .collect::<Result<_, Failure>>()?;
         let videos: Vec<_> = records.iter().map(|(id, record)| (id.as_str(), record.view(), &source)).collect();
         index.put_many(&videos)?;

@@ -1,6 +1,12 @@
 //! The real program on real files.
 #![allow(dead_code)]
 
+#[cfg(feature = "serve")]
+pub(crate) mod proxy;
+pub(crate) mod records;
+#[cfg(all(unix, feature = "serve"))]
+pub(crate) mod server;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
