@@ -7,7 +7,7 @@ use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use vidsieve_api::page::{Shown, failed};
 use vidsieve_api::{Page, Problem, SearchOptions, Stage, Timings};
 use vidsieve_edge::{EdgeError, Networks, now, number};
-use vidsieve_search::{Budget, Outcome, Query, SearchError, Session, Table};
+use vidsieve_search::{Budget, Engine, Outcome, Query, SearchError, Session, Table};
 use worker::Env;
 
 use crate::index::{Index, Scanned};
@@ -115,7 +115,7 @@ impl Search {
         Ok(Planned { start, scanned, table, cosines, budget, cut, timings })
     }
 
-    fn page(&self, stage: Stage, planned: &Planned, session: &mut Session<'_>) -> Result<Page, SearchError> {
+    fn page(&self, stage: Stage, planned: &Planned, session: &mut Session<&Engine, &Query>) -> Result<Page, SearchError> {
         let SearchOptions { top, min_score, explain, .. } = self.options;
         let model = self.networks.id().to_string();
         let mut page: Page =
@@ -190,7 +190,7 @@ impl Search {
     /// Has the selected pairs compared. What is not done in time is missing, unless the budget is a time.
     async fn compare(
         &self,
-        session: &mut Session<'_>,
+        session: &mut Session<&Engine, &Query>,
         targets: &HashMap<&str, Target>,
         begin: f64,
     ) -> Result<(), Problem> {
