@@ -68,8 +68,8 @@ function advance({ phase, done, total, seconds, duration }: Progress): void {
 
 function engine(signal: AbortSignal): Promise<Encoder> {
   encoder ??= Encoder.load({ ...(server ? { model: server.model } : {}), onProgress: advance, signal }).then((loaded) => {
-    const { id, instructions } = loaded.model;
-    byId("p", "engine").textContent = `Model ${id.slice(0, 12)}, ${instructions}.`;
+    const { id, instructions, threads } = loaded.model;
+    byId("p", "engine").textContent = `Model ${id.slice(0, 12)}, ${instructions}, ${count(threads, "thread")}.`;
     return loaded;
   });
   // The next attempt begins anew.
