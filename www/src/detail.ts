@@ -97,7 +97,7 @@ function numbers(hit: Hit, score: number): void {
     ["At first sight (one vector)", percent(hit.coarse)],
     ["Frame by frame", hit.fine === null ? "not compared by the search" : percent(hit.fine)],
   ];
-  if (hit.doubt !== null) rows.push(["Doubt of the first sight", `${percent(hit.doubt)} probable that it is wrong`]);
+  if (hit.doubt !== null) rows.push(["Doubt of the first sight", `${percent(hit.doubt)}${hit.fine === null ? "" : ", settled by comparing the frames"}`]);
   if (hit.explain) {
     rows.push(["Place at first sight", String(hit.explain.coarse_rank)]);
     rows.push(["Looked at again", hit.explain.selected ? "yes: the budget paid for this pair" : "no: others were more doubtful"]);

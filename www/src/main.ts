@@ -68,8 +68,8 @@ function advance({ phase, done, total, seconds, duration }: Progress): void {
 
 function engine(signal: AbortSignal): Promise<Encoder> {
   encoder ??= Encoder.load({ ...(server ? { model: server.model } : {}), onProgress: advance, signal }).then((loaded) => {
-    const { id, instructions } = loaded.model;
-    byId("p", "engine").textContent = `Model ${id.slice(0, 12)}, ${instructions}.`;
+    const { id, instructions, threads } = loaded.model;
+    byId("p", "engine").textContent = `Model ${id.slice(0, 12)}, ${instructions}, ${count(threads, "thread")}.`;
     return loaded;
   });
   // The next attempt begins anew.
@@ -171,7 +171,8 @@ function show(page: SearchPage, elapsed: number): void {
 function note(hit: Hit): string {
   const parts = hit.segments.slice(0, 3).map(({ query: [a, b], target: [c, d] }) => `${clock(a)}–${clock(b)} is ${clock(c)}–${clock(d)}`);
   if (hit.segments.length > 3) parts.push(`and ${hit.segments.length - 3} more`);
-  if (hit.doubt !== null && hit.doubt > 0.5) parts.push(`the first sight was doubted (${percent(hit.doubt)})`);
+  // Of a pair that was compared the doubt is settled.
+  if (hit.stage === "coarse" && hit.doubt !== null && hit.doubt > 0.5) parts.push(`only at first sight, which is doubted (${percent(hit.doubt)})`);
   if (hit.unavailable) parts.push(hit.unavailable);
   return parts.join(", ") || "no matching part was looked for";
 }
