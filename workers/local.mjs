@@ -99,7 +99,8 @@ export async function start({
   const url = (await miniflare.ready).href.replace(/\/$/, "");
   const kv = await miniflare.getKVNamespace("RECORDS", "search");
   await kv.put(`bundles/${bundle}.safetensors`, bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
-  return { url, bundle, miniflare, kv, end: () => miniflare.dispose() };
+  let ended;
+  return { url, bundle, miniflare, kv, end: () => (ended ??= miniflare.dispose()) };
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -312,6 +312,8 @@ export interface SearchPage {
     /** Pairs that were to be compared and could not be. */
     missing: number;
     degraded: boolean;
+    /** What else the page lacks, in words: a part of a server's index that did not answer. */
+    warnings?: string[];
     hits: Hit[];
     timings_ms: {
         scan: number;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::run::{Line, root};
 use crate::steps::{ffmpeg_is_there, node_is_there, target, target_is_there};
-use crate::web::{WASM, bindgen, built, native, newest, packages, tests};
+use crate::web::{WASM, bindgen, native, newest, packages, tests};
 
 /// The Workers, by their folder in `workers/`.
 const WORKERS: [&str; 2] = ["search", "rerank"];
@@ -79,8 +79,8 @@ pub(crate) fn test() -> Result<(), String> {
 
 /// What would be deployed, and whether it is small enough. Nothing is sent.
 fn dry_run() -> Result<(), String> {
-    // The assets of the search Worker.
-    built()?;
+    // Where the assets of the search Worker would be, built or not.
+    fs::create_dir_all(root().join("www/dist")).map_err(|e| format!("www/dist: {e}"))?;
     for (worker, config) in [("rerank", "workers/rerank/wrangler.toml"), ("search", "wrangler.toml")] {
         let said = Line::new("workers/node_modules/.bin/wrangler")
             .args("deploy --dry-run --outdir")

@@ -5,6 +5,7 @@
 
 use vidsieve_api::videos;
 use vidsieve_index::id::digits;
+use vidsieve_index::record::Record;
 use worker::{Cache, Env, Headers, KvStore, Response};
 
 use crate::error::EdgeError;
@@ -41,7 +42,8 @@ impl Records {
         self.kv.get(key).cache_ttl(KEPT).bytes().await.map_err(EdgeError::kv("reading a record"))
     }
 
-    /// [`Records::get`] through the cache of this place, which costs no read of KV. What the cache fails in, KV does.
+    /// [`Records::get`] through the cache of this place, which costs no read of KV. What the cache fails in, KV does; what is no whole
+    /// record is not kept.
     ///
     /// # Errors
     /// [`EdgeError::Kv`].
@@ -49,11 +51,13 @@ impl Records {
         let (cache, url) = (Cache::default(), format!("https://records.vidsieve.internal/{key}"));
         if let Ok(Some(mut kept)) = cache.get(url.as_str(), true).await
             && let Ok(bytes) = kept.bytes().await
+            && Record::parse(bytes.as_slice()).is_ok()
         {
             return Ok(Some(bytes));
         }
         let found = self.get(key).await?;
         if let Some(bytes) = &found
+            && Record::parse(bytes.as_slice()).is_ok()
             && let Ok(response) = kept(bytes)
             && let Err(error) = cache.put(url.as_str(), response).await
         {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use vidsieve_api::rerank::{ABSENT, Compared, OTHER_VERSION};
+use vidsieve_api::rerank::Compared;
 use vidsieve_api::{Candidates, Reranked, videos};
 use vidsieve_edge::{EdgeError, INTERNAL_HOST, Networks, now, text, with_body, within};
 use vidsieve_index::record::Record;
@@ -58,6 +58,9 @@ impl Comparing<'_> {
     /// Compares videos until milliseconds from 1970.
     pub(crate) async fn compare(&self, targets: &[Target], end: f64) -> Settled {
         let mut settled = Settled::new();
+        if now() >= end {
+            return settled;
+        }
         let mut asking = stream::iter(targets.chunks(BATCH)).map(|batch| self.batch(batch)).buffer_unordered(AT_ONCE);
         loop {
             let left = Duration::from_secs_f64(((end - now()) / 1000.0).max(0.0));
@@ -121,11 +124,10 @@ impl Comparing<'_> {
         read("the re-rank tier", &response.bytes().await.map_err(&fail)?)
     }
 
-    /// Compares the videos that the tier has not, or not in this version, and that their shards still keep.
+    /// Compares the videos that the tier has not, not in this version, or damaged, and that their shards still keep.
     async fn compare_here(&self, targets: &[Target], settled: &mut Settled, end: f64) {
         let missed = |target: &&Target| {
-            target.recent
-                && matches!(settled.get(&target.id), Some(Err(reason)) if reason == ABSENT || reason == OTHER_VERSION)
+            target.recent && matches!(settled.get(&target.id), Some(Err(reason)) if reason != SILENT)
         };
         let missed: Vec<Target> = targets.iter().filter(missed).take(HERE).cloned().collect();
         let mut kept = stream::iter(missed)
