@@ -71,7 +71,7 @@ async function refused(asked, status, code) {
 const bearer = (token) => ({ authorization: `Bearer ${token}` });
 
 for (const [name, server] of Object.entries(servers)) {
-  describe(name, { timeout: 120_000 }, () => {
+  describe(name, { timeout: 900_000 }, () => {
     test("a search has two pages", async (t) => {
       const url = await server(t);
       assert.deepEqual((await pages(url, made[0])).at(-1).hits, []);

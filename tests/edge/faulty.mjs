@@ -6,7 +6,7 @@ export class Faulty extends DurableObject {
     const name = request.headers.get("x-shard");
     const faults = await this.env.RECORDS.get("faults", "json");
     if (faults && (faults.shard === "/" || name.endsWith(faults.shard))) {
-      if (faults.kind === "hangs") await new Promise((resolve) => setTimeout(resolve, 4000));
+      if (faults.kind === "hangs") await new Promise((resolve) => setTimeout(resolve, 15_000));
       return new Response("lost", { status: 500 });
     }
     const real = this.env.REAL;

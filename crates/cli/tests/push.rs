@@ -293,3 +293,37 @@ fn costs_of_videos_that_are_not_there() {
     refused(&vidsieve(&["push", "--dry-run", "--videos", "10", "--to", "fs:/x"]), &["no prices"]);
     refused(&vidsieve(&["push", "--dry-run", "--videos", "10", "--prices", "/nowhere"]), &["/nowhere"]);
 }
+
+/// The table of `docs/deploy.md` is what the command computes with the options that stand before it.
+#[test]
+fn the_table_of_the_documentation() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/deploy.md")).unwrap();
+    let (_, rest) = text.split_once("vidsieve push --dry-run --videos N ").unwrap();
+    let options: Vec<&str> = rest.lines().next().unwrap().split_whitespace().collect();
+    let rows: Vec<Vec<String>> = rest
+        .lines()
+        .skip_while(|line| !line.starts_with("|---"))
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().replace(',', "")).collect())
+        .collect();
+    assert!(rows.len() >= 5, "{rows:?}");
+    for row in rows {
+        let arguments = ["push", "--dry-run", "--json", "--videos", &row[0], "--shard-videos", &row[1]];
+        let costs = json(&[&arguments[..], &options].concat(), 0)["costs"].clone();
+        let bytes = costs["load"]["bytes"].as_f64().unwrap();
+        let computed = [
+            row[0].clone(),
+            row[1].clone(),
+            costs["shards"].to_string(),
+            format!("{:.1}", costs["shard_mb"].as_f64().unwrap()),
+            format!("{:.1}", bytes / 1e9),
+            format!("{:.0}", costs["publish_usd"].as_f64().unwrap()),
+            format!("{:.0}", costs["month_usd"].as_f64().unwrap()),
+            format!("{:.2}", costs["thousand_searches_usd"].as_f64().unwrap()),
+            format!("{:.0}", costs["latency_ms"]["coarse"].as_f64().unwrap()),
+            format!("{:.0}", costs["latency_ms"]["refined"].as_f64().unwrap()),
+        ];
+        assert_eq!(row, computed);
+    }
+}

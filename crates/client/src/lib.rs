@@ -371,23 +371,32 @@ impl Endpoint {
         }
     }
 
-    /// Searches for a record, once: a search that is refused is told, not repeated. `options` are those of the query string.
+    /// Searches for a record: a search that is refused is told, not repeated. `options` are those of the query string.
     ///
     /// # Errors
     /// [`EndpointError`]; [`EndpointError::Busy`] for a status that a later try may not have.
     pub async fn search(&self, record: &[u8], options: &str) -> Result<Pages, EndpointError> {
         let path = format!("/v1/search?{options}");
         let request = Request { method: Method::POST, path: &path, body: Some(record) };
-        let lost = |e: reqwest::Error| EndpointError::Unreachable {
-            address: self.address.clone(),
-            tries: 1,
-            reason: reason(&e),
+        let lost = |tries| {
+            move |e: reqwest::Error| EndpointError::Unreachable {
+                address: self.address.clone(),
+                tries,
+                reason: reason(&e),
+            }
         };
         let start = Instant::now();
-        let mut response = self.build(&request).send().await.map_err(lost)?;
+        // A server may close a connection that lies idle at the moment in which it is used again.
+        let mut response = match self.build(&request).send().await {
+            Err(error) if error.is_request() && !error.is_timeout() => {
+                self.repeated.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                self.build(&request).send().await.map_err(lost(2))?
+            }
+            other => other.map_err(lost(1))?,
+        };
         let status = response.status().as_u16();
         let (mut body, mut first) = (Vec::new(), None);
-        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+        while let Some(chunk) = response.chunk().await.map_err(lost(1))? {
             body.extend_from_slice(&chunk);
             if first.is_none() && chunk.contains(&b'\n') {
                 first = Some(start.elapsed());

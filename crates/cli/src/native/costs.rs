@@ -134,8 +134,10 @@ const BATCH: u64 = 64;
 /// Rows that a shard writes for a video that is put: the video and its index, the record that it keeps for a while and its index,
 /// both of these again when it lets the record go, an alarm.
 const ROWS: f64 = 7.0;
-/// Values of a vector are bytes in a shard; beside them it holds what it scans with.
-const SHARD_BYTES: f64 = 32.0;
+/// Bytes of memory that a shard needs to scan and find a video, beside a byte for each value of its vector.
+const FIND_BYTES: f64 = 24.0;
+/// Rows that a shard reads for a pair that may be compared: it takes half as many candidates again.
+const CANDIDATES: f64 = 1.5;
 
 /// Bytes that a shard keeps of a video beside its vector: id, scalars, the row around them.
 const ROW_BYTES: f64 = 120.0;
@@ -171,8 +173,8 @@ pub(crate) struct Latency {
     pub(crate) refined: f64,
 }
 
-/// Shards are asked as many at a time as there may be connections; so are batches of pairs, whose records come from KV in the same
-/// way.
+/// Batches of pairs are asked for, and their records come from KV, as many at a time as there may be connections. So are shards here,
+/// which is the worst case: Cloudflare does not say that they count as connections.
 fn latency(load: &Load) -> Latency {
     let Work { shard_videos, search_ms, scan_ms, pair_ms, hop_ms, .. } = load.work;
     let rounds = |pieces: u64| pieces.div_ceil(CONNECTIONS) as f64;
@@ -194,7 +196,7 @@ pub(crate) struct Estimate {
     pub(crate) load: Load,
     /// Coarse shards.
     pub(crate) shards: u64,
-    /// Memory of a full shard in MB: vectors, scalars, ids.
+    /// Memory of a full shard in MB.
     pub(crate) shard_mb: f64,
     /// From a search to its pages, where nobody else asks.
     pub(crate) latency_ms: Latency,
@@ -247,9 +249,11 @@ fn searching(target: Target, load: &Load, searches: f64) -> Amounts {
             let scan = scan_ms * load.videos as f64 / 1e5;
             BTreeMap::from([
                 ("worker_requests", searches),
-                ("worker_cpu_ms", searches * (search_ms + scan) + pairs * pair_ms),
+                // What a Durable Object computes is billed as its time.
+                ("worker_cpu_ms", searches * search_ms + pairs * pair_ms),
                 ("kv_reads", pairs),
                 ("object_requests", searches * shards),
+                ("object_rows_read", searches * (shards * CANDIDATES * load.pairs as f64).min(load.videos as f64)),
                 // Each shard is awake for its share of the scan, and a millisecond for being asked.
                 ("object_gb_seconds", searches * (scan + shards) / 1e3 * OBJECT_GB),
             ])
@@ -265,8 +269,7 @@ fn lying(target: Target, load: &Load) -> Amounts {
     match target {
         Target::Edge => BTreeMap::from([
             ("kv_storage_gb", gb),
-            // Vectors as bytes.
-            ("object_storage_gb", load.videos as f64 * (load.dims as f64 + ROW_BYTES) / 1e9),
+            ("object_storage_gb", load.videos as f64 * (4.0 * load.dims as f64 + ROW_BYTES) / 1e9),
         ]),
         Target::Kv => BTreeMap::from([("kv_storage_gb", gb)]),
         Target::R2 => BTreeMap::from([("r2_storage_gb", gb)]),
@@ -342,8 +345,7 @@ impl Prices {
             note: self.note.clone(),
             sources: self.sources.clone(),
             shards: if target == Target::Edge { shards(&load) } else { 0 },
-            shard_mb: load.videos.min(load.work.shard_videos) as f64 * (load.dims as f64 + ROW_BYTES + SHARD_BYTES)
-                / 1e6,
+            shard_mb: load.videos.min(load.work.shard_videos) as f64 * (load.dims as f64 + FIND_BYTES) / 1e6,
             latency_ms: latency(&load),
             publish_usd: sum(&publish),
             month_usd: self.base_month + sum(&month_lines),
