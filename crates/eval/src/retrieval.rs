@@ -205,6 +205,12 @@ impl Task {
         rows.into_iter().map(|(k, (sum, first, n))| (k, (sum / n as f64, first / n as f64, n))).collect()
     }
 
+    /// The scores of all pairs that are ranked, and whether the video is relevant.
+    pub fn labelled<'a>(&'a self, scores: &'a Matrix) -> impl Iterator<Item = (f64, bool)> + 'a {
+        (0..self.queries.len())
+            .flat_map(move |q| self.candidates(q).into_iter().map(move |t| (scores.row(q)[t], self.is_relevant(q, t))))
+    }
+
     fn is_relevant(&self, query: usize, target: usize) -> bool {
         self.relevant[query].binary_search(&target).is_ok()
     }

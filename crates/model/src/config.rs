@@ -323,6 +323,10 @@ pub struct FineConfig {
     pub channels: Option<Vec<Channel>>,
     /// The comparator.
     pub comparator: ComparatorConfig,
+    /// Whether Chamfer similarities of the unpooled maps are weighed with the comparator's answer ([`crate::direct`]); the paper's
+    /// networks have no such path.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub direct: bool,
 }
 
 /// The coarse student S^c. Each module can be absent (the paper's ablation).
@@ -452,6 +456,9 @@ impl FineConfig {
                 return Err(format!("bits must be a positive multiple of 8, not {bits}"));
             }
         }
+        if self.direct && self.symmetric {
+            return Err("the symmetric variant has no direct path: leave `direct` out".into());
+        }
         if let Some(channels) = &self.channels {
             if channels.is_empty() {
                 return Err("`channels` is empty: give at least one, or leave it out for one over all regions".into());
@@ -512,7 +519,7 @@ impl FineConfig {
                 return Err(config_error(state, "the weights do not tell the dimensions: give them".into()));
             }
         };
-        Ok(Self { dims, attention, bits, symmetric, channels: None, comparator })
+        Ok(Self { dims, attention, bits, symmetric, channels: None, comparator, direct: false })
     }
 }
 
@@ -588,6 +595,7 @@ mod tests {
                 channel([10, 35], [9, 10], true),
             ]),
             comparator: ComparatorConfig { channels: [3, 8, 8, 8], padding: PaddingMode::Zero, edge: PoolEdge::Keep },
+            direct: false,
         }
     }
 
@@ -601,7 +609,7 @@ mod tests {
                 preprocess: Preprocess::square(224),
                 regions: windows(&[(3, 0.5), (4, 0.5)]),
             }],
-            fine_attention: Some(FineConfig { attention: Attention::H, ..fine(None) }),
+            fine_attention: Some(FineConfig { attention: Attention::H, direct: true, ..fine(None) }),
             fine_binary: Some(fine(Some(128))),
             coarse: Some(CoarseConfig {
                 dims: 128,
@@ -678,7 +686,7 @@ mod tests {
         fn channels(config: &mut Config) -> &mut Vec<Channel> {
             config.fine_binary.as_mut().and_then(|f| f.channels.as_mut()).unwrap()
         }
-        let cases: [Case; 20] = [
+        let cases: [Case; 21] = [
             (|c| c.further_scales.clear(), "fine_attention.channels", "up to 35, but a frame has 10"),
             (|c| channels(c)[1].target[1] = 36, "fine_binary.channels", "up to 36, but a frame has 35"),
             (|c| c.coarse.as_mut().unwrap().regions = Some([0, 36]), "coarse.regions", "up to 36"),
@@ -692,6 +700,14 @@ mod tests {
             (|c| _ = channels(c).pop(), "fine_binary", "takes 3 channels, the network has 2"),
             (|c| c.fine_binary.as_mut().unwrap().channels = None, "fine_binary", "takes 3 channels, the network has 1"),
             (|c| c.fine_attention.as_mut().unwrap().symmetric = true, "fine_attention", "symmetric"),
+            (
+                |c| {
+                    let fine = c.fine_attention.as_mut().unwrap();
+                    (fine.symmetric, fine.channels, fine.comparator.channels[0]) = (true, None, 1);
+                },
+                "fine_attention",
+                "no direct path",
+            ),
             (|c| c.fine_binary.as_mut().unwrap().bits = Some(12), "fine_binary", "multiple of 8"),
             (|c| c.fine_binary.as_mut().unwrap().bits = Some(2048), "fine_binary", "at most 65535 bits"),
             (|c| c.regions = None, "further_scales", "need a first one"),

@@ -21,6 +21,7 @@ use vidsieve_kernels::{
 
 use crate::attention::RegionAttention;
 use crate::config::{Channel, ComparatorConfig, FineConfig, PaddingMode, comparator_prefix};
+use crate::direct::{Direct, Gathered};
 use crate::math::normalise_rows;
 use crate::weights::{StateDict, WeightsError};
 
@@ -318,6 +319,7 @@ pub struct Fine {
     attention: Option<RegionAttention>,
     projection: Option<Packed>,
     comparator: Comparator,
+    direct: Option<Direct>,
 }
 
 pub(crate) fn build_comparator(
@@ -384,7 +386,8 @@ impl Fine {
         };
         let attention = RegionAttention::new(isa, config.attention, config.dims, state)?;
         let comparator = build_comparator(isa, &config.comparator, state)?;
-        Ok(Self { config, isa, attention, projection, comparator })
+        let direct = config.direct.then(|| Direct::new(config.channel_count(), state)).transpose()?;
+        Ok(Self { config, isa, attention, projection, comparator, direct })
     }
 
     /// Sizes of the network.
@@ -573,6 +576,35 @@ impl Fine {
         target: &VideoTensor,
         workspace: &mut Workspace,
     ) -> Result<f32, InputError> {
+        let Some(direct) = &self.direct else { return self.compared(query, target, workspace, |_, _, _| {}) };
+        let evidence = self.evidence(query, target, workspace)?;
+        Ok(direct.similarity(&evidence))
+    }
+
+    /// What a direct path weighs ([`crate::direct`]), whether or not the network has one: the comparator's answer and the Chamfer
+    /// similarities of the unpooled maps, 3 + C values in [-1, 1].
+    ///
+    /// # Errors
+    /// As [`Fine::similarity`].
+    pub fn evidence(
+        &self,
+        query: &VideoTensor,
+        target: &VideoTensor,
+        workspace: &mut Workspace,
+    ) -> Result<Vec<f32>, InputError> {
+        let mut gathered = Gathered::new(self.config.channel_count());
+        let answer = self.compared(query, target, workspace, |rows, width, maps| gathered.add(rows, width, maps))?;
+        Ok(gathered.finish(answer))
+    }
+
+    /// The comparator's answer; `see` is shown the rows of the maps, `[C][rows][width]`, band by band.
+    fn compared(
+        &self,
+        query: &VideoTensor,
+        target: &VideoTensor,
+        workspace: &mut Workspace,
+        mut see: impl FnMut(&Range<usize>, usize, &[f32]),
+    ) -> Result<f32, InputError> {
         let (query, target) = (query.scored(), target.scored());
         if query.frames() == 0 || target.frames() == 0 {
             return Err(InputError::Empty { frames: 0, regions: 1 });
@@ -590,10 +622,11 @@ impl Fine {
             w,
             edge,
             |rows, out| {
-                if let Err(error) = pair.fill(rows, buffers, out) {
+                if let Err(error) = pair.fill(rows.clone(), buffers, out) {
                     out.fill(0.0);
                     failed = Some(error);
                 }
+                see(&rows, w, out);
             },
             |_, row| score.add(row),
             scratch,

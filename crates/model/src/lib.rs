@@ -13,6 +13,7 @@ pub mod coarse;
 pub mod config;
 #[cfg(feature = "checkpoint")]
 pub mod convert;
+pub mod direct;
 pub mod encoder;
 pub mod extractor;
 pub mod fine;

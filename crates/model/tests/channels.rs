@@ -87,6 +87,7 @@ fn network(isa: Isa, bits: Option<usize>, channels: Option<Vec<Channel>>, edge: 
         symmetric: false,
         channels,
         comparator: ComparatorConfig { channels: [inputs, 8, 12, 16], padding: PaddingMode::Zero, edge },
+        direct: false,
     };
     Fine::new(isa, config, &state(inputs)).unwrap()
 }
@@ -231,6 +232,43 @@ fn bands_and_chunks_give_the_score_of_whole_maps() {
                     }
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn the_direct_path_weighs_what_the_maps_say() {
+    let channels = across_scales();
+    let best = |map: ndarray::ArrayView2<'_, f32>| -> f32 {
+        map.rows().into_iter().map(|row| row.iter().copied().fold(-9.0, f32::max)).sum::<f32>() / map.nrows() as f32
+    };
+    let mut workspace = Workspace::default();
+    for bits in [None, Some(BITS)] {
+        let plain = network(Isa::best(), bits, Some(channels.clone()), PoolEdge::Keep);
+        let mut with_path = state(3);
+        let weights = [0.3f32, 0.8, 0.5, -0.2, 0.4, -0.6];
+        with_path.insert("direct.weight", vec![6], weights.to_vec()).unwrap();
+        let config = FineConfig { direct: true, ..plain.config().clone() };
+        assert!(Fine::new(Isa::best(), config.clone(), &with_path).is_err(), "a path without its bias");
+        with_path.insert("direct.bias", vec![1], vec![-0.1]).unwrap();
+        let direct = Fine::new(Isa::best(), config, &with_path).unwrap();
+        // Two frames are repeated; the last takes several bands of query frames.
+        for (h, w) in [(2, 9), (7, 5), (150, 300)] {
+            let (q, t) = (plain.index(video(h, h).view()).unwrap(), plain.index(video(w + 1, w).view()).unwrap());
+            let maps = plain.channel_similarity(&q.scored(), &t.scored()).unwrap();
+            let highest = maps.fold_axis(Axis(0), -9.0, |a: &f32, b| a.max(*b));
+            let mut expected = vec![
+                plain.similarity(&q, &t).unwrap(),
+                best(plain.frame_similarity(&q.scored(), &t.scored()).unwrap().view()),
+                best(highest.view()),
+            ];
+            expected.extend(maps.outer_iter().map(best));
+            let evidence = direct.evidence(&q, &t, &mut workspace).unwrap();
+            assert_eq!(evidence, plain.evidence(&q, &t, &mut workspace).unwrap());
+            assert!(evidence.len() == 6 && worst(&evidence, &expected) <= 1e-5, "{evidence:?} {expected:?}");
+            let sum: f32 = evidence.iter().zip(weights).map(|(e, w)| e * w).sum();
+            let score = direct.similarity(&q, &t).unwrap();
+            assert!((score - (sum - 0.1).tanh()).abs() <= 1e-6, "{bits:?} {h}x{w}: {score}");
         }
     }
 }

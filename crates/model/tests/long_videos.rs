@@ -85,7 +85,7 @@ fn network_of(dims: usize, bits: Option<usize>, channels: Option<Vec<Channel>>) 
     };
     let channels_of = [inputs, 32, 64, 128];
     let comparator = ComparatorConfig { channels: channels_of, padding: PaddingMode::Zero, edge: PoolEdge::Drop };
-    let config = FineConfig { dims, attention, bits, symmetric: false, channels, comparator };
+    let config = FineConfig { dims, attention, bits, symmetric: false, channels, comparator, direct: false };
     Fine::new(Isa::best(), config, &state).unwrap()
 }
 

@@ -77,16 +77,20 @@ pub fn isotonic(pairs: &[Labelled]) -> Result<Curve, TrainError> {
     Ok(Curve::PiecewiseLinear { knots })
 }
 
-/// The factor and offset for a comparator's output that put the fine answers on the scale of the coarse ones: unrelated pairs
-/// have the same mean of `s/2 + 0.5` as of coarse cosines, and the upper quarter of copies starts at the same value. The merge of
-/// DnS compares the two as they are, and the selector learns from their difference: both need one scale. `pairs` are `(coarse,
-/// fine, copy)`.
+/// The factor and offset for what a fine network bounds to [-1, 1] that put its answers on the scale of the coarse ones: unrelated
+/// pairs have the mean that coarse cosines have, as `s/2 + 0.5`, and the upper quarter of copies starts at the same value. The merge
+/// of DnS compares the two as they are, and the selector learns from their difference: both need one scale. `pairs` are `(coarse,
+/// fine, copy)`; `direct` tells that the network bounds by tanh (a direct path), which is undone first, not by Hardtanh.
 ///
 /// # Errors
 /// [`TrainError::Data`] when a class is empty or copies do not score above unrelated pairs.
-#[allow(clippy::cast_precision_loss)]
-pub fn one_scale(pairs: &[(f32, f32, bool)]) -> Result<(f32, f32), TrainError> {
-    let unit = |s: f32| f64::from(s) / 2.0 + 0.5;
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+pub fn one_scale(pairs: &[(f32, f32, bool)], direct: bool) -> Result<(f32, f32), TrainError> {
+    /// Beyond this, tanh tells nothing apart in single precision.
+    const MOST: f64 = 1.0 - 1e-7;
+    let unbound = |s: f64| if direct { s.clamp(-MOST, MOST).atanh() } else { s };
+    let coarse = |p: &(f32, f32, bool)| f64::from(p.0);
+    let fine = |p: &(f32, f32, bool)| unbound(f64::from(p.1));
     let unrelated: Vec<_> = pairs.iter().filter(|p| !p.2).collect();
     let mean = |of: &dyn Fn(&(f32, f32, bool)) -> f64| {
         unrelated.iter().map(|p| of(p)).sum::<f64>() / unrelated.len().max(1) as f64
@@ -96,18 +100,16 @@ pub fn one_scale(pairs: &[(f32, f32, bool)]) -> Result<(f32, f32), TrainError> {
         values.sort_by(f64::total_cmp);
         values.get(values.len() * 3 / 4).copied()
     };
-    let (coarse_low, fine_low) = (mean(&|p| f64::from(p.0)), mean(&|p| unit(p.1)));
-    let (Some(coarse_high), Some(fine_high)) = (upper(&|p| f64::from(p.0)), upper(&|p| unit(p.1))) else {
+    let (Some(coarse_high), Some(fine_high)) = (upper(&coarse), upper(&fine)) else {
         return Err(TrainError::Data("no copies to put coarse and fine answers on one scale".into()));
     };
-    let factor = (coarse_high - coarse_low) / (fine_high - fine_low);
+    let [low, high] = [mean(&coarse), coarse_high].map(|cosine| unbound(2.0 * cosine - 1.0));
+    let fine_low = mean(&fine);
+    let factor = (high - low) / (fine_high - fine_low);
     if unrelated.is_empty() || !(factor.is_finite() && factor > 0.0) {
         return Err(TrainError::Data("copies do not score above unrelated pairs".into()));
     }
-    // u = s/2 + 0.5 becomes factor * (u - fine_low) + coarse_low.
-    let offset = factor + 2.0 * (coarse_low - factor * fine_low) - 1.0;
-    #[allow(clippy::cast_possible_truncation)]
-    Ok((factor as f32, offset as f32))
+    Ok((factor as f32, (low - factor * fine_low) as f32))
 }
 
 /// Joins the last blocks while they violate the order.
@@ -154,14 +156,22 @@ mod tests {
                 if i % 2 == 0 { (0.1 + noise, -0.5 + noise, false) } else { (0.8 + noise, 0.4 + noise, true) }
             })
             .collect();
-        let (factor, offset) = one_scale(&pairs).unwrap();
+        let (factor, offset) = one_scale(&pairs, false).unwrap();
         let unit = |s: f32| (factor * s + offset) / 2.0 + 0.5;
         let unrelated = pairs.iter().filter(|p| !p.2);
         let difference = unrelated.map(|p| unit(p.1) - p.0).sum::<f32>() / 50.0;
         assert!(difference.abs() < 1e-4, "{difference}");
         assert!((unit(0.47) - 0.87).abs() < 1e-4, "{}", unit(0.47));
-        assert!(one_scale(&pairs[..1]).is_err());
-        assert!(one_scale(&[(0.5, 0.9, false), (0.9, 0.1, true)]).is_err());
+        // A network that bounds by tanh: the sum before it is what is moved.
+        let bound: Vec<_> = pairs.iter().map(|&(c, f, copy)| (c, (0.3 * f).tanh(), copy)).collect();
+        let (factor, offset) = one_scale(&bound, true).unwrap();
+        let unit = |s: f32| (factor * 0.3 * s + offset).tanh() / 2.0 + 0.5;
+        assert!((unit(0.47) - 0.87).abs() < 1e-3, "{}", unit(0.47));
+        let unrelated = pairs.iter().filter(|p| !p.2);
+        let difference = unrelated.map(|p| unit(p.1) - p.0).sum::<f32>() / 50.0;
+        assert!(difference.abs() < 0.02, "{difference}");
+        assert!(one_scale(&pairs[..1], false).is_err());
+        assert!(one_scale(&[(0.5, 0.9, false), (0.9, 0.1, true)], true).is_err());
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl Corpus<'_> {
     pub fn videos(&self, source: u64) -> Result<Vec<Video>, TrainError> {
         let (mut original, name) = self.source(source)?;
         let info = VideoInfo::new(name.clone(), source, "original".into());
-        let mut videos = vec![self.describe(original.as_mut(), 0.0, info)?];
+        let mut videos = vec![describe(self.extractor, original.as_mut(), 0.0, self.options.frames, info)?];
         #[allow(clippy::cast_possible_truncation)]
         let real = (source as usize) < self.clips.len();
         let copies = if real { self.options.real_copies } else { self.options.copies };
@@ -166,20 +166,9 @@ impl Corpus<'_> {
             let mut edited = Edited::new(clip, hosts, edit).map_err(data)?;
             let phase = rng.random_range(0.0..0.6);
             let info = VideoInfo { host, ..VideoInfo::new(format!("{name}~{copy}"), source, kind) };
-            videos.push(self.describe(&mut edited, phase, info)?);
+            videos.push(describe(self.extractor, &mut edited, phase, self.options.frames, info)?);
         }
         Ok(videos)
-    }
-
-    /// The tensor of a clip at one frame a second, from `phase` seconds on.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-    fn describe(&self, clip: &mut dyn Clip, phase: f64, info: VideoInfo) -> Result<Video, TrainError> {
-        let count = ((clip.duration() - phase).ceil().max(1.0) as usize).min(self.options.frames);
-        let images = (0..count)
-            .map(|i| clip.frame(phase.min(clip.duration() / 2.0) + i as f64))
-            .collect::<Result<Vec<Image>, _>>()
-            .map_err(data)?;
-        tensor(self.extractor, &images, info)
     }
 
     /// All videos of a shard.
@@ -196,6 +185,23 @@ impl Corpus<'_> {
         });
         Ok(FeatureSet { regions, dims, videos })
     }
+}
+
+/// The tensor of a clip at one frame a second, from `phase` seconds on, at most `frames` of them.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+pub(crate) fn describe(
+    extractor: &Extractor,
+    clip: &mut dyn Clip,
+    phase: f64,
+    frames: usize,
+    info: VideoInfo,
+) -> Result<Video, TrainError> {
+    let count = ((clip.duration() - phase).ceil().max(1.0) as usize).min(frames);
+    let images = (0..count)
+        .map(|i| clip.frame(phase.min(clip.duration() / 2.0) + i as f64))
+        .collect::<Result<Vec<Image>, _>>()
+        .map_err(data)?;
+    tensor(extractor, &images, info)
 }
 
 /// The tensor of a video of these frames.

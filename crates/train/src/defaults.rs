@@ -38,6 +38,8 @@ pub struct Sizes {
     pub hidden: usize,
     /// Whether frames are seen at two scales, and compared across them.
     pub two_scales: bool,
+    /// Whether fine networks have a direct path beside the comparator.
+    pub direct: bool,
 }
 
 impl Default for Sizes {
@@ -55,6 +57,7 @@ impl Default for Sizes {
             selector_comparator: [16, 32, 64],
             hidden: 100,
             two_scales: true,
+            direct: true,
         }
     }
 }
@@ -119,7 +122,8 @@ impl Sizes {
         let [a, b, c] = self.comparator;
         let comparator =
             ComparatorConfig { channels: [channels.len(), a, b, c], padding: PaddingMode::Zero, edge: PoolEdge::Keep };
-        FineConfig { dims: self.dims, attention, bits, symmetric: false, comparator, channels: Some(channels) }
+        let channels = Some(channels);
+        FineConfig { dims: self.dims, attention, bits, symmetric: false, comparator, channels, direct: self.direct }
     }
 
     /// The teacher: l2-attention as ViSiL's.

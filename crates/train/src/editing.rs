@@ -76,6 +76,68 @@ impl Default for EditOptions {
     }
 }
 
+/// One edited copy of a source that is to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan {
+    /// Kind of the edit.
+    pub(crate) name: String,
+    /// The edit.
+    pub(crate) edit: Edit,
+    /// Number of the source that the copy is set in, or that is set in it.
+    pub(crate) host: Option<usize>,
+}
+
+impl EditOptions {
+    /// The kinds asked for.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] for a name that is none.
+    pub(crate) fn kinds(&self) -> Result<Vec<Kind>, TrainError> {
+        if self.kinds.is_empty() {
+            return Ok(Kind::ALL.to_vec());
+        }
+        let known = || Kind::ALL.iter().map(|k| k.name()).collect::<Vec<_>>().join(", ");
+        self.kinds
+            .iter()
+            .map(|name| {
+                Kind::from_name(name)
+                    .ok_or_else(|| TrainError::Data(format!("there is no edit `{name}`; known are {}", known())))
+            })
+            .collect()
+    }
+
+    /// The part of a clip that is used, and another take of its scene where one is wanted and the clip is long enough.
+    pub(crate) fn takes(&self, whole: &FrameClip) -> Result<(FrameClip, Option<FrameClip>), TrainError> {
+        let used = whole.duration().min(self.seconds);
+        let used = if self.takes && whole.duration() >= 8.0 { used.min(whole.duration() * 0.6) } else { used };
+        let (clip, rest) = split(whole, used)?;
+        Ok((clip, rest.filter(|_| self.takes)))
+    }
+
+    /// All copies of source `source` of `sources`: one of each kind, then the chains.
+    pub(crate) fn plans(&self, kinds: &[Kind], source: usize, sources: usize, facts: &SourceFacts) -> Vec<Plan> {
+        (0..kinds.len() + self.chains.len())
+            .map(|k| {
+                let mut rng = generator(&[self.seed, source as u64, k as u64]);
+                let [low, high] = self.strength;
+                let strength = if low < high { rng.random_range(low..=high) } else { low };
+                let (name, edit) = match kinds.get(k) {
+                    Some(kind) => (kind.name().to_owned(), Edit::sample(&mut rng, *kind, strength, facts)),
+                    None => {
+                        let length = self.chains[k - kinds.len()];
+                        (format!("chain{length}"), Edit::sample_chain(&mut rng, length, strength, facts))
+                    }
+                };
+                let host = (edit.hosts() > 0).then(|| {
+                    let other = rng.random_range(0..sources - 1);
+                    if other >= source { other + 1 } else { other }
+                });
+                Plan { name, edit, host }
+            })
+            .collect()
+    }
+}
+
 /// What is written about one edited copy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EditedCopy {
@@ -182,20 +244,7 @@ pub fn edit(
     if sources.len() < 2 {
         return Err(TrainError::Data("editing needs two videos at least: one is set in the other".into()));
     }
-    let kinds = if options.kinds.is_empty() {
-        Kind::ALL.to_vec()
-    } else {
-        options
-            .kinds
-            .iter()
-            .map(|name| {
-                Kind::from_name(name).ok_or_else(|| {
-                    let known: Vec<&str> = Kind::ALL.iter().map(|k| k.name()).collect();
-                    TrainError::Data(format!("there is no edit `{name}`; known are {}", known.join(", ")))
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?
-    };
+    let kinds = options.kinds()?;
     for part in ["sources", "copies", "takes"] {
         create(&folder.join(part))?;
     }
@@ -213,42 +262,22 @@ pub fn edit(
         }
         // The original as it is, cut to the part that is used; what comes after is another take of the scene.
         let whole = load_clip(&sources[i], ClipLimits { seconds: 2.0 * options.seconds, ..limits })?;
-        let used = whole.duration().min(options.seconds);
-        let used = if options.takes && whole.duration() >= 8.0 { used.min(whole.duration() * 0.6) } else { used };
-        let (clip, rest) = split(&whole, used)?;
+        let (clip, rest) = options.takes(&whole)?;
         let source_file = format!("sources/{}.mp4", stem(i));
         let good = Codec::H264 { crf: 18, preset: "veryfast" };
         keep(&folder.join(&source_file), &mut clip.clone(), options.fps, good)?;
-        if let (true, Some(mut rest)) = (options.takes, rest) {
+        if let Some(mut rest) = rest {
             let file = format!("takes/{}.mp4", stem(i));
             keep(&folder.join(&file), &mut rest, options.fps, good)?;
             takes.push(file);
         }
-        let mut plans: Vec<(String, Edit, Option<usize>)> = Vec::new();
         let (width, height) = clip.size();
         let facts = SourceFacts { width, height, duration: clip.duration() };
-        let count = kinds.len() + options.chains.len();
-        for k in 0..count {
-            let mut rng = generator(&[options.seed, i as u64, k as u64]);
-            let [low, high] = options.strength;
-            let strength = if low < high { rng.random_range(low..=high) } else { low };
-            let (name, edit) = match kinds.get(k) {
-                Some(kind) => (kind.name().to_owned(), Edit::sample(&mut rng, *kind, strength, &facts)),
-                None => {
-                    let length = options.chains[k - kinds.len()];
-                    (format!("chain{length}"), Edit::sample_chain(&mut rng, length, strength, &facts))
-                }
-            };
-            let host = (edit.hosts() > 0).then(|| {
-                let other = rng.random_range(0..sources.len() - 1);
-                if other >= i { other + 1 } else { other }
-            });
-            plans.push((name, edit, host));
-        }
+        let plans = options.plans(&kinds, i, sources.len(), &facts);
         let made = plans
             .into_par_iter()
             .enumerate()
-            .map(|(k, (name, edit, host))| {
+            .map(|(k, Plan { name, edit, host })| {
                 let vp9 = k % 4 == 3;
                 let file = format!("copies/{}-{name}.{}", stem(i), if vp9 { "webm" } else { "mp4" });
                 let host_clip = host.map(|h| load_clip(&sources[h], limits)).transpose()?;

@@ -6,15 +6,18 @@
 
 use std::path::PathBuf;
 
+pub mod ablation;
 pub mod backbone;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod coarse;
 pub mod corpus;
 pub mod defaults;
+pub mod direct;
 pub mod editing;
 pub mod features;
 pub mod fine;
+pub mod hard;
 pub mod init;
 pub mod instance;
 pub mod linear;

@@ -28,6 +28,7 @@ use crate::checkpoint::{read, write_atomically};
 use crate::coarse::{CoarseLearner, CoarseOptions};
 use crate::corpus::{Corpus, CorpusOptions, NamedClip};
 use crate::defaults::Sizes;
+use crate::direct::{self, DirectOptions};
 use crate::features::FeatureSet;
 use crate::fine::{FineLearner, FineOptions, index_all};
 use crate::init;
@@ -54,6 +55,8 @@ pub struct Material {
     pub clips: Vec<NamedClip>,
     /// Clips for validation.
     pub held_out_clips: Vec<NamedClip>,
+    /// Labelled copies among the clips to train on, by their names: the teacher learns from them besides the edited copies.
+    pub labels: Vec<[String; 2]>,
 }
 
 impl Material {
@@ -85,10 +88,13 @@ pub struct Workshop {
     pub device: Device,
     /// Sizes of the networks.
     pub sizes: Sizes,
+    /// A bundle whose networks are taken as they are instead of trained. Its selector and calibration are not: they belong to
+    /// everything else.
+    pub given: Option<Arc<Bundle>>,
 }
 
 /// Cosine of mean region vectors from which two frames count as the same thing when nobody says so.
-const SAME: f32 = 0.7;
+pub const SAME: f32 = 0.7;
 
 fn weights(error: WeightsError) -> TrainError {
     TrainError::Network(error.to_string())
@@ -112,6 +118,40 @@ impl Workshop {
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// The network of the given bundle, where there is one.
+    ///
+    /// # Errors
+    /// [`TrainError::Network`] for damaged weights.
+    pub fn given(&self, wanted: Network) -> Result<Option<Parameters>, TrainError> {
+        let bundle = self.given.as_ref().filter(|b| b.networks().any(|n| n == wanted));
+        let state = bundle.map(|b| b.weights(wanted)).transpose().map_err(|e| network(&e))?;
+        Ok(state.map(|s| Parameters::from_state(&s)))
+    }
+
+    /// The extractor of the given bundle, where there is one with backbone and whitening.
+    ///
+    /// # Errors
+    /// [`TrainError::Network`] for damaged weights, and for sizes other than the workshop's.
+    pub fn given_extractor(&self) -> Result<Option<Bundle>, TrainError> {
+        let Some(given) =
+            self.given.as_ref().filter(|b| b.config().backbone.is_some() && b.config().whitening.is_some())
+        else {
+            return Ok(None);
+        };
+        let theirs = given.config();
+        let mut config = self.sizes.extractor();
+        config.whitening = theirs.whitening.filter(|w| w.dims == self.sizes.dims);
+        let same = config.backbone == theirs.backbone
+            && config.whitening == theirs.whitening
+            && config.scales() == theirs.scales();
+        if !same {
+            return Err(TrainError::Network("the given bundle sees frames otherwise: give its --sizes".into()));
+        }
+        let state = |n: Network| given.weights(n).map_err(|e| network(&e));
+        let (backbone, pca) = (state(Network::Backbone)?, state(Network::Pca)?);
+        bundle(config, &[(Network::Backbone, &backbone), (Network::Pca, &pca)]).map(Some)
     }
 
     /// Trains the backbone, or reads it where it is trained.
@@ -285,7 +325,8 @@ impl Workshop {
         Ok(projection)
     }
 
-    /// Pools of a set with the similarities of `teacher`, or labels without one.
+    /// Pools of a set with the similarities of `teacher`, or labels without one; `labels` are copies that the user knows
+    /// ([`Pools::mine_labelled`]).
     ///
     /// # Errors
     /// [`TrainError`].
@@ -294,13 +335,18 @@ impl Workshop {
         name: &str,
         set: &FeatureSet,
         options: &PoolOptions,
+        labels: &[[String; 2]],
         teacher: Option<&Fine>,
     ) -> Result<Pools, TrainError> {
         let path = self.path(&format!("pools-{name}.json"));
         if path.exists() {
             return Pools::load(&path, set.videos.len());
         }
-        let mut pools = Pools::mine(self.isa, set, options);
+        let mut pools = if labels.is_empty() {
+            Pools::mine(self.isa, set, options)
+        } else {
+            Pools::mine_labelled(self.isa, set, options, labels)?
+        };
         if pools.anchors.is_empty() {
             return Err(TrainError::Data("no video of the set has a copy: nothing to train on".into()));
         }
@@ -341,6 +387,39 @@ impl Workshop {
         let settings = format!("{config:?} {:?} {} videos", plan.options, set.videos.len());
         let path = self.path(&format!("{name}.safetensors"));
         train(name, &path, &settings, &plan.schedule, start, &mut learner, monitor)
+    }
+
+    /// Fits the direct path of a fine network on the pairs of a set and adds it to the network's parameters. It is kept in a file
+    /// under the name `direct_<name>`.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn direct(
+        &self,
+        name: &str,
+        config: &vidsieve_model::config::FineConfig,
+        parameters: &mut Parameters,
+        options: &DirectOptions,
+        set: &FeatureSet,
+    ) -> Result<(), TrainError> {
+        let path = self.path(&format!("direct_{name}.safetensors"));
+        let settings = format!("{config:?} {options:?} {} videos", set.videos.len());
+        if !path.exists() {
+            let bare = vidsieve_model::config::FineConfig { direct: false, ..config.clone() };
+            let lists = direct::lists(self.isa, &self.build_fine(&bare, parameters)?, set, options)?;
+            let fitted = direct::fit(&lists, options.regulariser)?;
+            let mut tensors = Parameters::new();
+            tensors.insert("direct.weight", &[fitted.weights.len()], fitted.weights);
+            tensors.insert("direct.bias", &[1], vec![fitted.bias]);
+            crate::checkpoint::save(&path, &settings, &tensors)?;
+        }
+        let (found, tensors): (String, Parameters) = crate::checkpoint::load(&path)?;
+        if found != settings {
+            let reason = "a direct path of other settings: remove it to fit anew".into();
+            return Err(TrainError::File { path, reason });
+        }
+        tensors.iter().for_each(|(name, t)| parameters.insert(name, &t.shape, t.data.clone()));
+        Ok(())
     }
 
     /// Trains the coarse student under the name `name`.

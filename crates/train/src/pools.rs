@@ -1,7 +1,7 @@
 //! Which videos are paired in training: pools of positives and distractors of every anchor (§7.2), with a teacher's
 //! similarities.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rand::seq::SliceRandom;
@@ -81,6 +81,52 @@ impl Pools {
     /// Similarities are 1 for positives and -1 for negatives until a teacher gives others ([`Pools::score`]).
     #[must_use]
     pub fn mine(isa: Isa, set: &FeatureSet, options: &PoolOptions) -> Self {
+        Self::mine_with(isa, set, options, &BTreeMap::new())
+    }
+
+    /// [`Pools::mine`] with labels of the user: videos of `pairs` are copies of each other, and so are those that a chain of pairs
+    /// joins. Names are ids of the set; a pair of which one is not there is left out.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] when no pair names two videos of the set.
+    pub fn mine_labelled(
+        isa: Isa,
+        set: &FeatureSet,
+        options: &PoolOptions,
+        pairs: &[[String; 2]],
+    ) -> Result<Self, TrainError> {
+        let position: BTreeMap<&str, usize> =
+            set.videos.iter().enumerate().map(|(i, v)| (v.info.id.as_str(), i)).collect();
+        let mut groups: Vec<BTreeSet<usize>> = Vec::new();
+        for pair in pairs {
+            let [Some(&a), Some(&b)] = pair.each_ref().map(|name| position.get(name.as_str())) else { continue };
+            let mut joined = BTreeSet::from([a, b]);
+            groups.retain(|group| {
+                let meets = !group.is_disjoint(&joined);
+                if meets {
+                    joined.extend(group);
+                }
+                !meets
+            });
+            groups.push(joined);
+        }
+        if groups.is_empty() {
+            return Err(TrainError::Data(format!(
+                "none of the {} labelled pairs names two videos of the corpus; names are those of the clips' files",
+                pairs.len()
+            )));
+        }
+        let labels = groups.iter().flat_map(|g| g.iter().map(move |&v| (v, g))).collect();
+        Ok(Self::mine_with(isa, set, options, &labels))
+    }
+
+    /// `labels`: for a video the group of its labelled copies, itself among them.
+    fn mine_with(
+        isa: Isa,
+        set: &FeatureSet,
+        options: &PoolOptions,
+        labels: &BTreeMap<usize, &BTreeSet<usize>>,
+    ) -> Self {
         let means = mean_vectors(set);
         let count = set.videos.len();
         let packed = gemm::Packed::from_rows(isa, &means, count, set.dims);
@@ -93,17 +139,22 @@ impl Pools {
             .filter_map(|video| {
                 let info = &set.videos[video].info;
                 let original = info.kind == "original";
-                let positives: Vec<Member> = by_source[&info.source]
+                let labelled = |v: usize| labels.get(&video).is_some_and(|group| group.contains(&v));
+                let own = by_source[&info.source]
                     .iter()
-                    .filter(|&&v| v != video && (original || set.videos[v].info.kind == "original"))
-                    .map(|&video| Member { video, similarity: 1.0 })
-                    .collect();
+                    .copied()
+                    .filter(|&v| original || set.videos[v].info.kind == "original");
+                let others = labels.get(&video).into_iter().flat_map(|group| group.iter().copied());
+                let copies: BTreeSet<usize> = own.chain(others).filter(|&v| v != video).collect();
+                let positives: Vec<Member> =
+                    copies.into_iter().map(|video| Member { video, similarity: 1.0 }).collect();
                 if positives.is_empty() {
                     return None;
                 }
                 let mut scores = vec![0f32; count];
                 gemm::matmul(&means[video * set.dims..][..set.dims], 1, &packed, &mut scores);
-                let mut others: Vec<usize> = (0..count).filter(|&v| info.unrelated(&set.videos[v].info)).collect();
+                let mut others: Vec<usize> =
+                    (0..count).filter(|&v| info.unrelated(&set.videos[v].info) && !labelled(v)).collect();
                 others.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
                 let hard = options.hard.min(others.len());
                 let mut chosen = others[..hard].to_vec();
@@ -178,5 +229,41 @@ impl Pools {
         };
         let positive = pick(rng, &anchor.positives);
         (anchor.video, positive, pick(rng, &anchor.negatives))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::{Video, VideoInfo};
+    use half::f16;
+
+    /// Six clips without copies; 0 and 1 look alike.
+    fn set() -> FeatureSet {
+        let video = |i: u64| {
+            let mut data = vec![f16::ZERO; 8];
+            data[if i == 1 { 0 } else { i as usize }] = f16::ONE;
+            Video { info: VideoInfo::new(format!("{i}.mp4"), i, "original".into()), frames: 1, data }
+        };
+        FeatureSet { regions: 1, dims: 8, videos: (0..6).map(video).collect() }
+    }
+
+    #[test]
+    fn labelled_pairs_are_copies_and_no_distractors() {
+        let (set, options) = (set(), PoolOptions { hard: 2, random: 9, seed: 1 });
+        assert!(Pools::mine(Isa::best(), &set, &options).anchors.is_empty());
+        let pair = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
+        let labels =
+            [pair("0.mp4", "2.mp4"), pair("4.mp4", "3.mp4"), pair("3.mp4", "2.mp4"), pair("5.mp4", "away.mp4")];
+        let pools = Pools::mine_labelled(Isa::best(), &set, &options, &labels).unwrap();
+        let anchors: Vec<usize> = pools.anchors.iter().map(|a| a.video).collect();
+        assert_eq!(anchors, [0, 2, 3, 4], "a chain of pairs is one group; 1 and 5 have no copy");
+        let videos = |members: &[Member]| members.iter().map(|m| m.video).collect::<BTreeSet<_>>();
+        let first = &pools.anchors[0];
+        assert_eq!(videos(&first.positives), [2, 3, 4].into());
+        assert_eq!(videos(&first.negatives), [1, 5].into());
+        assert_eq!(first.negatives[0].video, 1, "what looks alike comes first");
+        let message = Pools::mine_labelled(Isa::best(), &set, &options, &labels[3..]).unwrap_err().to_string();
+        assert!(message.contains("none of the 1 labelled pairs"), "{message}");
     }
 }

@@ -16,6 +16,7 @@ use crate::calibrate::{Labelled, isotonic, one_scale};
 use crate::checkpoint::write_atomically;
 use crate::coarse::CoarseOptions;
 use crate::corpus::CorpusOptions;
+use crate::direct::DirectOptions;
 use crate::features::FeatureSet;
 use crate::fine::{FineOptions, Objective, index_all};
 use crate::init;
@@ -60,6 +61,8 @@ pub struct Recipe {
     pub fine_attention: FinePlan,
     /// S^f_B.
     pub fine_binary: FinePlan,
+    /// The direct paths of all fine networks.
+    pub direct: DirectOptions,
     /// S^c.
     pub coarse: CoarseOptions,
     /// Its schedule.
@@ -110,6 +113,7 @@ impl Default for Recipe {
             iterations: 1,
             fine_attention: fine(Objective::Distill, 1e-3, schedule(200, 3e-5, 100, 3)),
             fine_binary: fine(Objective::Distill, 1e-3, schedule(1200, 1e-4, 200, 4)),
+            direct: DirectOptions::default(),
             coarse: CoarseOptions { anchors: 48, frames: 16, contrast: 1.0, noise: 0.4, ..CoarseOptions::default() },
             coarse_schedule: schedule(1500, 3e-4, 250, 5),
             selector_pools: PoolOptions { hard: 16, random: 64, seed: 4 },
@@ -174,6 +178,11 @@ fn peak_bytes() -> u64 {
     line.and_then(|l| l.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
 }
 
+/// A fine network as it is trained: direct paths are fitted afterwards.
+fn without_direct(config: FineConfig) -> FineConfig {
+    FineConfig { direct: false, ..config }
+}
+
 /// All trained networks.
 #[derive(Debug)]
 pub struct Networks {
@@ -232,14 +241,16 @@ pub fn carry_out(
 ) -> Result<(Option<Networks>, Report), TrainError> {
     let mut report = Report::default();
     let mut clock = Clock { report: &mut report, began: Instant::now() };
-    let backbone = shop.backbone(material, recipe.backbone.clone(), &recipe.backbone_schedule, monitor)?;
-    clock.done("backbone", Some(&backbone), Values::new());
-    if until == Stage::Backbone {
-        return Ok((None, report));
-    }
-
-    let extractor_bundle =
-        shop.extractor(material, &backbone.parameters, recipe.pca_views, recipe.pca_shrink, monitor)?;
+    let extractor_bundle = if let Some(given) = shop.given_extractor()? {
+        given
+    } else {
+        let backbone = shop.backbone(material, recipe.backbone.clone(), &recipe.backbone_schedule, monitor)?;
+        clock.done("backbone", Some(&backbone), Values::new());
+        if until == Stage::Backbone {
+            return Ok((None, report));
+        }
+        shop.extractor(material, &backbone.parameters, recipe.pca_views, recipe.pca_shrink, monitor)?
+    };
     let extractor = Extractor::new(shop.isa, &extractor_bundle).map_err(|e| TrainError::Network(e.to_string()))?;
     clock.done("pca", None, Values::new());
     if until == Stage::Pca {
@@ -265,92 +276,119 @@ pub fn carry_out(
     if until == Stage::Features {
         return Ok((None, report));
     }
-    let projection = shop.itq(&train_set, recipe.itq_vectors)?;
+    let given_binary = shop.given(Network::FineBinary)?;
+    // The start of the binary layer is needed only where one is trained.
+    let projection = given_binary.is_none().then(|| shop.itq(&train_set, recipe.itq_vectors)).transpose()?;
     clock.done("itq", None, Values::new());
     if until == Stage::Itq {
         return Ok((None, report));
     }
 
-    let labels = shop.pools("labels", &train_set, &recipe.pools, None)?;
-    let config = shop.sizes.teacher();
-    let start = init::fine(&config, None, recipe.teacher.schedule.seed);
-    let teacher = shop.fine("teacher", &config, start, &recipe.teacher, &train_set, &labels, &validation, monitor)?;
-    clock.done("teacher", Some(&teacher), Values::new());
+    let config = without_direct(shop.sizes.teacher());
+    let teacher = if let Some(given) = shop.given(Network::Teacher)? {
+        given
+    } else {
+        let labels = shop.pools("labels", &train_set, &recipe.pools, &material.labels, None)?;
+        let start = init::fine(&config, None, recipe.teacher.schedule.seed);
+        let trained =
+            shop.fine("teacher", &config, start, &recipe.teacher, &train_set, &labels, &validation, monitor)?;
+        clock.done("teacher", Some(&trained), Values::new());
+        trained.parameters
+    };
     if until == Stage::Teacher {
         return Ok((None, report));
     }
 
-    let mut master = shop.build_fine(&config, &teacher.parameters)?;
-    let attention_config = shop.sizes.fine_attention();
-    let mut fine_attention = None;
-    for iteration in 1..=recipe.iterations.max(1) {
-        let name = format!("fine_attention_{iteration}");
-        let pools = shop.pools(&name, &train_set, &recipe.pools, Some(&master))?;
-        let start = init::fine(&attention_config, None, recipe.fine_attention.schedule.seed + iteration as u64);
-        let plan = &recipe.fine_attention;
-        let student = shop.fine(&name, &attention_config, start, plan, &train_set, &pools, &validation, monitor)?;
-        clock.done(&name, Some(&student), Values::new());
-        master = shop.build_fine(&attention_config, &student.parameters)?;
-        fine_attention = Some(student.parameters);
-    }
-    let fine_attention = fine_attention.unwrap_or_default();
+    let attention_config = without_direct(shop.sizes.fine_attention());
+    let fine_attention = if let Some(given) = shop.given(Network::FineAttention)? {
+        given
+    } else {
+        let mut master = shop.build_fine(&config, &teacher)?;
+        let mut last = None;
+        for iteration in 1..=recipe.iterations.max(1) {
+            let name = format!("fine_attention_{iteration}");
+            let pools = shop.pools(&name, &train_set, &recipe.pools, &[], Some(&master))?;
+            let start = init::fine(&attention_config, None, recipe.fine_attention.schedule.seed + iteration as u64);
+            let plan = &recipe.fine_attention;
+            let student = shop.fine(&name, &attention_config, start, plan, &train_set, &pools, &validation, monitor)?;
+            clock.done(&name, Some(&student), Values::new());
+            master = shop.build_fine(&attention_config, &student.parameters)?;
+            last = Some(student.parameters);
+        }
+        last.unwrap_or_default()
+    };
     if until == Stage::FineAttention {
         return Ok((None, report));
     }
 
-    let pools = shop.pools("students", &train_set, &recipe.pools, Some(&master))?;
-    let binary_config = shop.sizes.fine_binary();
-    let start = init::fine(&binary_config, Some(&projection), recipe.fine_binary.schedule.seed);
-    let plan = &recipe.fine_binary;
-    let fine_binary =
-        shop.fine("fine_binary", &binary_config, start, plan, &train_set, &pools, &validation, monitor)?;
-    clock.done("fine_binary", Some(&fine_binary), Values::new());
+    let master = shop.build_fine(&attention_config, &fine_attention)?;
+    let students = || shop.pools("students", &train_set, &recipe.pools, &[], Some(&master));
+    let binary_config = without_direct(shop.sizes.fine_binary());
+    let fine_binary = if let Some(given) = given_binary {
+        given
+    } else {
+        let start = init::fine(&binary_config, projection.as_deref(), recipe.fine_binary.schedule.seed);
+        let plan = &recipe.fine_binary;
+        let student =
+            shop.fine("fine_binary", &binary_config, start, plan, &train_set, &students()?, &validation, monitor)?;
+        clock.done("fine_binary", Some(&student), Values::new());
+        student.parameters
+    };
     if until == Stage::FineBinary {
         return Ok((None, report));
     }
 
     let coarse_config = shop.sizes.coarse();
-    let coarse = shop.coarse(
-        "coarse",
-        &coarse_config,
-        &recipe.coarse,
-        &recipe.coarse_schedule,
-        &train_set,
-        &pools,
-        &validation,
-        monitor,
-    )?;
-    clock.done("coarse", Some(&coarse), Values::new());
+    let coarse = if let Some(given) = shop.given(Network::Coarse)? {
+        given
+    } else {
+        let (options, schedule) = (&recipe.coarse, &recipe.coarse_schedule);
+        let student =
+            shop.coarse("coarse", &coarse_config, options, schedule, &train_set, &students()?, &validation, monitor)?;
+        clock.done("coarse", Some(&student), Values::new());
+        student.parameters
+    };
     if until == Stage::Coarse {
         return Ok((None, report));
     }
 
-    // Every fine network's output on the scale of the coarse cosines; on held-out pairs, where neither is better than it is.
-    let s_c = shop.build_coarse(&coarse_config, &coarse.parameters)?;
+    // Every fine network's direct path, then its output on the scale of the coarse cosines; the latter on held-out pairs, where
+    // neither is better than it is.
+    let s_c = shop.build_coarse(&coarse_config, &coarse)?;
     let held_pools = Pools::mine(shop.isa, &held_out, &PoolOptions { hard: 100, random: 200, seed: 3 });
-    let scaled =
-        |network: &Fine, config: &FineConfig, parameters: &Parameters| -> Result<(Parameters, Fine), TrainError> {
-            let pairs = shop.scored_pairs(&held_out, &held_pools, network, &s_c)?;
-            let both: Vec<(f32, f32, bool)> = pairs
-                .iter()
-                .filter_map(|p| {
-                    let (a, b) = (&held_out.videos[p.query].info, &held_out.videos[p.target].info);
-                    let copy = a.source == b.source;
-                    (copy || a.unrelated(b)).then_some((p.coarse, p.fine, copy))
-                })
-                .collect();
-            let (factor, offset) = one_scale(&both)?;
-            let mut parameters = parameters.clone();
-            init::rescale(&mut parameters, factor, offset);
-            let network = shop.build_fine(config, &parameters)?;
-            Ok((parameters, network))
-        };
-    let (teacher, teacher_net) = scaled(&shop.build_fine(&config, &teacher.parameters)?, &config, &teacher.parameters)?;
-    let (fine_attention, attention_net) =
-        scaled(&shop.build_fine(&attention_config, &fine_attention)?, &attention_config, &fine_attention)?;
-    let (fine_binary, fine) =
-        scaled(&shop.build_fine(&binary_config, &fine_binary.parameters)?, &binary_config, &fine_binary.parameters)?;
-    clock.report.plain.insert("scaled_fine_binary".into(), validation.fine(&fine)?);
+    let scaled = |name: &str, config: &FineConfig, bare: &Parameters| -> Result<(Parameters, Fine), TrainError> {
+        let mut parameters = bare.clone();
+        if config.direct {
+            shop.direct(name, config, &mut parameters, &recipe.direct, &train_set)?;
+        }
+        let pairs = shop.scored_pairs(&held_out, &held_pools, &shop.build_fine(config, &parameters)?, &s_c)?;
+        let both: Vec<(f32, f32, bool)> = pairs
+            .iter()
+            .filter_map(|p| {
+                let (a, b) = (&held_out.videos[p.query].info, &held_out.videos[p.target].info);
+                let copy = a.source == b.source;
+                (copy || a.unrelated(b)).then_some((p.coarse, p.fine, copy))
+            })
+            .collect();
+        let (factor, offset) = one_scale(&both, config.direct)?;
+        init::rescale(&mut parameters, factor, offset);
+        let network = shop.build_fine(config, &parameters)?;
+        Ok((parameters, network))
+    };
+    let (teacher, teacher_net) = scaled("teacher", &shop.sizes.teacher(), &teacher)?;
+    let (fine_attention, attention_net) = scaled("fine_attention", &shop.sizes.fine_attention(), &fine_attention)?;
+    let (fine_binary, fine) = scaled("fine_binary", &shop.sizes.fine_binary(), &fine_binary)?;
+    for (name, network) in [("teacher", &teacher_net), ("fine_attention", &attention_net), ("fine_binary", &fine)] {
+        let values = validation.fine(network)?;
+        monitor.report(&Progress {
+            stage: format!("direct {name}"),
+            step: 1,
+            steps: 1,
+            values: values.clone(),
+            seconds: 0.0,
+        });
+        clock.done(&format!("direct_{name}"), None, values);
+    }
 
     // The selector learns where the coarse student's answers differ from S^f_B's: on pairs as an index has them, most of them
     // unrelated.
@@ -397,7 +435,7 @@ pub fn carry_out(
         teacher,
         fine_attention,
         fine_binary,
-        coarse: coarse.parameters,
+        coarse,
         selector: selector.parameters,
         calibration,
     };

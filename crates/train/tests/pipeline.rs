@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use vidsieve_kernels::Isa;
@@ -55,8 +56,9 @@ fn shop(name: &str) -> Workshop {
         selector_comparator: [4, 4, 4],
         hidden: 8,
         two_scales: true,
+        direct: true,
     };
-    Workshop { folder, isa: Isa::best(), device: Device::flex().autodiff(), sizes }
+    Workshop { folder, isa: Isa::best(), device: Device::flex().autodiff(), sizes, given: None }
 }
 
 fn material() -> Material {
@@ -88,7 +90,7 @@ fn from_images_to_a_bundle_the_same_however_often_interrupted() {
     let whole = shop("whole");
     let (networks, report) = carry_out(&whole, &recipe, &material, Stage::Calibration, &mut Silent).unwrap();
     let [browser, full] = files(&whole, &networks.unwrap());
-    assert_eq!(report.stages.len(), 12, "{:?}", report.stages.keys());
+    assert_eq!(report.stages.len(), 15, "{:?}", report.stages.keys());
     assert!(report.plain.contains_key("across_scales"));
     for network in [Network::Backbone, Network::Pca, Network::FineBinary, Network::Coarse, Network::Selector] {
         assert!(browser.networks().any(|n| n == network), "{network}");
@@ -96,6 +98,20 @@ fn from_images_to_a_bundle_the_same_however_often_interrupted() {
     assert!(browser.weights(Network::FineAttention).is_err() && full.weights(Network::Teacher).is_ok());
     assert_eq!(browser.config().region_count().unwrap(), Some(35));
     assert!(browser.config().calibration.as_ref().unwrap().fine_binary.is_some());
+    assert!(browser.weights(Network::FineBinary).unwrap().contains("direct.weight"));
+
+    // Networks of a bundle are taken as they are; what belongs to all of them is made anew.
+    let later = Workshop { given: Some(Arc::new(full)), ..shop("given") };
+    let (networks, report) = carry_out(&later, &recipe, &material, Stage::Calibration, &mut Silent).unwrap();
+    let [_, given] = files(&later, &networks.unwrap());
+    assert!(report.stages.keys().all(|k| !["backbone", "teacher", "coarse"].contains(&k.as_str())));
+    let first = later.given.as_ref().unwrap();
+    for network in [Network::Backbone, Network::Pca, Network::Coarse] {
+        assert_eq!(given.weights(network).unwrap(), first.weights(network).unwrap(), "{network}");
+    }
+    let codes = |b: &Bundle| b.weights(Network::FineBinary).unwrap().get("binarization.W", &[32, 32]).unwrap().to_vec();
+    assert_eq!(codes(&given), codes(first));
+    std::fs::remove_dir_all(&later.folder).unwrap();
 
     let parts = shop("parts");
     let mut stops = 0u32;

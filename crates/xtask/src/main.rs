@@ -64,6 +64,21 @@ enum Task {
         #[arg(long, default_value = "models")]
         out: std::path::PathBuf,
     },
+    /// The hard benchmark of a bundle: held-out clips with every kind of edit among thousands of distractors; tables and plots.
+    HardBenchmark {
+        /// Folder with stills/, stills2/, clips/ and copies/.
+        #[arg(long, default_value = "../shared/media")]
+        media: std::path::PathBuf,
+        /// Working folder: the same command continues there.
+        #[arg(long, default_value = "target/train-default")]
+        work: std::path::PathBuf,
+        /// The bundle, with all networks.
+        #[arg(long, default_value = "models/default-full.safetensors")]
+        model: std::path::PathBuf,
+        /// Folder of the plots.
+        #[arg(long, default_value = "docs/hard")]
+        plots: std::path::PathBuf,
+    },
     /// Fuzz targets, one after the other (needs a nightly toolchain and cargo-fuzz).
     Fuzz {
         /// Seconds for each target.
@@ -82,6 +97,7 @@ fn main() -> ExitCode {
         Task::BenchWeb { args } => web::bench(&args),
         Task::ParityWasm { dir } => steps::parity_wasm(dir.as_deref()),
         Task::TrainDefault { media, work, out } => steps::train_default(&media, &work, &out),
+        Task::HardBenchmark { media, work, model, plots } => steps::hard_benchmark(&media, &work, &model, &plots),
         Task::Fuzz { seconds } => steps::fuzz(seconds),
     };
     match outcome {

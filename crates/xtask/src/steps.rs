@@ -162,38 +162,41 @@ pub(crate) fn train_default(media: &Path, work: &Path, out: &Path) -> Result<(),
     if !has_media {
         return Ok(());
     }
-    let vidsieve = || Line::cargo().args("run -q --release -p vidsieve-cli --features train --");
-    let full = file("default-full.safetensors");
-    let hard = work.join("hard").display().to_string();
-    vidsieve()
-        .args("train data edit --videos")
-        .arg(&under("clips"))
-        .arg("--named-in")
-        .arg(&under("copies/truth.json"))
-        .arg("--out")
-        .arg(&hard)
-        .run()?;
     vidsieve()
         .args("eval retrieval --videos")
         .arg(&media.display().to_string())
         .arg("--truth")
         .arg(&under("copies/truth.json"))
         .arg("--model")
-        .arg(&full)
+        .arg(&file("default-full.safetensors"))
         .run()?;
-    let of_hard = |name: &str| format!("{hard}/{name}");
-    vidsieve()
-        .args("eval retrieval --videos")
-        .arg(&hard)
-        .arg("--truth")
-        .arg(&of_hard("truth.json"))
-        .arg("--edits")
-        .arg(&of_hard("edits.json"))
-        .arg("--model")
-        .arg(&full)
-        .arg("--plots")
-        .arg(&of_hard("plots"))
-        .run()
+    hard_benchmark(media, work, &out.join("default-full.safetensors"), &work.join("plots"))
+}
+
+/// The command with training.
+fn vidsieve() -> Line {
+    Line::cargo().args("run -q --release -p vidsieve-cli --features train --")
+}
+
+/// The hard benchmark of a bundle, with selectors of other thresholds; each command continues where it stopped.
+pub(crate) fn hard_benchmark(media: &Path, work: &Path, model: &Path, plots: &Path) -> Result<(), String> {
+    ffmpeg_is_there()?;
+    let under = |part: &str| media.join(part).display().to_string();
+    let (work, model) = (work.display().to_string(), model.display().to_string());
+    if !media.join("copies/truth.json").exists() {
+        return Err(format!(
+            "{} is not here: held-out clips are those that its copies/truth.json names",
+            media.display()
+        ));
+    }
+    let line = vidsieve().args("train features --work").arg(&work).arg("--from").arg(&model);
+    let line = line.arg("--stills").arg(&under("stills")).arg(&under("stills2")).arg("--clips").arg(&under("clips"));
+    line.arg("--exclude").arg(&under("copies/truth.json")).run()?;
+    vidsieve().args("eval ablation threshold --work").arg(&work).arg("--model").arg(&model).run()?;
+    let line = vidsieve().args("eval hard --work").arg(&work).arg("--model").arg(&model);
+    let line = line.arg("--clips").arg(&under("clips")).arg("--named-in").arg(&under("copies/truth.json"));
+    let line = line.arg("--stills").arg(&under("stills")).arg(&under("stills2")).arg("--selectors").arg(&work);
+    line.arg("--plots").arg(&plots.display().to_string()).run()
 }
 
 pub(crate) fn node_is_there() -> Result<(), String> {

@@ -24,6 +24,12 @@ pub(crate) enum Command {
     },
     /// Search videos of a folder for the copies that a truth file names; mAP, recall, micro-AP of every network.
     Retrieval(super::retrieval::Args),
+    /// Held-out clips with every kind of edit among thousands of distractors: rows by kind, shares re-ranked, bits, reliability.
+    #[cfg(feature = "train")]
+    Hard(super::hard::Args),
+    /// What each part is worth: short runs on a working folder's corpora in which one thing is changed.
+    #[cfg(feature = "train")]
+    Ablation(super::ablation::Args),
 }
 
 /// An instruction set of this machine by its name.
@@ -38,6 +44,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     let (dir, as_json, isa) = match command {
         Command::Parity { dir, json, isa } => (dir, json, isa),
         Command::Retrieval(args) => return super::retrieval::run(&args),
+        #[cfg(feature = "train")]
+        Command::Hard(args) => return super::hard::run(&args),
+        #[cfg(feature = "train")]
+        Command::Ablation(args) => return super::ablation::run(&args),
     };
     let bar = indicatif::ProgressBar::new_spinner();
     let options = parity::Options { isa: isa.unwrap_or_else(Isa::best) };

@@ -1,10 +1,14 @@
 //! One module for each command.
 
+#[cfg(feature = "train")]
+pub(crate) mod ablation;
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod complete;
 pub(crate) mod dedupe;
 pub(crate) mod eval;
+#[cfg(feature = "train")]
+pub(crate) mod hard;
 pub(crate) mod index;
 pub(crate) mod library;
 #[cfg(feature = "remote")]

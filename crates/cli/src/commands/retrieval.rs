@@ -13,9 +13,12 @@ use vidsieve_eval::retrieval::{
 };
 use vidsieve_kernels::{Isa, chamfer};
 use vidsieve_model::bundle::{Bundle, Network};
+use vidsieve_model::coarse::Coarse;
 use vidsieve_model::extractor::Extractor;
+use vidsieve_model::fine::Fine;
 use vidsieve_model::frames::RgbFrame;
 use vidsieve_model::math::{dot, normalise_rows};
+use vidsieve_model::selector::Selector;
 use vidsieve_video::{Frames, Options};
 
 use crate::output::{Failure, json, line, read, write};
@@ -49,21 +52,29 @@ pub(crate) struct Args {
 
 /// One kind of edit: mean reciprocal rank among the videos that are no copies, share found first, copies.
 #[derive(Debug, Serialize)]
-struct KindRow {
+pub(crate) struct KindRow {
     reciprocal_rank: f64,
     first: f64,
     copies: usize,
 }
 
+impl KindRow {
+    /// The rows of [`Task::by_label`].
+    pub(crate) fn all(rows: BTreeMap<String, (f64, f64, usize)>) -> BTreeMap<String, Self> {
+        let row = |(kind, (reciprocal_rank, first, copies))| (kind, Self { reciprocal_rank, first, copies });
+        rows.into_iter().map(row).collect()
+    }
+}
+
 #[derive(Debug, Serialize)]
-struct Output {
+pub(crate) struct Output {
     #[serde(flatten)]
-    report: Report,
+    pub(crate) report: Report,
     /// Plain uses of the same descriptors: mean vector, frame and region Chamfer.
-    plain: BTreeMap<String, Quality>,
+    pub(crate) plain: BTreeMap<String, Quality>,
     /// Each network's rows by kind of edit.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    kinds: BTreeMap<String, BTreeMap<String, KindRow>>,
+    pub(crate) kinds: BTreeMap<String, BTreeMap<String, KindRow>>,
 }
 
 /// Frames of a video at one a second to its tensor, a few frames at a time.
@@ -96,13 +107,20 @@ fn tensor(extractor: &Extractor, path: &Path) -> Result<ndarray::Array3<f32>, St
 }
 
 /// Similarities of plain uses of the descriptors, by name.
-fn plain(isa: Isa, task: &Task, tensors: &HashMap<String, ndarray::Array3<f32>>) -> Vec<(&'static str, Vec<Vec<f64>>)> {
-    let of = |video: &String| &tensors[video];
-    let (regions, d) = tensors.values().next().map_or((0, 0), |t| (t.dim().1.min(9), t.dim().2));
+pub(crate) fn plain(
+    isa: Isa,
+    task: &Task,
+    tensor: &(dyn Fn(&str) -> ndarray::Array3<f32> + Sync),
+) -> Vec<(&'static str, Vec<Vec<f64>>)> {
+    let all: Vec<(&str, ndarray::Array3<f32>)> =
+        task.queries().iter().chain(task.targets()).map(|v| (v.as_str(), tensor(v))).collect();
+    let tensors: HashMap<&str, &ndarray::Array3<f32>> = all.iter().map(|(name, t)| (*name, t)).collect();
+    let of = |video: &String| tensors[video.as_str()];
+    let (regions, d) = all.first().map_or((0, 0), |(_, t)| (t.dim().1.min(9), t.dim().2));
     let frames = |x: &ndarray::Array3<f32>| {
-        let windows = x.slice(ndarray::s![.., ..regions, ..]);
+        let part = x.slice(ndarray::s![.., ..regions, ..]);
         let mut mean: Vec<f32> =
-            windows.mean_axis(ndarray::Axis(1)).map(|m| m.iter().copied().collect()).unwrap_or_default();
+            part.mean_axis(ndarray::Axis(1)).map(|m| m.iter().copied().collect()).unwrap_or_default();
         normalise_rows(&mut mean, d.max(1));
         mean
     };
@@ -112,7 +130,8 @@ fn plain(isa: Isa, task: &Task, tensors: &HashMap<String, ndarray::Array3<f32>>)
         normalise_rows(&mut sum, d.max(1));
         sum
     };
-    let all = |x: &ndarray::Array3<f32>| x.slice(ndarray::s![.., ..regions, ..]).iter().copied().collect::<Vec<f32>>();
+    let windows =
+        |x: &ndarray::Array3<f32>| x.slice(ndarray::s![.., ..regions, ..]).iter().copied().collect::<Vec<f32>>();
     let chamfers = |part: &(dyn Fn(&ndarray::Array3<f32>) -> Vec<f32> + Sync), r: usize| -> Vec<Vec<f64>> {
         let targets: Vec<(Vec<f32>, usize)> = task.targets().iter().map(|t| (part(of(t)), of(t).dim().0)).collect();
         let packed: Vec<chamfer::Target> =
@@ -143,7 +162,58 @@ fn plain(isa: Isa, task: &Task, tensors: &HashMap<String, ndarray::Array3<f32>>)
         .iter()
         .map(|q| task.targets().iter().map(|t| f64::from(dot(&vectors[q], &vectors[t]))).collect())
         .collect();
-    vec![("mean_vector", mean), ("frame_chamfer", chamfers(&frames, 1)), ("region_chamfer", chamfers(&all, regions))]
+    vec![
+        ("mean_vector", mean),
+        ("frame_chamfer", chamfers(&frames, 1)),
+        ("region_chamfer", chamfers(&windows, regions)),
+    ]
+}
+
+/// The networks of a bundle that describe and compare videos.
+pub(crate) struct Networks {
+    coarse: Option<Coarse>,
+    selector: Option<Selector>,
+    fine: Vec<(Network, Fine)>,
+}
+
+impl Networks {
+    pub(crate) fn new(isa: Isa, bundle: &Bundle) -> Result<Self, Failure> {
+        let has = |network: Network| bundle.networks().any(|n| n == network);
+        let fine = [Network::FineAttention, Network::FineBinary, Network::FinePlain, Network::Teacher]
+            .into_iter()
+            .filter(|n| has(*n))
+            .map(|n| Ok((n, bundle.fine(isa, n)?)))
+            .collect::<Result<Vec<_>, Failure>>()?;
+        Ok(Self {
+            coarse: has(Network::Coarse).then(|| bundle.coarse(isa)).transpose()?,
+            selector: has(Network::Selector).then(|| bundle.selector(isa)).transpose()?,
+            fine,
+        })
+    }
+
+    /// What they keep of a video; the error says why one refuses it.
+    pub(crate) fn outputs(&self, tensor: &ndarray::Array3<f32>) -> Result<VideoOutputs, String> {
+        let wrong = |e: vidsieve_model::fine::InputError| e.to_string();
+        let view = || tensor.view();
+        let mut tensors = BTreeMap::new();
+        for (network, fine) in &self.fine {
+            tensors.insert(*network, fine.index(view()).map_err(wrong)?);
+        }
+        Ok(VideoOutputs {
+            coarse: self.coarse.as_ref().map(|c| c.index(view())).transpose().map_err(wrong)?,
+            self_similarity: self.selector.as_ref().map(|s| s.self_similarity(view())).transpose().map_err(wrong)?,
+            tensors,
+        })
+    }
+
+    /// Those that compare; the selector doubts S^f_B's, or the first fine network's, coarse counterpart.
+    pub(crate) fn comparers(&self) -> Comparers<'_> {
+        let binary = self.fine.iter().find(|(n, _)| *n == Network::FineBinary).or_else(|| self.fine.first());
+        Comparers {
+            fine: self.fine.iter().map(|(n, f)| (*n, f)).collect(),
+            selector: self.selector.as_ref().zip(binary.map(|(n, _)| *n)).filter(|_| self.coarse.is_some()),
+        }
+    }
 }
 
 /// Copies' kinds by file.
@@ -165,14 +235,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let truth = Truth::parse(&args.truth.display().to_string(), &read(&args.truth)?)?;
     let kinds = kinds(args.edits.as_ref())?;
     let extractor = Extractor::new(isa, &bundle)?;
-    let has = |network: Network| bundle.networks().any(|n| n == network);
-    let coarse = has(Network::Coarse).then(|| bundle.coarse(isa)).transpose()?;
-    let selector = has(Network::Selector).then(|| bundle.selector(isa)).transpose()?;
-    let fine = [Network::FineAttention, Network::FineBinary, Network::FinePlain, Network::Teacher]
-        .into_iter()
-        .filter(|n| has(*n))
-        .map(|n| Ok((n, bundle.fine(isa, n)?)))
-        .collect::<Result<Vec<_>, Failure>>()?;
+    let networks = Networks::new(isa, &bundle)?;
 
     let files: Vec<&str> = truth.files().into_iter().collect();
     let bar = ProgressBar::new(files.len() as u64);
@@ -184,17 +247,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .par_iter()
         .map(|&file| {
             let outputs = tensor(&extractor, &args.videos.join(file)).and_then(|tensor| {
-                let wrong = |e: vidsieve_model::fine::InputError| e.to_string();
-                let view = || tensor.view();
-                let mut tensors = BTreeMap::new();
-                for (network, fine) in &fine {
-                    tensors.insert(*network, fine.index(view()).map_err(wrong)?);
-                }
-                let outputs = VideoOutputs {
-                    coarse: coarse.as_ref().map(|c| c.index(view())).transpose().map_err(wrong)?,
-                    self_similarity: selector.as_ref().map(|s| s.self_similarity(view())).transpose().map_err(wrong)?,
-                    tensors,
-                };
+                let outputs = networks.outputs(&tensor)?;
                 Ok((tensor, outputs))
             });
             bar.inc(1);
@@ -213,18 +266,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
     }
     let task = Task::new(&truth, |file| outputs.contains_key(file))?;
-    let binary = fine.iter().find(|(n, _)| *n == Network::FineBinary).or_else(|| fine.first());
-    let comparers = Comparers {
-        fine: fine.iter().map(|(n, f)| (*n, f)).collect(),
-        selector: selector.as_ref().zip(binary.map(|(n, _)| *n)).filter(|_| coarse.is_some()),
-    };
-    let (scores, times) = score(&task, &outputs, &comparers)?;
+    let (scores, times) = score(&task, &outputs, &networks.comparers())?;
     let options = EvaluateOptions::default();
     let mut report = evaluate(&task, &scores, &options)?;
     report.ms_per_query = times;
     report.bytes_per_video = bytes(&outputs);
     let mut output = Output { report, plain: BTreeMap::new(), kinds: BTreeMap::new() };
-    for (name, rows) in plain(isa, &task, &tensors) {
+    for (name, rows) in plain(isa, &task, &|video| tensors[video].clone()) {
         // A plain similarity is ranked as a network's would be.
         let alone = Scores { networks: [(Network::Coarse, Matrix::new(name, rows)?)].into(), selectors: Vec::new() };
         let options = EvaluateOptions { curve: Vec::new(), ..options.clone() };
@@ -235,10 +283,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if !kinds.is_empty() {
         for (network, matrix) in &scores.networks {
             let rows = task.by_label(matrix, |file| kinds.get(file).cloned());
-            let rows = rows
-                .into_iter()
-                .map(|(kind, (reciprocal_rank, first, copies))| (kind, KindRow { reciprocal_rank, first, copies }));
-            output.kinds.insert(network.name().to_owned(), rows.collect());
+            output.kinds.insert(network.name().to_owned(), KindRow::all(rows));
         }
     }
     if let Some(folder) = &args.plots {
@@ -254,7 +299,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 /// Mean bytes that each network keeps of a video.
-fn bytes(outputs: &HashMap<String, VideoOutputs>) -> BTreeMap<String, f64> {
+pub(crate) fn bytes(outputs: &HashMap<String, VideoOutputs>) -> BTreeMap<String, f64> {
     let mut sums: BTreeMap<String, usize> = BTreeMap::new();
     for output in outputs.values() {
         let mut add = |name: &str, bytes: usize| *sums.entry(name.to_owned()).or_default() += bytes;
@@ -272,7 +317,7 @@ fn bytes(outputs: &HashMap<String, VideoOutputs>) -> BTreeMap<String, f64> {
     sums.into_iter().map(|(name, sum)| (name, sum as f64 / outputs.len().max(1) as f64)).collect()
 }
 
-fn print(output: &Output) {
+pub(crate) fn print(output: &Output) {
     let report = &output.report;
     line(format_args!("{} queries, {} videos, {} copies", report.queries, report.database, report.relevant_pairs));
     line(format_args!("{:18} {:>7} {:>9} {:>7}", "", "mAP", "recall@1", "micro-AP"));

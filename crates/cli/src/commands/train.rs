@@ -13,7 +13,7 @@ use vidsieve_train::defaults::Sizes;
 use vidsieve_train::editing::{self, EditOptions, RenderOptions};
 use vidsieve_train::materials::{Stills, VIDEOS, files, gather, named_in_truth};
 use vidsieve_train::monitor::{Monitor, Progress, Stop};
-use vidsieve_train::pipeline::Workshop;
+use vidsieve_train::pipeline::{Workshop, read_bundle};
 use vidsieve_train::recipe::{Networks, Recipe, Stage, bundles, carry_out, save_report};
 use vidsieve_train::run::Values;
 use vidsieve_train::{TrainError, device};
@@ -153,6 +153,12 @@ pub(crate) struct Run {
     /// Sizes of the networks as JSON.
     #[arg(long)]
     sizes: Option<PathBuf>,
+    /// Bundle whose networks are taken as they are instead of trained; the selector and the calibration are made anew.
+    #[arg(long)]
+    from: Option<PathBuf>,
+    /// Labelled copies among the clips: JSON `[["a.mp4", "b.mp4"], ...]` of file names; the teacher learns from them as well.
+    #[arg(long)]
+    labels: Option<PathBuf>,
     /// Log lines as JSON instead of progress bars.
     #[arg(long)]
     json: bool,
@@ -162,7 +168,7 @@ pub(crate) struct Run {
 const DRAWN: usize = 3000;
 
 /// Progress bars on a terminal, JSON lines on request; every line also goes to the log of the working folder.
-struct Show {
+pub(crate) struct Show {
     bar: ProgressBar,
     stage: String,
     json: bool,
@@ -171,7 +177,7 @@ struct Show {
 }
 
 impl Show {
-    fn new(json: bool, log: Option<&std::path::Path>) -> Result<Self, Failure> {
+    pub(crate) fn new(json: bool, log: Option<&std::path::Path>) -> Result<Self, Failure> {
         let log = log
             .map(|path| {
                 std::fs::OpenOptions::new()
@@ -196,6 +202,10 @@ impl Show {
             eprintln!("stopping after this step; once more ends at once");
         });
         Ok(Self { bar, stage: String::new(), json, log, stop })
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 }
 
@@ -234,7 +244,7 @@ impl Monitor for Show {
     }
 }
 
-fn option<T: Default + serde::de::DeserializeOwned>(path: Option<&PathBuf>) -> Result<T, Failure> {
+pub(crate) fn option<T: Default + serde::de::DeserializeOwned>(path: Option<&PathBuf>) -> Result<T, Failure> {
     let Some(path) = path else { return Ok(T::default()) };
     serde_json::from_slice(&read(path)?).map_err(|e| Failure::new(format_args!("{}: {e}", path.display())))
 }
@@ -254,6 +264,7 @@ fn stage(
     std::fs::create_dir_all(&run.work).map_err(|e| Failure::new(format_args!("{}: {e}", run.work.display())))?;
     let mut show = Show::new(run.json, Some(&run.work.join("log.jsonl")))?;
     let (mut material, refused) = gather(&run.stills, &run.clips, &excluded, run.per_owner)?;
+    material.labels = option(run.labels.as_ref())?;
     if material.stills.is_empty() {
         eprintln!(
             "no images were given with --stills: training on {DRAWN} drawn ones, which teach less than photographs"
@@ -263,9 +274,10 @@ fn stage(
     for reason in refused {
         eprintln!("left out: {reason}");
     }
-    let shop = Workshop { folder: run.work.clone(), isa: Isa::best(), device: device(), sizes };
+    let given = run.from.as_ref().map(|path| read_bundle(path)).transpose()?.map(Arc::new);
+    let shop = Workshop { folder: run.work.clone(), isa: Isa::best(), device: device(), sizes, given };
     let outcome = carry_out(&shop, &recipe, &material, until, &mut show);
-    show.bar.finish_and_clear();
+    show.finish();
     let (networks, report) = match outcome {
         Err(TrainError::Cancelled) => {
             eprintln!("vidsieve: {}", TrainError::Cancelled);
@@ -343,7 +355,7 @@ fn data(data: Data) -> Result<ExitCode, Failure> {
             let stills: Vec<Arc<_>> = stills.images.into_iter().map(Arc::new).collect();
             let options = RenderOptions { count, seed, ..RenderOptions::default() };
             let written = editing::render(&out, &stills, &options, &mut show)?;
-            show.bar.finish_and_clear();
+            show.finish();
             line(format_args!("{} clips in {}", written.len(), out.display()));
         }
         Data::Edit { videos, out, named_in, kinds, seed, json } => {
@@ -355,7 +367,7 @@ fn data(data: Data) -> Result<ExitCode, Failure> {
             }
             let options = EditOptions { kinds, seed, ..EditOptions::default() };
             let copies = editing::edit(&out, &sources, &options, &mut show)?;
-            show.bar.finish_and_clear();
+            show.finish();
             line(format_args!("{} copies of {} videos in {}", copies.len(), sources.len(), out.display()));
         }
     }
