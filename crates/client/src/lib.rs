@@ -36,6 +36,8 @@ const FIRST_TRIES: u32 = 3;
 /// Time for a request, and the least bytes of its body that go in a second.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const SLOWEST: u64 = 50_000;
+/// A connection that lay idle for so long is not used again: servers close theirs, some after five seconds.
+const IDLE: Duration = Duration::from_secs(4);
 /// What stands for itself in a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -158,6 +160,7 @@ impl Endpoint {
         // A token goes nowhere else: redirections are not followed.
         let client = Client::builder()
             .connect_timeout(Duration::from_secs(10))
+            .pool_idle_timeout(IDLE)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("vidsieve/", env!("CARGO_PKG_VERSION")))
             .build()
