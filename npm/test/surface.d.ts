@@ -4,6 +4,16 @@
 export interface Configuration {
     /** Whether work is done in a Web Worker, so that the page stays responsive; true where there are Workers. */
     worker?: boolean;
+    /**
+     * Most threads of that Worker, 1 to 64; by default as many as there are cores, at most 8. There are threads on pages that are
+     * cross-origin isolated (COOP and COEP), if the package was built with them. {@link ModelInfo.threads} tells how many there are.
+     */
+    threads?: number;
+    /**
+     * Most Workers that share the encoding of a long file where there are no threads, 1 to 64; by default one less than there are cores,
+     * at most 8. Each takes some 25 MB for that time.
+     */
+    workers?: number;
 }
 /** Configures the package, before its first use. Fails with `bad-argument` after it. */
 export declare function configure(configuration: Configuration): void;
@@ -35,7 +45,7 @@ export declare function compare(a: EncodedVideo | Uint8Array, b: EncodedVideo | 
 import type { EncodeOptions, FrameSource, LoadOptions, ModelInfo } from "./types.js";
 import { EncodedVideo } from "./video.js";
 /** What can be encoded. */
-export type VideoSource = Blob | HTMLVideoElement | FrameSource;
+export type VideoSource = Blob | HTMLVideoElement | MediaStream | FrameSource;
 /** Encodes videos: frames to a record of some kilobytes. */
 export declare class Encoder {
     #private;
@@ -47,7 +57,9 @@ export declare class Encoder {
      * so that the next time nothing is downloaded.
      */
     static load(options?: LoadOptions): Promise<Encoder>;
-    /** Encodes a file, a `<video>`'s source, or frames. An aborted call stops within a frame. */
+    /**
+     * Encodes a file, a `<video>`'s source, a stream until it ends, or frames. An aborted call stops within a frame.
+     */
     encode(source: VideoSource, options?: EncodeOptions): Promise<EncodedVideo>;
     /** Frees the model and, if nothing else needs it, the Worker. */
     dispose(): void;
@@ -413,13 +425,17 @@ export interface ModelInfo {
     cached: boolean;
     /** What the kernels were built for: `simd128` or `relaxed-simd`. */
     instructions: string;
+    /** Threads that share the work of the engine. */
+    threads: number;
 }
 /** How a video is encoded. */
 export interface EncodeOptions {
     /** Frames a second that are taken, 1. Records of one index should have the same. */
     fps?: number;
-    /** Length of the video in seconds, where frames are given and it is known. */
+    /** Length of the video in seconds, where frames are given and it is known. Of a `MediaStream`: seconds after which it ends. */
     duration?: number;
+    /** Ends a `MediaStream`, and what came of it is encoded; `signal` ends the call without a result. It also ends with its video track. */
+    until?: AbortSignal;
     onProgress?: (progress: Progress) => void;
     signal?: AbortSignal;
 }
