@@ -50,7 +50,7 @@ test("answers are the native ones", { timeout: 600_000 }, async (t) => {
   const { url } = await edge(t, { vars: { SHARD_VIDEOS: "40" } });
   await fill(url);
   await until(async () => (await figures(url)).index_shards >= 4);
-  const queries = [...[...clips].map(([id, record]) => [id, record]), ...made.slice(0, 6).map((record, i) => [`random/${i}`, record])];
+  const queries = [...[...clips].filter((_, i) => i % 3 === 0), ...made.slice(0, 4).map((record, i) => [`random/${i}`, record])];
   let compared = 0;
   for (const [id, record] of queries) {
     for (const options of ["top=20&explain=true", "budget=10pairs&top=30", "budget=p>0.3", "budget=none", "budget=20%25&segments=false"]) {

@@ -1,12 +1,17 @@
 // The two servers that answer the same API, and records to ask them with.
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
 import { folder, samples, serve } from "../../npm/test/native.mjs";
 import { start } from "../../workers/local.mjs";
 
 export { folder, samples, serve };
+
+// workerd closes a connection that was idle for five seconds; a request that is on its way then fails. Each has a connection of its own.
+const { Agent, setGlobalDispatcher } = createRequire(new URL("../../workers/local.mjs", import.meta.url))("undici");
+setGlobalDispatcher(new Agent({ pipelining: 0 }));
 
 export const RECORD = "application/vnd.vidsieve.record";
 export const READER = "reader-token-0123456789";

@@ -122,6 +122,7 @@ pub(crate) fn native() -> Result<String, String> {
 /// The package and the application in Chromium.
 pub(crate) fn test_browser() -> Result<(), String> {
     built()?;
+    crate::edge::edge_built()?;
     ffmpeg_is_there()?;
     let programs = [("VIDSIEVE", &*native()?), ("VIDSIEVE_CHROMIUM", &*chromium()?)];
     tests("npm/test/browser", &programs)?;

@@ -169,7 +169,7 @@ impl Index {
         let vector = to_bytes(&query.global);
         let share = |wanted: usize, depth: usize| match wanted {
             0 => 0,
-            wanted => wanted.min((2 * wanted >> depth.min(MAX_DEPTH)) + SLACK),
+            wanted => wanted.min(((2 * wanted) >> depth.min(MAX_DEPTH)) + SLACK),
         };
         let body = |_: &Shard, depth: usize| {
             let (doubtful, similar) = (share(ask.doubtful, depth), share(ask.similar, depth));

@@ -17,6 +17,13 @@ const BATCH: usize = 64;
 /// Milliseconds after which a shard that is being split lets others have their turn.
 const TURN: f64 = 10_000.0;
 
+/// Videos that are copied together, ids that were removed, and the message that tells of them.
+struct Copying {
+    rows: Vec<Row>,
+    removed: Vec<String>,
+    message: Vec<u8>,
+}
+
 impl Loaded {
     /// Takes over videos of a shard that splits.
     pub(super) fn take(&mut self, take: Take, bytes: &[u8]) -> Result<(), EdgeError> {
@@ -46,7 +53,7 @@ impl Loaded {
     }
 
     /// The next videos to copy, as a message; nothing when all are there.
-    fn next_batch(&mut self) -> Result<Option<(Vec<Row>, Vec<String>, Vec<u8>)>, EdgeError> {
+    fn next_batch(&mut self) -> Result<Option<Copying>, EdgeError> {
         if !self.splitting {
             self.sql.set_meta("splitting", "yes")?;
             self.splitting = true;
@@ -64,7 +71,7 @@ impl Loaded {
         }
         let replaced = self.sql.replaced_to_move(self.depth)?;
         let message = join(&Take { removed: removed.clone(), replaced, videos }, &bytes);
-        Ok(Some((rows, removed, message)))
+        Ok(Some(Copying { rows, removed, message }))
     }
 
     /// Hands over what moved.
@@ -98,7 +105,7 @@ impl Shard {
                 }
                 Ok(batch)
             })?;
-            let Some((rows, removed, message)) = batch else { return Ok(()) };
+            let Some(Copying { rows, removed, message }) = batch else { return Ok(()) };
             let request = with_body("https://shard/take", Method::Post, &[(SHARD, &child)], &message)?;
             let answer = stub.fetch_with_request(request).await.map_err(&fail)?;
             if answer.status_code() != 200 {

@@ -24,6 +24,9 @@ const VERSION: &str = "1";
 /// Bytes of a row at most: SQLite's values here have 2 MB.
 const PART: usize = 1 << 20;
 
+/// Number, self-similarity and vector of a video.
+pub(crate) type Vector = (u32, f32, Vec<u8>);
+
 /// A shard's database.
 #[derive(Debug, Clone)]
 pub(crate) struct Sql(SqlStorage);
@@ -140,9 +143,7 @@ impl Sql {
     }
 
     /// Number, self-similarity and vector of all videos.
-    pub(crate) fn vectors(
-        &self,
-    ) -> Result<impl Iterator<Item = Result<(u32, f32, Vec<u8>), EdgeError>> + use<>, EdgeError> {
+    pub(crate) fn vectors(&self) -> Result<impl Iterator<Item = Result<Vector, EdgeError>> + use<>, EdgeError> {
         let rows = self.rows("SELECT number, self_similarity, vector FROM videos ORDER BY number", vec![])?;
         // As in `row`.
         #[allow(clippy::cast_possible_truncation)]
