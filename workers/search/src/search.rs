@@ -115,7 +115,12 @@ impl Search {
         Ok(Planned { start, scanned, table, cosines, budget, cut, timings })
     }
 
-    fn page(&self, stage: Stage, planned: &Planned, session: &mut Session<&Engine, &Query>) -> Result<Page, SearchError> {
+    fn page(
+        &self,
+        stage: Stage,
+        planned: &Planned,
+        session: &mut Session<&Engine, &Query>,
+    ) -> Result<Page, SearchError> {
         let SearchOptions { top, min_score, explain, .. } = self.options;
         let model = self.networks.id().to_string();
         let mut page: Page =
