@@ -581,6 +581,21 @@ impl Fine {
         Ok(direct.similarity(&evidence))
     }
 
+    /// The similarity of two videos in [-1, 1] from the maps of all channels, [C][Tq][Tt] in [-1, 1] as [`Fine::channel_similarity`]
+    /// gives them: what follows the maps in [`Fine::similarity`], for maps that were computed in another way.
+    ///
+    /// # Errors
+    /// [`InputError::Channels`] for another number of maps than the network has, [`InputError::Empty`] for maps without cells.
+    pub fn similarity_of_maps(&self, maps: ArrayView3<'_, f32>, pool: Pool) -> Result<f32, InputError> {
+        let comparator = video_chamfer(self.compare_channels(maps, pool)?.view(), self.config.symmetric);
+        let Some(direct) = &self.direct else { return Ok(comparator) };
+        let (channels, rows, columns) = maps.dim();
+        let mut gathered = Gathered::new(channels);
+        let maps = maps.as_standard_layout();
+        gathered.add(&(0..rows), columns, maps.as_slice().unwrap_or_default());
+        Ok(direct.similarity(&gathered.finish(comparator)))
+    }
+
     /// What a direct path weighs ([`crate::direct`]), whether or not the network has one: the comparator's answer and the Chamfer
     /// similarities of the unpooled maps, 3 + C values in [-1, 1].
     ///

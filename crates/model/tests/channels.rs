@@ -269,6 +269,8 @@ fn the_direct_path_weighs_what_the_maps_say() {
             let sum: f32 = evidence.iter().zip(weights).map(|(e, w)| e * w).sum();
             let score = direct.similarity(&q, &t).unwrap();
             assert!((score - (sum - 0.1).tanh()).abs() <= 1e-6, "{bits:?} {h}x{w}: {score}");
+            let of_maps = direct.similarity_of_maps(maps.view(), Pool::Ceil).unwrap();
+            assert!((score - of_maps).abs() <= 1e-5, "{bits:?} {h}x{w}: {score} {of_maps}");
         }
     }
 }

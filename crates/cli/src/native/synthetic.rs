@@ -12,7 +12,7 @@ use vidsieve_index::record::{BundleId, Parts, Record};
 use vidsieve_index::store::{Index, Source};
 use vidsieve_kernels::comparator::Pool;
 use vidsieve_model::bundle::{Bundle, Network};
-use vidsieve_model::fine::{Fine, VideoTensor, Workspace, video_chamfer};
+use vidsieve_model::fine::{Fine, VideoTensor, Workspace};
 use vidsieve_search::{Budget, Query, Session};
 
 use crate::native::interrupt;
@@ -257,7 +257,7 @@ fn signs(tensor: &VideoTensor) -> Option<Array3<f32>> {
     Array3::from_shape_vec((*frames, shape.regions(), shape.bits()), values.collect()).ok()
 }
 
-/// The maps of all channels and the score of their comparator, in float32.
+/// The maps of all channels in float32, and the similarity that follows from them.
 fn float_pair(fine: &Fine, query: &Array3<f32>, target: &Array3<f32>) -> Result<f32, Failure> {
     let (h, regions, bits) = query.dim();
     let w = target.dim().0;
@@ -281,8 +281,7 @@ fn float_pair(fine: &Fine, query: &Array3<f32>, target: &Array3<f32>) -> Result<
         }
     }
     let pool = Pool::from(fine.config().comparator.edge);
-    let raw = fine.compare_channels(maps.view(), pool)?;
-    Ok(video_chamfer(raw.view(), fine.config().symmetric))
+    Ok(fine.similarity_of_maps(maps.view(), pool)?)
 }
 
 fn mean_of_maxima(cell: ArrayView2<'_, f32>) -> f32 {
