@@ -82,7 +82,8 @@ pub fn isotonic(pairs: &[Labelled]) -> Result<Curve, TrainError> {
 /// hundredth of them starts at the same value. The merge of DnS compares the two as they are, and the selector learns from their
 /// difference: both need one scale. `pairs` are `(coarse, fine, copy)`; `direct` tells that the network has a direct path, which bounds
 /// by tanh: that is undone first. Its answers for unrelated pairs lie far below those for copies, further than coarse ones do, so that
-/// equal means would leave what is doubtful, where merged answers meet, on two scales.
+/// equal means would leave what is doubtful, where merged answers meet, on two scales. Where that hundredth is not below the copies'
+/// value, as of a few pairs of a network that tells little, the means are put together all the same.
 ///
 /// # Errors
 /// [`TrainError::Data`] when a class is empty or copies do not score above unrelated pairs.
@@ -105,16 +106,17 @@ pub fn one_scale(pairs: &[(f32, f32, bool)], direct: bool) -> Result<(f32, f32),
     let (Some(coarse_high), Some(fine_high)) = (part(true, [3, 4], &coarse), part(true, [3, 4], &fine)) else {
         return Err(TrainError::Data("no copies to put coarse and fine answers on one scale".into()));
     };
-    let lower = |of: &dyn Fn(&(f32, f32, bool)) -> f64| {
-        if direct { part(false, [99, 100], of).unwrap_or(f64::NAN) } else { mean(of) }
+    let highest = |of: &dyn Fn(&(f32, f32, bool)) -> f64| part(false, [99, 100], of).unwrap_or(f64::NAN);
+    let through = |coarse_low: f64, fine_low: f64| {
+        let [low, high] = [coarse_low, coarse_high].map(|cosine| unbound(2.0 * cosine - 1.0));
+        let factor = (high - low) / (fine_high - fine_low);
+        (factor.is_finite() && factor > 0.0).then(|| (factor as f32, (low - factor * fine_low) as f32))
     };
-    let [low, high] = [lower(&coarse), coarse_high].map(|cosine| unbound(2.0 * cosine - 1.0));
-    let fine_low = lower(&fine);
-    let factor = (high - low) / (fine_high - fine_low);
-    if unrelated.is_empty() || !(factor.is_finite() && factor > 0.0) {
-        return Err(TrainError::Data("copies do not score above unrelated pairs".into()));
-    }
-    Ok((factor as f32, (low - factor * fine_low) as f32))
+    let of_highest = if direct { through(highest(&coarse), highest(&fine)) } else { None };
+    of_highest
+        .or_else(|| through(mean(&coarse), mean(&fine)))
+        .filter(|_| !unrelated.is_empty())
+        .ok_or_else(|| TrainError::Data("copies do not score above unrelated pairs".into()))
 }
 
 /// Joins the last blocks while they violate the order.
