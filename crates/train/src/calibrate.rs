@@ -110,7 +110,7 @@ pub fn one_scale(pairs: &[(f32, f32, bool)], direct: bool) -> Result<(f32, f32),
     let through = |coarse_low: f64, fine_low: f64| {
         let [low, high] = [coarse_low, coarse_high].map(|cosine| unbound(2.0 * cosine - 1.0));
         let factor = (high - low) / (fine_high - fine_low);
-        (factor.is_finite() && factor > 0.0).then(|| (factor as f32, (low - factor * fine_low) as f32))
+        (factor.is_finite() && factor > 0.0).then_some((factor as f32, (low - factor * fine_low) as f32))
     };
     let of_highest = if direct { through(highest(&coarse), highest(&fine)) } else { None };
     of_highest
