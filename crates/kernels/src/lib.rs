@@ -19,6 +19,8 @@ pub mod gemm;
 pub mod hamming;
 mod isa;
 pub mod math;
+#[cfg(test)]
+mod samples;
 pub mod scan;
 pub mod selector;
 mod simd;
