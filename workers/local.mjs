@@ -14,11 +14,11 @@ import { media as mediaOf } from "./media.mjs";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const COMPATIBILITY = "2026-04-01";
 
-/** A Worker of a folder of this one. */
-const built = (name) => ({
+/** A Worker of a folder of this one, by another module than its own if one is named. */
+const built = (name, entry) => ({
   modules: true,
-  modulesRoot: join(here, name, "build"),
-  scriptPath: join(here, name, "build/index.mjs"),
+  modulesRoot: entry ? join(here, "..") : join(here, name, "build"),
+  scriptPath: entry ?? join(here, name, "build/index.mjs"),
   modulesRules: [
     { type: "ESModule", include: ["**/*.js", "**/*.mjs"] },
     { type: "CompiledWasm", include: ["**/*.wasm"] },
@@ -35,10 +35,10 @@ const FRONT = `export default {
  * Starts the edge tier. `vars` are variables and secrets of the search Worker, `rerankVars` of the re-rank tier, `rerank: null` leaves that out
  * and a function takes its place; `site` is a folder of files that are served beside the API,
  * `media` one of videos; `shards` is a Worker with a class that stands before
- * the shards, which it finds behind its binding REAL.
+ * the shards, which it finds behind its binding REAL; `entry` takes the place of the search Worker's module, which it loads.
  */
 export async function start({
-  port = 0, persist, site, media, shards, model = join(here, "../models/default.safetensors"), vars = {}, rerankVars = {}, rerank, limits = { limit: 1_000_000, period: 10 },
+  port = 0, persist, site, media, shards, model = join(here, "../models/default.safetensors"), vars = {}, rerankVars = {}, rerank, entry, limits = { limit: 1_000_000, period: 10 },
 } = {}) {
   const bytes = await readFile(model);
   const bundle = createHash("sha256").update(bytes).digest("hex");
@@ -68,7 +68,7 @@ export async function start({
         : []),
       {
         name: "search",
-        ...built("search"),
+        ...built("search", entry),
         ...files,
         ...tier,
         bindings: { BUNDLE: bundle, ...vars },

@@ -284,6 +284,11 @@ for (const [name, server] of Object.entries(servers)) {
       assert.deepEqual([meant.pairs.map((p) => p.id), meant.missing.map((m) => m.id)], [["0"], ["1"]]);
       assert.match(meant.missing[0].reason, /another version/);
       assert.ok(!("segments" in meant.pairs[0]));
+      const late = await rerank({ ids: ["0", "2"], within_ms: 0 });
+      assert.deepEqual([late.pairs, late.missing.map((m) => m.id).sort()], [[], ["0", "2"]]);
+      assert.match(late.missing[0].reason, /in time/);
+      const inTime = await rerank({ ids: ["0", "2"], within_ms: 60_000 });
+      assert.deepEqual(inTime.pairs.map((p) => p.id), ["0", "2"]);
     });
   });
 }

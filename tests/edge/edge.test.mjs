@@ -1,6 +1,7 @@
 // What is the edge's own: the same answers as natively, shards that split under load, what is missing, limits of memory.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import { READER, WRITER, each, edge, encode, figures, folder, frames, json, keysOf, pages, put, random, records, rerankBody, samples, serve, until, video } from "./support.mjs";
 
@@ -257,6 +258,47 @@ test("namespaces cannot see each other", { timeout: 300_000 }, async (t) => {
   assert.equal((await pages(url, made[0], "budget=all", acme))[1].hits[0].score > 0.9, true);
   assert.equal((await keysOf(kv, "secret", "acme")).length, 1);
   assert.equal((await json(`${url}/v1/health`)).videos, 0, "of the namespace of those without a token");
+});
+
+test("an instance that crashes is replaced, and who waits for it is told", { timeout: 300_000 }, async (t) => {
+  const entry = fileURLToPath(new URL("crashing.mjs", import.meta.url));
+  let hangs = false;
+  const rerank = async () => {
+    if (hangs) await new Promise((resolve) => setTimeout(resolve, 20_000));
+    return new Response(null, { status: 503 });
+  };
+  const { url } = await edge(t, { entry, rerank });
+  await fill(url, 20);
+  const record = made[0];
+  const [before] = await pages(url, record, "budget=none&segments=false");
+
+  const begin = performance.now();
+  hangs = true;
+  const searched = await fetch(`${url}/v1/search?budget=5pairs`, { method: "POST", body: record });
+  const reader = searched.body.getReader();
+  const coarse = JSON.parse(new TextDecoder().decode((await reader.read()).value));
+  assert.equal(coarse.page, "coarse");
+  const answer = await fetch(`${url}/v1/model`, { headers: { "x-crash": "1" } });
+  assert.equal(answer.status, 500);
+  assert.equal(answer.headers.get("content-type"), "application/problem+json");
+  const problem = await answer.json();
+  assert.equal(problem.type, "urn:vidsieve:problem:internal");
+  // Who was being answered does not wait for an instance that is gone.
+  const rest = JSON.parse(new TextDecoder().decode((await reader.read()).value));
+  assert.deepEqual(rest, { page: "error", last: true, problem });
+  assert.equal((await reader.read()).done, true);
+  assert.ok(performance.now() - begin < 15_000, `it took ${performance.now() - begin} ms`);
+
+  hangs = false;
+  for (let i = 0; i < 3; i++) {
+    const [after] = await pages(url, record, "budget=none&segments=false");
+    assert.deepEqual(after.hits, before.hits);
+  }
+  const again = await put(url, "after", made[21]);
+  assert.equal(again.status, 201);
+  assert.equal((await fetch(`${url}/v1/search`, { method: "POST", body: record, headers: { "x-crash": "1" } })).status, 500);
+  const page = (await pages(url, made[21], "budget=none&segments=false"))[0];
+  assert.equal(page.hits[0].id, "after");
 });
 
 test("limits, names, and a configuration that cannot be", { timeout: 300_000 }, async (t) => {

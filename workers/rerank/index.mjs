@@ -5,10 +5,10 @@ import { guard } from "./guard.mjs";
 import * as bindings from "./worker.js";
 import module from "./worker_bg.wasm";
 
-const { call } = guard(bindings, module);
+const { answer } = guard(bindings, module);
 
 export default class extends WorkerEntrypoint {
   fetch(request) {
-    return call(() => bindings.fetch.call(this, request, this.env, this.ctx));
+    return answer(() => bindings.fetch.call(this, request, this.env, this.ctx));
   }
 }

@@ -5,11 +5,11 @@ import { guard } from "./guard.mjs";
 import * as bindings from "./worker.js";
 import module from "./worker_bg.wasm";
 
-const { call, ready } = guard(bindings, module);
+const { answer, call, ready } = guard(bindings, module);
 
 export default class extends WorkerEntrypoint {
   fetch(request) {
-    return call(() => bindings.fetch.call(this, request, this.env, this.ctx));
+    return answer(() => bindings.fetch.call(this, request, this.env, this.ctx));
   }
 }
 
@@ -28,7 +28,7 @@ export class Shard extends DurableObject {
   }
 
   fetch(request) {
-    return call(() => this.#inner().fetch(request));
+    return answer(() => this.#inner().fetch(request));
   }
 
   async alarm() {

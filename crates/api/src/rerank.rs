@@ -1,6 +1,7 @@
 //! The re-rank tier: a query's record and candidates, and what came of comparing them.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vidsieve_index::wire;
@@ -24,6 +25,10 @@ pub struct Candidates {
     /// The checksums of the records that are meant, in the order of the ids: other versions are not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksums: Option<Vec<String>>,
+    /// Milliseconds after which no further candidate is begun: those that are left are told as missing. Whoever waits no longer
+    /// does not keep a tier busy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within_ms: Option<u64>,
 }
 
 impl Candidates {
@@ -55,6 +60,12 @@ impl Candidates {
     pub fn body(&self, record: &[u8]) -> Vec<u8> {
         // Texts alone: nothing that cannot be written.
         wire::join_rerank(&serde_json::to_vec(self).unwrap_or_default(), record)
+    }
+
+    /// The time that may be taken.
+    #[must_use]
+    pub fn within(&self) -> Option<Duration> {
+        self.within_ms.map(Duration::from_millis)
     }
 
     /// The checksum of the record that is meant by a candidate.
@@ -108,8 +119,16 @@ pub struct Reranked {
 pub const ABSENT: &str = "it is not there";
 /// Why a record of another version is not compared.
 pub const OTHER_VERSION: &str = "another version is there than was asked for";
+/// Why a record was not looked at.
+pub const LATE: &str = "it was not compared in time";
 
 impl Reranked {
+    /// Tells the candidates from `first` on as not compared in time.
+    pub fn leave(&mut self, candidates: &Candidates, first: usize) {
+        let ids = candidates.ids.get(first..).unwrap_or_default();
+        self.missing.extend(ids.iter().map(|id| Absent { id: id.clone(), reason: LATE.to_owned() }));
+    }
+
     /// Compares a batch of the candidates, those from `first` on, whose records are `fetched` in their order.
     pub fn compare<B: AsRef<[u8]> + Sync>(
         &mut self,

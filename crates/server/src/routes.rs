@@ -464,7 +464,8 @@ async fn rerank(Shared(state): Shared<Arc<State>>, request: Request) -> Answered
     let (candidates, record) = Candidates::parse(&body)?;
     let query = state.model.query(record)?;
     drop(body);
-    let answer = computing(&state, share, move |state, stop| reranked(state, &query, &candidates, stop)).await?;
+    let end = candidates.within().map(|within| Instant::now() + within);
+    let answer = computing(&state, share, move |state, stop| reranked(state, &query, &candidates, end, stop)).await?;
     Ok(Json(answer).into_response())
 }
 
@@ -472,12 +473,17 @@ fn reranked(
     state: &State,
     query: &Query,
     candidates: &Candidates,
+    end: Option<Instant>,
     stop: &dyn Fn() -> bool,
 ) -> Result<Reranked, Problem> {
     let mut answer = Reranked::default();
     for (ids, batch) in candidates.ids.chunks(BATCH).zip(0..) {
         if stop() {
             return Err(Problem::busy());
+        }
+        if end.is_some_and(|end| Instant::now() >= end) {
+            answer.leave(candidates, batch * BATCH);
+            break;
         }
         answer.compare(&state.engine, query, candidates, batch * BATCH, state.fetch(ids));
     }

@@ -8,7 +8,9 @@ use std::rc::Rc;
 
 use futures_util::{StreamExt as _, stream};
 use vidsieve_api::{Candidates, Problem, Reranked};
-use vidsieve_edge::{Exchange, Gate, Networks, Records, body_of, json, key, memory, networks, number, problem, raw};
+use vidsieve_edge::{
+    Exchange, Gate, Networks, Records, body_of, json, key, memory, networks, now, number, problem, raw,
+};
 use vidsieve_index::record::Record;
 use vidsieve_search::{Fetched, Outcome, Query};
 use worker::{Context, Env, Request, Response, event};
@@ -75,6 +77,8 @@ async fn rerank(networks: &Rc<Networks>, records: &Records, namespace: &str, bod
         // Keys of records name their checksums.
         return Err(Problem::bad_request("this tier needs the checksums of the candidates' records"));
     }
+    let begin = now();
+    let late = || candidates.within().is_some_and(|within| now() - begin >= within.as_secs_f64() * 1000.0);
     let mut answer = Reranked::default();
     let mut found = stream::iter(0..candidates.ids.len())
         .map(|i| {
@@ -83,6 +87,11 @@ async fn rerank(networks: &Rc<Networks>, records: &Records, namespace: &str, bod
         })
         .buffered(AT_ONCE);
     while let Some((i, record)) = found.next().await {
+        // The clock has moved: a record was waited for.
+        if late() {
+            answer.leave(&candidates, i);
+            break;
+        }
         answer.compare(&networks.engine, &query, &candidates, i, vec![record]);
     }
     Ok(answer)

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use percent_encoding::percent_decode_str;
 use vidsieve_api::access::media_type;
 use vidsieve_api::encode::{self, Kind};
-use vidsieve_api::rerank::{ABSENT, Absent, OTHER_VERSION};
+use vidsieve_api::rerank::{ABSENT, Absent, LATE, OTHER_VERSION};
 use vidsieve_api::videos::{self, Listing, Put, etag};
 use vidsieve_api::{Candidates, ListOptions, NDJSON, OPENAPI, Problem, Reranked, SearchOptions};
 use vidsieve_edge::{
@@ -20,7 +20,7 @@ use worker::{Context, Env, Request, Response};
 
 use crate::index::Index;
 use crate::search::Search;
-use crate::tier::{Comparing, LATE, Target};
+use crate::tier::{Comparing, Target};
 
 /// Bytes of a body at most, where `BODY_LIMIT` says nothing.
 const BODY_LIMIT: usize = 16_000_000;
@@ -232,7 +232,9 @@ impl Asked<'_> {
             record,
             segments: candidates.segments,
         };
-        let mut settled = comparing.compare(&targets, now() + number(self.env, "RERANK_MS", RERANK_MS)?).await;
+        let within = candidates.within().map_or(f64::INFINITY, |within| within.as_secs_f64() * 1000.0);
+        let end = now() + number(self.env, "RERANK_MS", RERANK_MS)?.min(within);
+        let mut settled = comparing.compare(&targets, end).await;
         for Target { id, .. } in targets {
             match settled.remove(&id) {
                 Some(Ok(pair)) => answer.pairs.push(pair),

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use vidsieve_api::page::{Shown, failed};
+use vidsieve_api::rerank::LATE;
 use vidsieve_api::{Page, Problem, SearchOptions, Stage, Timings};
 use vidsieve_edge::{EdgeError, Networks, now, number};
 use vidsieve_search::{Budget, Engine, Outcome, Query, SearchError, Session, Table};
@@ -12,7 +13,7 @@ use worker::Env;
 
 use crate::index::{Index, Scanned};
 use crate::message::Scan;
-use crate::tier::{Comparing, LATE, Target};
+use crate::tier::{Comparing, Target};
 
 /// Most pairs that are compared for one search, where `MAX_PAIRS` says nothing.
 const MAX_PAIRS: usize = 1000;

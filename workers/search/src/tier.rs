@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use vidsieve_api::rerank::Compared;
+use vidsieve_api::rerank::{Compared, LATE};
 use vidsieve_api::{Candidates, Reranked, videos};
 use vidsieve_edge::{EdgeError, INTERNAL_HOST, Networks, now, text, with_body, within};
 use vidsieve_index::record::Record;
@@ -26,8 +26,8 @@ const HERE: usize = 64;
 
 /// What clients are told where the tier fails.
 pub(crate) const SILENT: &str = "the re-rank tier does not answer";
-/// What clients are told where the deadline came first.
-pub(crate) const LATE: &str = "it was not compared in time";
+/// Of the time that is left the tier has all but this, so that it can tell what it compared; a quarter at most.
+const REPLYING_MS: f64 = 500.0;
 
 /// A video to be compared.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl Comparing<'_> {
         if now() >= end {
             return settled;
         }
-        let mut asking = stream::iter(targets.chunks(BATCH)).map(|batch| self.batch(batch)).buffer_unordered(AT_ONCE);
+        let mut asking = stream::iter(targets.chunks(BATCH)).map(|batch| self.batch(batch, end)).buffer_unordered(AT_ONCE);
         loop {
             let left = Duration::from_secs_f64(((end - now()) / 1000.0).max(0.0));
             match within(left, asking.next()).await {
@@ -74,22 +74,27 @@ impl Comparing<'_> {
         settled
     }
 
-    async fn batch(&self, targets: &[Target]) -> Vec<(String, Result<Compared, String>)> {
+    async fn batch(&self, targets: &[Target], end: f64) -> Vec<(String, Result<Compared, String>)> {
+        let left = (end - now()).max(0.0);
+        // A saturating conversion.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let within_ms = (left - REPLYING_MS.min(left / 4.0)) as u64;
         let candidates = Candidates {
             ids: targets.iter().map(|t| t.id.clone()).collect(),
             segments: self.segments,
             checksums: Some(targets.iter().map(|t| t.checksum.clone()).collect()),
+            within_ms: Some(within_ms),
         };
         match self.asked(&candidates).await {
             Ok(Reranked { pairs, missing }) => {
                 let pairs = pairs.into_iter().map(|pair| (pair.id.clone(), Ok(pair)));
-                let mut all: Vec<_> = pairs.chain(missing.into_iter().map(|m| (m.id, Err(m.reason)))).collect();
+                let all = pairs.chain(missing.into_iter().map(|m| (m.id, Err(m.reason))));
+                let mut all: HashMap<String, Result<Compared, String>> = all.collect();
                 // What is not told of was not compared.
-                let known: std::collections::HashSet<String> = all.iter().map(|(id, _)| id.clone()).collect();
-                let untold = candidates.ids.iter().filter(|id| !known.contains(*id));
-                let untold: Vec<_> = untold.map(|id| (id.clone(), Err(SILENT.to_owned()))).collect();
-                all.extend(untold);
-                all
+                for id in &candidates.ids {
+                    all.entry(id.clone()).or_insert_with(|| Err(SILENT.to_owned()));
+                }
+                all.into_iter().filter(|(_, outcome)| !matches!(outcome, Err(reason) if reason == LATE)).collect()
             }
             Err(error) => {
                 error.log();
