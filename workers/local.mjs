@@ -1,6 +1,6 @@
 // The edge tier on this machine: both Workers, KV and Durable Objects in workerd, by miniflare.
 //
-//   node workers/local.mjs [--port 8787] [--persist DIR] [--site DIR] [--media DIR] [--model FILE] [--var NAME=VALUE]...
+//   node workers/local.mjs [--port 8787] [--persist DIR] [--site DIR] [--media DIR] [--model FILE] [--bucket] [--var NAME=VALUE]...
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -35,14 +35,16 @@ const FRONT = `export default {
  * Starts the edge tier. `vars` are variables and secrets of the search Worker, `rerankVars` of the re-rank tier, `rerank: null` leaves that out
  * and a function takes its place; `site` is a folder of files that are served beside the API,
  * `media` one of videos; `shards` is a Worker with a class that stands before
- * the shards, which it finds behind its binding REAL; `entry` takes the place of the search Worker's module, which it loads.
+ * the shards, which it finds behind its binding REAL; `entry` takes the place of the search Worker's module, which it loads; with
+ * `bucket` records are in R2.
  */
 export async function start({
-  port = 0, persist, site, media, shards, model = join(here, "../models/default.safetensors"), vars = {}, rerankVars = {}, rerank, entry, limits = { limit: 1_000_000, period: 10 },
+  port = 0, persist, site, media, shards, model = join(here, "../models/default.safetensors"), vars = {}, rerankVars = {}, rerank, entry, bucket = false, limits = { limit: 1_000_000, period: 10 },
 } = {}) {
   const bytes = await readFile(model);
   const bundle = createHash("sha256").update(bytes).digest("hex");
   const tier = rerank === null ? {} : { serviceBindings: { RERANK: rerank ?? "rerank" } };
+  const records = bucket ? { r2Buckets: { RECORDS: "records" } } : { kvNamespaces: { RECORDS: "records" } };
   const files = site && {
     assets: {
       directory: resolve(site),
@@ -55,7 +57,7 @@ export async function start({
     host: "127.0.0.1",
     port,
     cf: false,
-    ...(persist && { kvPersist: join(resolve(persist), "kv"), durableObjectsPersist: join(resolve(persist), "do"), cachePersist: false }),
+    ...(persist && { kvPersist: join(resolve(persist), "kv"), r2Persist: join(resolve(persist), "r2"), durableObjectsPersist: join(resolve(persist), "do"), cachePersist: false }),
     workers: [
       ...(media
         ? [{
@@ -72,7 +74,7 @@ export async function start({
         ...files,
         ...tier,
         bindings: { BUNDLE: bundle, ...vars },
-        kvNamespaces: { RECORDS: "records" },
+        ...records,
         durableObjects: shards
           ? { SHARDS: { className: shards.className, scriptName: "shards", useSQLite: true }, OWN: { className: "Shard", useSQLite: true } }
           : { SHARDS: { className: "Shard", useSQLite: true } },
@@ -82,7 +84,7 @@ export async function start({
         name: "rerank",
         ...built("rerank"),
         bindings: { BUNDLE: bundle, ...rerankVars },
-        kvNamespaces: { RECORDS: "records" },
+        ...records,
       },
       ...(shards
         ? [{
@@ -97,7 +99,7 @@ export async function start({
     ],
   });
   const url = (await miniflare.ready).href.replace(/\/$/, "");
-  const kv = await miniflare.getKVNamespace("RECORDS", "search");
+  const kv = bucket ? await miniflare.getR2Bucket("RECORDS", "search") : await miniflare.getKVNamespace("RECORDS", "search");
   await kv.put(`bundles/${bundle}.safetensors`, bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
   let ended;
   return { url, bundle, miniflare, kv, end: () => (ended ??= miniflare.dispose()) };
@@ -111,12 +113,13 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
       site: { type: "string" },
       media: { type: "string" },
       model: { type: "string" },
+      bucket: { type: "boolean", default: false },
       var: { type: "string", multiple: true, default: [] },
     },
   });
   const vars = Object.fromEntries(values.var.map((v) => [v.slice(0, v.indexOf("=")), v.slice(v.indexOf("=") + 1)]));
-  const { port, persist, site, media, model } = values;
-  const edge = await start({ port: Number(port), persist, site, media, ...(model && { model }), vars });
+  const { port, persist, site, media, model, bucket } = values;
+  const edge = await start({ port: Number(port), persist, site, media, bucket, ...(model && { model }), vars });
   console.log(`the edge tier answers at ${edge.url}`);
   const end = () => edge.end().finally(() => process.exit());
   process.on("SIGINT", end).on("SIGTERM", end);

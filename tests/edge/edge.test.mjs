@@ -75,6 +75,22 @@ test("answers are the native ones", { timeout: 600_000 }, async (t) => {
   assert.ok((await figures(url)).wasm_memory_bytes < MEMORY);
 });
 
+test("records in R2: the same answers", { timeout: 300_000 }, async (t) => {
+  const { url, kv: bucket } = await edge(t, { bucket: true });
+  await fill(url);
+  for (const [id, record] of [...clips].slice(0, 3)) {
+    const [here, there] = await Promise.all([nativeUrl, url].map((server) => pages(server, record, "budget=10pairs&top=20")));
+    for (const [i, page] of there.entries()) alike(page, here[i], id);
+  }
+  const [id, record] = [...clips][0];
+  assert.deepEqual(Buffer.from(await (await fetch(video(url, id))).arrayBuffer()), Buffer.from(record));
+  assert.equal((await put(url, id, record)).status, 200);
+  const { objects } = await bucket.list({ prefix: "records/" });
+  assert.equal(objects.length, clips.size + made.length);
+  assert.equal((await fetch(video(url, id), { method: "DELETE" })).status, 204);
+  assert.equal((await fetch(video(url, id))).status, 404);
+});
+
 test("shards split while videos come, go and are searched for", { timeout: 600_000 }, async (t) => {
   const { url, miniflare } = await edge(t, { vars: { SHARD_VIDEOS: "12" } });
   const stay = made.slice(60);

@@ -1,11 +1,11 @@
 // The application in headless Chromium, served by the native command.
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { appendFile, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { samples, serve } from "../../npm/test/native.mjs";
+import { folder, samples, serve } from "../../npm/test/native.mjs";
 import { launch } from "../../npm/test/browser/browser.mjs";
 
 const cleanups = [];
@@ -116,14 +116,30 @@ test("in this browser alone: kept, found, removed, and nothing leaves the page",
 
 test("it opens again without a network, and works in this browser", async (t) => {
   const ends = [];
-  const address = await serve({ after: (work) => ends.push(work) }, await native.copy(), "--www", fileURLToPath(new URL("../dist", import.meta.url)));
+  const www = await folder(t);
+  await cp(fileURLToPath(new URL("../dist", import.meta.url)), www, { recursive: true });
+  const address = await serve({ after: (work) => ends.push(work) }, await native.copy(), "--www", www);
   const { page } = await visit(t, { address });
   await page.waitForSelector("#place-server:checked");
   await page.setInputFiles("#file", clip("originals/dune.mp4"));
   await refined(page);
-  // The service worker keeps what it has seen.
+  // The service worker keeps what it has seen, until there is another version.
   await page.evaluate(() => navigator.serviceWorker.ready);
   await page.reload();
+  await page.waitForSelector("#place-server:checked");
+  const kept = () =>
+    page.evaluate(async () => {
+      const files = await caches.open("vidsieve-files");
+      return (await files.keys()).map(({ url }) => new URL(url).pathname);
+    });
+  await page.evaluate(async () => (await caches.open("vidsieve-files")).put("/assets/former.js", new Response("1")));
+  await page.reload();
+  await page.waitForSelector("#place-server:checked");
+  assert.ok((await kept()).includes("/assets/former.js"));
+  await appendFile(join(www, "index.html"), "<!-- another version -->\n");
+  await page.reload();
+  await page.waitForSelector("#place-server:checked");
+  assert.ok(!(await kept()).includes("/assets/former.js"));
   await page.waitForSelector("#place-server:checked");
   await page.check("#place-local");
   await page.setInputFiles("#file", clip("originals/dune.mp4"));

@@ -1,4 +1,4 @@
-//! The bundle: read from KV once in an isolate.
+//! The bundle: read from where the records are once in an isolate.
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -13,6 +13,7 @@ use worker::Env;
 
 use crate::config::text;
 use crate::error::EdgeError;
+use crate::records::Records;
 
 /// The networks of a bundle.
 #[derive(Debug)]
@@ -56,8 +57,8 @@ thread_local! {
     static LOADED: RefCell<Option<Rc<Networks>>> = const { RefCell::new(None) };
 }
 
-/// The networks of the bundle whose SHA-256 the variable `BUNDLE` names: read from KV on an isolate's first request, at
-/// `bundles/<SHA-256>.safetensors`.
+/// The networks of the bundle whose SHA-256 the variable `BUNDLE` names: read from the binding `RECORDS` on an isolate's first
+/// request, at `bundles/<SHA-256>.safetensors`.
 ///
 /// # Errors
 /// [`EdgeError`].
@@ -68,22 +69,17 @@ pub async fn networks(env: &Env) -> Result<Rc<Networks>, EdgeError> {
     let refuse = |reason: &str| EdgeError::Config { name: "BUNDLE", reason: reason.to_owned() };
     let wanted = text(env, "BUNDLE").ok_or_else(|| refuse("it is not set: the SHA-256 of the bundle"))?;
     let wanted: BundleId = wanted.trim().parse().map_err(|_| refuse("it is not 64 hexadecimal digits"))?;
-    let kv = env.kv("RECORDS").map_err(EdgeError::runtime("the binding RECORDS"))?;
-    let bytes = kv
+    let bytes = Records::new(env)?
         .get(&format!("bundles/{wanted}.safetensors"))
-        // A key names its content, which does not change.
-        .cache_ttl(86_400)
-        .bytes()
-        .await
-        .map_err(EdgeError::kv("reading the bundle"))?
-        .ok_or_else(|| EdgeError::Bundle(format!("KV has nothing at bundles/{wanted}.safetensors")))?;
+        .await?
+        .ok_or_else(|| EdgeError::Bundle(format!("RECORDS has nothing at bundles/{wanted}.safetensors")))?;
     // Another request may have been faster.
     if let Some(loaded) = LOADED.with_borrow(Clone::clone) {
         return Ok(loaded);
     }
     let networks = Networks::new(bytes)?;
     if networks.id() != wanted {
-        return Err(EdgeError::Bundle(format!("KV has another one ({}) under its name", networks.id().short())));
+        return Err(EdgeError::Bundle(format!("RECORDS has another one ({}) under its name", networks.id().short())));
     }
     let networks = Rc::new(networks);
     LOADED.set(Some(networks.clone()));

@@ -1,12 +1,13 @@
-//! Records in KV, with the Cache API in front of it.
+//! Records in KV or R2, with the Cache API in front of it.
 //!
 //! A key names a video and its record's checksum, so that what is behind a key never changes: nothing read from a cache or from a
-//! place that KV has not reached yet is an older version.
+//! place that KV has not reached yet is an older version. A record is an object of its own in R2 too: reading a range of one costs
+//! what reading a whole one does.
 
 use vidsieve_api::videos;
 use vidsieve_index::id::digits;
 use vidsieve_index::record::Record;
-use worker::{Cache, Env, Headers, KvStore, Response};
+use worker::{Bucket, Cache, Env, Headers, KvStore, Response};
 
 use crate::error::EdgeError;
 
@@ -19,34 +20,57 @@ pub fn key(namespace: &str, id: &str, checksum: u64) -> String {
     format!("records/{namespace}/{}/{}", digits(id), videos::checksum(checksum))
 }
 
-/// The records of the namespaces.
+/// The records of the namespaces, and the bundle.
 #[derive(Debug, Clone)]
 pub struct Records {
-    kv: KvStore,
+    store: Store,
+}
+
+#[derive(Debug, Clone)]
+enum Store {
+    Kv(KvStore),
+    Bucket(Bucket),
 }
 
 impl Records {
-    /// Those of the binding `RECORDS`.
+    /// Those of the binding `RECORDS`: a bucket of R2, or a namespace of KV.
     ///
     /// # Errors
     /// [`EdgeError::Runtime`].
     pub fn new(env: &Env) -> Result<Self, EdgeError> {
-        Ok(Self { kv: env.kv("RECORDS").map_err(EdgeError::runtime("the binding RECORDS"))? })
+        let store = match env.bucket("RECORDS") {
+            Ok(bucket) => Store::Bucket(bucket),
+            Err(_) => Store::Kv(env.kv("RECORDS").map_err(EdgeError::runtime("the binding RECORDS"))?),
+        };
+        Ok(Self { store })
     }
 
     /// The bytes at a key.
     ///
     /// # Errors
-    /// [`EdgeError::Kv`].
+    /// [`EdgeError::Kv`], [`EdgeError::Runtime`].
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, EdgeError> {
-        self.kv.get(key).cache_ttl(KEPT).bytes().await.map_err(EdgeError::kv("reading a record"))
+        const DOING: &str = "reading a record";
+        match &self.store {
+            // A key names its content, which does not change.
+            Store::Kv(kv) => kv.get(key).cache_ttl(KEPT).bytes().await.map_err(EdgeError::kv(DOING)),
+            Store::Bucket(bucket) => {
+                let object = bucket.get(key).execute().await.map_err(EdgeError::runtime(DOING))?;
+                let Some(object) = object else { return Ok(None) };
+                match object.body() {
+                    Some(body) => body.bytes().await.map(Some).map_err(EdgeError::runtime(DOING)),
+                    // An object without bytes has no body.
+                    None => Ok(Some(Vec::new())),
+                }
+            }
+        }
     }
 
-    /// [`Records::get`] through the cache of this place, which costs no read of KV. What the cache fails in, KV does; what is no whole
-    /// record is not kept.
+    /// [`Records::get`] through the cache of this place, which costs no read of the store. What the cache fails in, the store does; what
+    /// is no whole record is not kept.
     ///
     /// # Errors
-    /// [`EdgeError::Kv`].
+    /// Those of [`Records::get`].
     pub async fn get_cached(&self, key: &str) -> Result<Option<Vec<u8>>, EdgeError> {
         let (cache, url) = (Cache::default(), format!("https://records.vidsieve.internal/{key}"));
         if let Ok(Some(mut kept)) = cache.get(url.as_str(), true).await
@@ -69,18 +93,30 @@ impl Records {
     /// Writes a record.
     ///
     /// # Errors
-    /// [`EdgeError::Kv`].
+    /// [`EdgeError::Kv`], [`EdgeError::Runtime`].
     pub async fn put(&self, key: &str, bytes: &[u8]) -> Result<(), EdgeError> {
-        let fail = EdgeError::kv("writing a record");
-        self.kv.put_bytes(key, bytes).map_err(&fail)?.execute().await.map_err(&fail)
+        const DOING: &str = "writing a record";
+        match &self.store {
+            Store::Kv(kv) => {
+                let fail = EdgeError::kv(DOING);
+                kv.put_bytes(key, bytes).map_err(&fail)?.execute().await.map_err(&fail)
+            }
+            Store::Bucket(bucket) => {
+                bucket.put(key, bytes.to_vec()).execute().await.map(|_| ()).map_err(EdgeError::runtime(DOING))
+            }
+        }
     }
 
     /// Removes a record; one that is not there is none.
     ///
     /// # Errors
-    /// [`EdgeError::Kv`].
+    /// [`EdgeError::Kv`], [`EdgeError::Runtime`].
     pub async fn remove(&self, key: &str) -> Result<(), EdgeError> {
-        self.kv.delete(key).await.map_err(EdgeError::kv("removing a record"))
+        const DOING: &str = "removing a record";
+        match &self.store {
+            Store::Kv(kv) => kv.delete(key).await.map_err(EdgeError::kv(DOING)),
+            Store::Bucket(bucket) => bucket.delete(key).await.map_err(EdgeError::runtime(DOING)),
+        }
     }
 }
 

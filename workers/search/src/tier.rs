@@ -61,7 +61,8 @@ impl Comparing<'_> {
         if now() >= end {
             return settled;
         }
-        let mut asking = stream::iter(targets.chunks(BATCH)).map(|batch| self.batch(batch, end)).buffer_unordered(AT_ONCE);
+        let mut asking =
+            stream::iter(targets.chunks(BATCH)).map(|batch| self.batch(batch, end)).buffer_unordered(AT_ONCE);
         loop {
             let left = Duration::from_secs_f64(((end - now()) / 1000.0).max(0.0));
             match within(left, asking.next()).await {
