@@ -71,6 +71,8 @@ pub struct Pages {
 #[derive(Clone)]
 pub struct Endpoint {
     client: Client,
+    /// For requests that are made again, each on a connection of its own: a server that was busy for long may have closed all that lay idle.
+    fresh: Client,
     address: String,
     token: Option<HeaderValue>,
     settings: Settings,
@@ -158,19 +160,23 @@ impl Endpoint {
             })
             .transpose()?;
         // A token goes nowhere else: redirections are not followed.
-        let client = Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(IDLE)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("vidsieve/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| EndpointError::Unreachable { address: shown.clone(), tries: 0, reason: reason(&e) })?;
+        let client = |idle: usize| {
+            Client::builder()
+                .connect_timeout(Duration::from_secs(10))
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(idle)
+                .redirect(reqwest::redirect::Policy::none())
+                .user_agent(concat!("vidsieve/", env!("CARGO_PKG_VERSION")))
+                .build()
+                .map_err(|e| EndpointError::Unreachable { address: shown.clone(), tries: 0, reason: reason(&e) })
+        };
+        let (client, fresh) = (client(usize::MAX)?, client(0)?);
         let settings = Settings {
             jobs: settings.jobs.max(1),
             retry: Retry { tries: settings.retry.tries.max(1), ..settings.retry },
         };
         let repeated = std::sync::Arc::default();
-        Ok(Self { client, address: shown, token, settings, gate: Gate::default(), repeated })
+        Ok(Self { client, fresh, address: shown, token, settings, gate: Gate::default(), repeated })
     }
 
     /// Where it is.
@@ -199,7 +205,7 @@ impl Endpoint {
         let mut failed = 0;
         loop {
             self.gate.pass().await;
-            let (told, error) = match self.once(&request).await {
+            let (told, error) = match self.once(&request, failed > 0).await {
                 Ok((status, _, body)) if status < 300 => return Ok(body),
                 Ok((status, _, body)) if !is_transient(status) => return Err(self.refused(status, &body)),
                 Ok((status, told, body)) => {
@@ -227,9 +233,10 @@ impl Endpoint {
         }
     }
 
-    fn build(&self, request: &Request<'_>) -> reqwest::RequestBuilder {
+    fn build(&self, request: &Request<'_>, again: bool) -> reqwest::RequestBuilder {
         let Request { method, path, body } = request;
-        let mut builder = self.client.request(method.clone(), format!("{}{path}", self.address));
+        let client = if again { &self.fresh } else { &self.client };
+        let mut builder = client.request(method.clone(), format!("{}{path}", self.address));
         let bytes = body.map_or(0, |b| b.len() as u64);
         builder = builder.timeout(TIMEOUT + Duration::from_secs(bytes / SLOWEST));
         if let Some(token) = &self.token {
@@ -242,8 +249,8 @@ impl Endpoint {
     }
 
     /// One try: status, the pause that is told, body.
-    async fn once(&self, request: &Request<'_>) -> Result<(u16, Option<Duration>, Vec<u8>), String> {
-        let mut response = self.build(request).send().await.map_err(|e| reason(&e))?;
+    async fn once(&self, request: &Request<'_>, again: bool) -> Result<(u16, Option<Duration>, Vec<u8>), String> {
+        let mut response = self.build(request, again).send().await.map_err(|e| reason(&e))?;
         let pause = response.headers().get(RETRY_AFTER).and_then(|v| told(v.to_str().ok()?));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| reason(&e))? {
@@ -390,10 +397,10 @@ impl Endpoint {
         };
         let start = Instant::now();
         // A server may close a connection that lies idle at the moment in which it is used again.
-        let mut response = match self.build(&request).send().await {
+        let mut response = match self.build(&request, false).send().await {
             Err(error) if error.is_request() && !error.is_timeout() => {
                 self.repeated.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                self.build(&request).send().await.map_err(lost(2))?
+                self.build(&request, true).send().await.map_err(lost(2))?
             }
             other => other.map_err(lost(1))?,
         };
