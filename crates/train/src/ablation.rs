@@ -16,6 +16,7 @@ use crate::pipeline::{FinePlan, Workshop};
 use crate::pools::{PoolOptions, Pools};
 use crate::recipe::Recipe;
 use crate::run::{Schedule, Trained};
+use crate::selector::SelectorOptions;
 use crate::validation::Validation;
 
 /// What is varied.
@@ -189,11 +190,11 @@ impl Bench<'_> {
         let pools = Pools::mine(self.shop.isa, self.train, options);
         let pairs = self.shop.scored_pairs(self.train, &pools, fine, &coarse)?;
         let schedule = self.short(&self.recipe.selector_schedule);
+        let base = self.recipe.selector.of(fine.config().direct, self.train, &pairs);
         let mut rows = Vec::new();
         for tenth in 1..=6u8 {
-            let mut options = self.recipe.selector.clone();
-            options.threshold = f32::from(tenth) / 10.0;
-            let wrong = pairs.iter().filter(|p| p.wrong(options.threshold)).count();
+            let options = SelectorOptions { threshold: f32::from(tenth) / 10.0, ..base.clone() };
+            let wrong = pairs.iter().filter(|p| options.is_wrong(p)).count();
             if wrong < options.pairs || wrong + options.pairs > pairs.len() {
                 continue;
             }

@@ -394,9 +394,9 @@ pub fn carry_out(
     // unrelated.
     let selector_pools = Pools::mine(shop.isa, &train_set, &recipe.selector_pools);
     let pairs = shop.scored_pairs(&train_set, &selector_pools, &fine, &s_c)?;
-    let wrong = pairs.iter().filter(|p| p.wrong(recipe.selector.threshold)).count();
-    let selector =
-        shop.selector("selector", &recipe.selector, &recipe.selector_schedule, &train_set, &pairs, monitor)?;
+    let options = recipe.selector.of(shop.sizes.fine_binary().direct, &train_set, &pairs);
+    let wrong = pairs.iter().filter(|p| options.is_wrong(p)).count();
+    let selector = shop.selector("selector", &options, &recipe.selector_schedule, &train_set, &pairs, monitor)?;
     #[allow(clippy::cast_precision_loss)]
     let shares = [("pairs".to_owned(), pairs.len() as f64), ("wrong".to_owned(), wrong as f64)];
     clock.done("selector", Some(&selector), shares.into());

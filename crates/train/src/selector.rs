@@ -32,10 +32,11 @@ pub struct ScoredPair {
 }
 
 impl ScoredPair {
-    /// Whether the coarse answer is wrong by more than `t`: `|fine/2 + 0.5 - coarse| > t`.
+    /// Whether the coarse answer is wrong by more than `t`: `|fine/2 + 0.5 - coarse| > t`, where answers below `floor` count as
+    /// `floor`.
     #[must_use]
-    pub fn wrong(&self, t: f32) -> bool {
-        (self.fine / 2.0 + 0.5 - self.coarse).abs() > t
+    pub fn wrong(&self, t: f32, floor: f32) -> bool {
+        ((self.fine / 2.0 + 0.5).max(floor) - self.coarse.max(floor)).abs() > t
     }
 }
 
@@ -45,6 +46,9 @@ impl ScoredPair {
 pub struct SelectorOptions {
     /// t: an answer is wrong when it is off by more (0.2 upstream).
     pub threshold: f32,
+    /// Answers on the scale of coarse cosines below which none is wrong: both students say that the videos are unrelated. For a fine
+    /// student with a direct path, see [`SelectorOptions::of`]; 0 otherwise, as upstream.
+    pub floor: f32,
     /// Pairs of a batch, half of each class (64 upstream).
     pub pairs: usize,
     /// Longest video, in frames.
@@ -57,7 +61,31 @@ pub struct SelectorOptions {
 
 impl Default for SelectorOptions {
     fn default() -> Self {
-        Self { threshold: 0.2, pairs: 64, frames: 300, dropout: 0.5, momentum: 0.1 }
+        Self { threshold: 0.2, floor: 0.0, pairs: 64, frames: 300, dropout: 0.5, momentum: 0.1 }
+    }
+}
+
+impl SelectorOptions {
+    /// The settings for the pairs of a fine student. One with a direct path puts unrelated pairs far below where the coarse student
+    /// has them ([`crate::calibrate::one_scale`]): without a floor nearly half of all pairs would be wrong in a way that no search
+    /// notices, and the selector would learn that instead. The floor is where the highest hundredth of the unrelated pairs' cosines
+    /// starts, at which the two scales meet.
+    #[must_use]
+    pub fn of(&self, direct: bool, set: &FeatureSet, pairs: &[ScoredPair]) -> Self {
+        let mut cosines: Vec<f32> = pairs
+            .iter()
+            .filter(|p| set.videos[p.query].info.unrelated(&set.videos[p.target].info))
+            .map(|p| p.coarse)
+            .collect();
+        cosines.sort_by(f32::total_cmp);
+        let floor = cosines.get(cosines.len() * 99 / 100).copied().filter(|_| direct);
+        Self { floor: floor.unwrap_or(self.floor), ..self.clone() }
+    }
+
+    /// Whether the coarse answer is wrong.
+    #[must_use]
+    pub fn is_wrong(&self, pair: &ScoredPair) -> bool {
+        pair.wrong(self.threshold, self.floor)
     }
 }
 
@@ -90,7 +118,7 @@ impl<'a> SelectorLearner<'a> {
         let mut held_out = Vec::new();
         let mut seen = [0usize; 2];
         for pair in pairs {
-            let class = usize::from(pair.wrong(options.threshold));
+            let class = usize::from(options.is_wrong(pair));
             if seen[class] % 32 == 31 {
                 held_out.push(*pair)
             } else {
@@ -188,11 +216,8 @@ impl Learner for SelectorLearner<'_> {
         let rows: Vec<[f32; 3]> = self.held_out.iter().map(|p| [own[&p.query], own[&p.target], p.coarse]).collect();
         let mut probabilities = vec![0f32; self.held_out.len()];
         selector.mlp().predict_pairs(&rows, &mut probabilities);
-        let mut scored: Vec<(f32, bool)> = probabilities
-            .into_iter()
-            .zip(&self.held_out)
-            .map(|(p, pair)| (p, pair.wrong(self.options.threshold)))
-            .collect();
+        let mut scored: Vec<(f32, bool)> =
+            probabilities.into_iter().zip(&self.held_out).map(|(p, pair)| (p, self.options.is_wrong(pair))).collect();
         scored.sort_by(|a, b| a.0.total_cmp(&b.0));
         let counts = |label: bool| scored.iter().filter(|s| s.1 == label).count().max(1) as f64;
         let right = |label: bool| scored.iter().filter(|s| s.1 == label && (s.0 > 0.5) == label).count() as f64;
@@ -203,5 +228,22 @@ impl Learner for SelectorLearner<'_> {
         }
         let auc = above / (counts(true) * counts(false));
         Ok([("accuracy", balanced), ("auc", auc), ("score", auc)].map(|(n, v)| (n.to_owned(), v)).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unrelated_pairs_are_not_wrong_below_the_floor() {
+        let pair = |coarse, fine| ScoredPair { query: 0, target: 1, coarse, fine };
+        // Both say unrelated, on scales of their own.
+        assert!(pair(0.3, -0.98).wrong(0.2, 0.0));
+        assert!(!pair(0.3, -0.98).wrong(0.2, 0.35));
+        // A copy that the coarse student misses, and an unrelated pair that it takes for one.
+        assert!(pair(0.3, 0.6).wrong(0.2, 0.35));
+        assert!(pair(0.6, -0.98).wrong(0.2, 0.35));
+        assert!(!pair(0.5, -0.98).wrong(0.2, 0.35));
     }
 }
