@@ -393,12 +393,16 @@ pub struct EvaluateOptions {
     pub random_orders: usize,
     /// The coarse cosine that the order `threshold` takes for undecided.
     pub threshold: f64,
+    /// Whether the order `oracle` takes answers below the highest hundredth of the unrelated videos' cosines for that cosine. A fine
+    /// network with a direct path puts unrelated videos far below where the coarse one has them, which no search notices.
+    pub floor: bool,
 }
 
 impl Default for EvaluateOptions {
-    /// 1000 resamples, shares in steps of 5 %, ten random orders, threshold 0.5.
+    /// 1000 resamples, shares in steps of 5 %, ten random orders, threshold 0.5, no floor.
     fn default() -> Self {
-        Self { seed: 1, resamples: 1000, curve: (0..=100).step_by(5).collect(), random_orders: 10, threshold: 0.5 }
+        let curve = (0..=100).step_by(5).collect();
+        Self { seed: 1, resamples: 1000, curve, random_orders: 10, threshold: 0.5, floor: false }
     }
 }
 
@@ -451,8 +455,8 @@ impl Serialize for ByShare {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Curve {
     /// The selector's name, `random` (mean of several orders), `similarity` (highest coarse cosine first), `threshold`
-    /// (coarse cosine closest to the threshold first) or `oracle` (largest |fine - coarse| first, both in [0, 1] as
-    /// they are merged).
+    /// (coarse cosine closest to the threshold first) or `oracle`, which knows what is relevant (largest fine - coarse first
+    /// for relevant videos, coarse - fine for others, both in [0, 1] as they are merged).
     pub order: String,
     /// The fine network that looks again.
     pub fine: String,
@@ -583,6 +587,18 @@ impl Merger<'_> {
         merge(&self.coarse.pick(query, columns), order, budget, |i| fine_to_unit(fine[columns[i]]))
     }
 
+    /// Where the highest hundredth of the cosines of videos that are not relevant starts.
+    fn floor(&self) -> f64 {
+        let task = self.task;
+        let unrelated = |q: usize| {
+            let columns = task.candidates(q).into_iter().filter(move |&c| !task.is_relevant(q, c));
+            columns.map(move |c| self.coarse.row(q)[c])
+        };
+        let mut cosines: Vec<f64> = (0..task.queries.len()).flat_map(unrelated).collect();
+        cosines.sort_by(f64::total_cmp);
+        cosines.get(cosines.len() * 99 / 100).copied().unwrap_or_default()
+    }
+
     fn map(&self, orders: &[Vec<usize>], share: u32) -> f64 {
         let task = self.task;
         mean((0..task.queries.len()).filter_map(|q| {
@@ -607,16 +623,21 @@ fn curves(task: &Task, options: &EvaluateOptions, selectors: &[(&Doubt, Merger<'
             continue;
         }
         seen.push(selector.fine);
-        let by = |key: &dyn Fn(f64, f64) -> f64| {
+        let by = |key: &dyn Fn(f64, f64, bool) -> f64| {
             merger.orders(|q, columns| {
                 let (coarse, fine) = (merger.coarse.row(q), merger.fine.row(q));
-                let keys: Vec<f64> = columns.iter().map(|&c| key(coarse[c], fine_to_unit(fine[c]))).collect();
-                ranking(&keys)
+                let key = |&c: &usize| key(coarse[c], fine_to_unit(fine[c]), task.is_relevant(q, c));
+                ranking(&columns.iter().map(key).collect::<Vec<f64>>())
             })
         };
-        add("similarity", by(&|coarse, _| coarse));
-        add("threshold", by(&|coarse, _| -(coarse - options.threshold).abs()));
-        add("oracle", by(&|coarse, fine| (fine - coarse).abs()));
+        add("similarity", by(&|coarse, _, _| coarse));
+        add("threshold", by(&|coarse, _, _| -(coarse - options.threshold).abs()));
+        let floor = if options.floor { merger.floor() } else { 0.0 };
+        let gain = |coarse: f64, fine: f64, relevant: bool| {
+            let gain = fine.max(floor) - coarse.max(floor);
+            if relevant { gain } else { -gain }
+        };
+        add("oracle", by(&gain));
         if options.random_orders > 0 {
             curves.push(random_curve(task, options, merger, selector.fine));
         }

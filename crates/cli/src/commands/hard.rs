@@ -232,7 +232,8 @@ fn measure(
     let task = Task::new(&truth, |_| true)?;
     let comparers: Comparers<'_> = networks.comparers();
     let (scores, times) = score(&task, &outputs, &comparers)?;
-    let mut report = evaluate(&task, &scores, &EvaluateOptions::default())?;
+    let floor = bundle.config().fine_binary.as_ref().is_some_and(|fine| fine.direct);
+    let mut report = evaluate(&task, &scores, &EvaluateOptions { floor, ..EvaluateOptions::default() })?;
     report.ms_per_query = times;
     report.bytes_per_video = retrieval::bytes(&outputs);
     let mut output = Output { report, plain: BTreeMap::new(), kinds: BTreeMap::new() };

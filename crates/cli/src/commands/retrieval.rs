@@ -267,7 +267,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     let task = Task::new(&truth, |file| outputs.contains_key(file))?;
     let (scores, times) = score(&task, &outputs, &networks.comparers())?;
-    let options = EvaluateOptions::default();
+    let floor = bundle.config().fine_binary.as_ref().is_some_and(|fine| fine.direct);
+    let options = EvaluateOptions { floor, ..EvaluateOptions::default() };
     let mut report = evaluate(&task, &scores, &options)?;
     report.ms_per_query = times;
     report.bytes_per_video = bytes(&outputs);
