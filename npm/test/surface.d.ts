@@ -409,8 +409,6 @@ export interface LoadOptions {
     model?: ModelSource;
     /** SHA-256 that the bundle must have, in hexadecimal digits. */
     sha256?: string;
-    /** Whether work is done in a Web Worker, so that the page stays responsive; true where there are Workers. */
-    worker?: boolean;
     onProgress?: (progress: Progress) => void;
     signal?: AbortSignal;
 }
