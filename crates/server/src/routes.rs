@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes, HttpBody as _};
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, MatchedPath, Path, Request, State as Shared};
 use axum::http::uri::Uri;
@@ -260,6 +260,7 @@ async fn body_of(state: &State, request: Request) -> Result<(Bytes, OwnedSemapho
     let body = request.into_body();
     let told = body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     if told.is_some_and(|told| told > limit) {
+        dropped(body.into_data_stream(), limit).await;
         return Err(Problem::too_large(limit));
     }
     let share = state.bodies.clone().acquire_many_owned(kib(told.unwrap_or(limit)));
@@ -277,11 +278,31 @@ async fn whole(body: Body, told: usize, limit: usize) -> Result<Bytes, Problem> 
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Problem::bad_request("the body is cut off, or its chunks are damaged"))?;
         if chunk.len() > limit - bytes.len() {
+            drop(bytes);
+            dropped(chunks, limit).await;
             return Err(Problem::too_large(limit));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(Bytes::from(bytes))
+}
+
+/// Takes what is left of a body that is too long, as much again at most and not for long: a client that still writes when its connection
+/// ends may never read why.
+async fn dropped(mut chunks: BodyDataStream, limit: usize) {
+    /// Longest time for it.
+    const LINGER: Duration = Duration::from_secs(2);
+    let rest = async {
+        let mut left = limit;
+        while let Some(Ok(chunk)) = chunks.next().await {
+            left = match left.checked_sub(chunk.len()) {
+                Some(left) => left,
+                None => break,
+            };
+        }
+    };
+    // Where it takes longer the connection ends.
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 /// A place among those that compute.
