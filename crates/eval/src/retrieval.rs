@@ -894,6 +894,17 @@ mod tests {
     }
 
     #[test]
+    fn the_floor_is_the_highest_unrelated_cosine_of_a_few() {
+        let (task, coarse) = (task(), coarse());
+        let unrelated = |q: usize| {
+            let columns = task.candidates(q);
+            columns.into_iter().filter(|&c| !task.is_relevant(q, c)).map(|c| coarse.row(q)[c]).collect::<Vec<_>>()
+        };
+        let highest = (0..task.queries.len()).flat_map(unrelated).fold(f64::NEG_INFINITY, f64::max);
+        near(Merger { task: &task, coarse: &coarse, fine: &coarse }.floor(), highest);
+    }
+
+    #[test]
     fn shares_replace_the_doubted() {
         let options = EvaluateOptions { curve: vec![0, 30, 100], ..EvaluateOptions::default() };
         let report = evaluate(&task(), &with_selector(), &options).unwrap();

@@ -232,8 +232,7 @@ fn measure(
     let task = Task::new(&truth, |_| true)?;
     let comparers: Comparers<'_> = networks.comparers();
     let (scores, times) = score(&task, &outputs, &comparers)?;
-    let floor = bundle.config().fine_binary.as_ref().is_some_and(|fine| fine.direct);
-    let mut report = evaluate(&task, &scores, &EvaluateOptions { floor, ..EvaluateOptions::default() })?;
+    let mut report = evaluate(&task, &scores, &retrieval::options(bundle))?;
     report.ms_per_query = times;
     report.bytes_per_video = retrieval::bytes(&outputs);
     let mut output = Output { report, plain: BTreeMap::new(), kinds: BTreeMap::new() };

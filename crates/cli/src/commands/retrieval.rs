@@ -169,6 +169,12 @@ pub(crate) fn plain(
     ]
 }
 
+/// How a bundle's scores are evaluated.
+pub(crate) fn options(bundle: &Bundle) -> EvaluateOptions {
+    let floor = bundle.config().fine_binary.as_ref().is_some_and(|fine| fine.direct);
+    EvaluateOptions { floor, ..EvaluateOptions::default() }
+}
+
 /// The networks of a bundle that describe and compare videos.
 pub(crate) struct Networks {
     coarse: Option<Coarse>,
@@ -267,8 +273,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     let task = Task::new(&truth, |file| outputs.contains_key(file))?;
     let (scores, times) = score(&task, &outputs, &networks.comparers())?;
-    let floor = bundle.config().fine_binary.as_ref().is_some_and(|fine| fine.direct);
-    let options = EvaluateOptions { floor, ..EvaluateOptions::default() };
+    let options = options(&bundle);
     let mut report = evaluate(&task, &scores, &options)?;
     report.ms_per_query = times;
     report.bytes_per_video = bytes(&outputs);
