@@ -2,10 +2,11 @@
 //!
 //! The comparator pools twice before Chamfer similarity takes the best column of a row: a match of a few frames, or of one
 //! channel alone, is averaged with its surroundings. The direct path takes Chamfer similarities of the maps as they are and
-//! weighs them together with the comparator's answer:
+//! weighs them together with the comparator's answer, under several hypotheses of how the query is seen in the target - frame for
+//! frame, smaller within a frame, a part of it enlarged - of which one has to hold:
 //!
 //! ```text
-//! similarity = tanh(bias + sum over k of weight[k] * evidence[k])
+//! similarity = tanh(scale[1] + scale[0] * ln(sum over h of exp(bias[h] + sum over k of weight[h][k] * evidence[k])))
 //! evidence   = [comparator, across, highest, channel 0 .. channel C-1]
 //! ```
 //!
@@ -29,23 +30,45 @@ pub const fn evidence_len(channels: usize) -> usize {
 /// The weights of a direct path.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Direct {
+    /// `[H][3 + C]`.
     weights: Vec<f32>,
-    bias: f32,
+    /// `[H]`.
+    bias: Vec<f32>,
+    /// Factor and offset of what tanh bounds.
+    scale: [f32; 2],
 }
 
 impl Direct {
-    /// Tensors `direct.weight` [3 + C] and `direct.bias` [1].
+    /// Tensors `direct.weight` [H, 3 + C], `direct.bias` [H] and `direct.scale` [2], H at least 1.
     pub(crate) fn new(channels: usize, state: &StateDict) -> Result<Self, WeightsError> {
-        let weights = state.get("direct.weight", &[evidence_len(channels)])?.to_vec();
-        Ok(Self { weights, bias: state.get("direct.bias", &[1])?[0] })
+        let [hypotheses, _] = state.shape_of_rank::<2>("direct.weight")?;
+        if hypotheses == 0 {
+            let reason = "`direct.weight` has no rows".into();
+            return Err(WeightsError::Config { network: state.label.clone(), reason });
+        }
+        let weights = state.get("direct.weight", &[hypotheses, evidence_len(channels)])?.to_vec();
+        let bias = state.get("direct.bias", &[hypotheses])?.to_vec();
+        let scale = state.get("direct.scale", &[2])?;
+        Ok(Self { weights, bias, scale: [scale[0], scale[1]] })
     }
 
     /// The similarity in [-1, 1] for the evidence of a pair.
     #[allow(clippy::cast_possible_truncation)]
     pub(crate) fn similarity(&self, evidence: &[f32]) -> f32 {
-        let sum: f64 = self.weights.iter().zip(evidence).map(|(w, e)| f64::from(*w) * f64::from(*e)).sum();
-        (sum + f64::from(self.bias)).tanh() as f32
+        let sums = self.weights.chunks_exact(evidence.len()).zip(&self.bias).map(|(weights, bias)| {
+            let weighed: f64 = weights.iter().zip(evidence).map(|(w, e)| f64::from(*w) * f64::from(*e)).sum();
+            weighed + f64::from(*bias)
+        });
+        let [factor, offset] = self.scale.map(f64::from);
+        (offset + factor * log_sum_exp(sums)).tanh() as f32
     }
+}
+
+/// `ln(sum of exp(z))` without overflow; of no values, negative infinity.
+#[must_use]
+pub fn log_sum_exp(z: impl Iterator<Item = f64> + Clone) -> f64 {
+    let top = z.clone().fold(f64::NEG_INFINITY, f64::max);
+    if top.is_finite() { top + z.map(|z| (z - top).exp()).sum::<f64>().ln() } else { top }
 }
 
 /// Chamfer similarities of maps that come in bands of rows.
@@ -127,16 +150,44 @@ mod tests {
         }
     }
 
+    fn state(weight: &[f32], hypotheses: usize, bias: &[f32], scale: [f32; 2]) -> StateDict {
+        let mut state = StateDict::new("x.");
+        let shape = vec![hypotheses, weight.len().checked_div(hypotheses).unwrap_or(4)];
+        state.insert("direct.weight", shape, weight.to_vec()).unwrap();
+        state.insert("direct.bias", vec![bias.len()], bias.to_vec()).unwrap();
+        state.insert("direct.scale", vec![2], scale.to_vec()).unwrap();
+        state
+    }
+
     #[test]
     fn the_weighted_sum_is_bounded_and_rises() {
-        let mut state = StateDict::new("x.");
-        state.insert("direct.weight", vec![4], vec![1.0, 2.0, 0.0, -1.0]).unwrap();
-        assert!(Direct::new(1, &state).is_err(), "no bias");
-        state.insert("direct.bias", vec![1], vec![0.5]).unwrap();
-        let direct = Direct::new(1, &state).unwrap();
-        let expected = (0.5f32 + 0.1 + 0.4 - 0.3).tanh();
+        let direct = Direct::new(1, &state(&[1.0, 2.0, 0.0, -1.0], 1, &[0.5], [2.0, 0.1])).unwrap();
+        let expected = (0.1 + 2.0 * (0.5f32 + 0.1 + 0.4 - 0.3)).tanh();
         assert!((direct.similarity(&[0.1, 0.2, 9.0, 0.3]) - expected).abs() < 1e-6);
         assert_eq!(direct.similarity(&[30.0, 30.0, 0.0, 0.0]), 1.0);
-        assert!(Direct::new(2, &state).is_err(), "a weight is missing");
+    }
+
+    #[test]
+    fn one_hypothesis_is_enough() {
+        let both =
+            Direct::new(1, &state(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0], 2, &[0.0, -1.0], [0.5, 0.0])).unwrap();
+        let expected = |e: &[f32; 4]| (0.5 * (e[0].exp() + (5.0 * e[3] - 1.0).exp()).ln()).tanh();
+        for evidence in [[0.9, 0.0, 0.0, 0.1], [0.1, 0.0, 0.0, 0.9], [0.1, 0.0, 0.0, 0.1]] {
+            assert!((both.similarity(&evidence) - expected(&evidence)).abs() < 1e-6);
+        }
+        // Far beyond what exp holds.
+        let far =
+            Direct::new(1, &state(&[1e4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e4], 2, &[0.0, 0.0], [1e-4, 0.0])).unwrap();
+        assert!((far.similarity(&[1.0, 0.0, 0.0, 0.5]) - 1f32.tanh()).abs() < 1e-6);
+        assert!((far.similarity(&[-1.0, 0.0, 0.0, -0.5]) + 0.5f32.tanh()).abs() < 1e-6);
+        assert_eq!(log_sum_exp(std::iter::empty()), f64::NEG_INFINITY);
+    }
+
+    #[test]
+    fn tensors_that_do_not_fit_are_refused() {
+        assert!(Direct::new(2, &state(&[1.0; 4], 1, &[0.5], [1.0, 0.0])).is_err(), "a weight is missing");
+        assert!(Direct::new(1, &state(&[1.0; 8], 2, &[0.5], [1.0, 0.0])).is_err(), "a bias is missing");
+        assert!(Direct::new(1, &state(&[], 0, &[], [1.0, 0.0])).is_err(), "no hypothesis");
+        assert!(Direct::new(1, &StateDict::new("x.")).is_err(), "nothing at all");
     }
 }

@@ -247,7 +247,8 @@ fn the_direct_path_weighs_what_the_maps_say() {
         let plain = network(Isa::best(), bits, Some(channels.clone()), PoolEdge::Keep);
         let mut with_path = state(3);
         let weights = [0.3f32, 0.8, 0.5, -0.2, 0.4, -0.6];
-        with_path.insert("direct.weight", vec![6], weights.to_vec()).unwrap();
+        with_path.insert("direct.weight", vec![1, 6], weights.to_vec()).unwrap();
+        with_path.insert("direct.scale", vec![2], vec![0.5, 0.2]).unwrap();
         let config = FineConfig { direct: true, ..plain.config().clone() };
         assert!(Fine::new(Isa::best(), config.clone(), &with_path).is_err(), "a path without its bias");
         with_path.insert("direct.bias", vec![1], vec![-0.1]).unwrap();
@@ -268,7 +269,7 @@ fn the_direct_path_weighs_what_the_maps_say() {
             assert!(evidence.len() == 6 && worst(&evidence, &expected) <= 1e-5, "{evidence:?} {expected:?}");
             let sum: f32 = evidence.iter().zip(weights).map(|(e, w)| e * w).sum();
             let score = direct.similarity(&q, &t).unwrap();
-            assert!((score - (sum - 0.1).tanh()).abs() <= 1e-6, "{bits:?} {h}x{w}: {score}");
+            assert!((score - (0.2 + 0.5 * (sum - 0.1)).tanh()).abs() <= 1e-6, "{bits:?} {h}x{w}: {score}");
             let of_maps = direct.similarity_of_maps(maps.view(), Pool::Ceil).unwrap();
             assert!((score - of_maps).abs() <= 1e-5, "{bits:?} {h}x{w}: {score} {of_maps}");
         }

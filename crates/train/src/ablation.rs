@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use vidsieve_model::config::CoarseConfig;
+use vidsieve_model::config::{CoarseConfig, NetVladConfig};
 use vidsieve_model::fine::Fine;
 
 use crate::TrainError;
@@ -25,6 +25,8 @@ use crate::validation::Validation;
 pub enum Study {
     /// The modules of S^c.
     Coarse,
+    /// The sizes of S^c: clusters and values of its vector.
+    Sizes,
     /// What S^f_A and S^c learn from: a teacher, labels, both.
     Supervision,
     /// S^f_A that learn from the teacher, from that student, and from the next.
@@ -89,6 +91,7 @@ impl Bench<'_> {
     pub fn run(&self, study: Study, teacher: &Fine, monitor: &mut dyn Monitor) -> Result<Vec<Row>, TrainError> {
         match study {
             Study::Coarse => self.coarse(teacher, monitor),
+            Study::Sizes => self.sizes(teacher, monitor),
             Study::Supervision => self.supervision(teacher, monitor),
             Study::Iterations => self.iterations(teacher, monitor),
             Study::Threshold => self.thresholds(teacher, monitor),
@@ -121,6 +124,21 @@ impl Bench<'_> {
             ("attention alone", CoarseConfig { transformer: None, netvlad: None, ..whole }),
         ];
         parts.iter().map(|(name, config)| self.one_coarse(name, config, &self.recipe.coarse, &pools, monitor)).collect()
+    }
+
+    /// S^c of other sizes; the rows say how many weights each has.
+    fn sizes(&self, teacher: &Fine, monitor: &mut dyn Monitor) -> Result<Vec<Row>, TrainError> {
+        let pools = self.pools("teacher", Some(teacher))?;
+        let whole = self.shop.sizes.coarse();
+        let mut rows = Vec::new();
+        for (clusters, output) in [(16, 128), (16, 256), (16, 512), (8, 256), (32, 256)] {
+            let config = CoarseConfig { netvlad: Some(NetVladConfig { clusters, output }), ..whole };
+            let name = format!("{clusters} clusters, {output} values");
+            let weights = init::coarse(&config, 1).count();
+            let row = self.one_coarse(&name, &config, &self.recipe.coarse, &pools, monitor)?;
+            rows.push(Row { name: format!("{}, {} k weights", row.name, weights.div_ceil(1000)), ..row });
+        }
+        Ok(rows)
     }
 
     fn one_fine(

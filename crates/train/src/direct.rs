@@ -1,8 +1,11 @@
-//! Fitting the direct path of a fine network ([`vidsieve_model::direct`]): few weights, one convex problem.
+//! Fitting the direct path of a fine network ([`vidsieve_model::direct`]): few weights, one smooth problem.
 //!
 //! For every copy in the pools the weights are to put it above all distractors of its anchor: the loss of a list is
-//! `log(1 + sum over distractors of exp(z(distractor) - z(copy)))`, z the weighted evidence. Newton's method finds the one minimum;
-//! nothing is drawn but the noise on descriptors that all students are trained with.
+//! `log(1 + sum over distractors of exp(s(distractor) - s(copy)))`, s the logarithm of the sum of exponentials of what each hypothesis
+//! makes of the evidence. There is a hypothesis for every channel, and it starts from that channel. Weights are not negative: more
+//! similarity is never evidence against a copy. With weights of both signs, or one hypothesis for all, the kinds of edits that one
+//! channel alone sees are bought with those that it does not see.
+//! Nothing is drawn but the noise on descriptors that all students are trained with.
 
 use half::f16;
 use nalgebra::{DMatrix, DVector};
@@ -12,6 +15,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use vidsieve_kernels::Isa;
+use vidsieve_model::direct::log_sum_exp;
 use vidsieve_model::fine::{Fine, Workspace};
 
 use crate::TrainError;
@@ -25,7 +29,7 @@ use crate::pools::{PoolOptions, Pools};
 pub struct DirectOptions {
     /// Distractors of an anchor.
     pub pools: PoolOptions,
-    /// Weight of the sum of squared weights, of evidence scaled to unit variance.
+    /// Weight of the sum of squared weights, of evidence scaled to unit variance, positive.
     pub regulariser: f64,
     /// Largest noise on region vectors, drawn for each video ([`FeatureSet::noisy_frames`]).
     pub noise: f32,
@@ -33,17 +37,19 @@ pub struct DirectOptions {
 
 impl Default for DirectOptions {
     fn default() -> Self {
-        Self { pools: PoolOptions { hard: 24, random: 8, seed: 5 }, regulariser: 0.01, noise: 0.4 }
+        Self { pools: PoolOptions { hard: 24, random: 8, seed: 5 }, regulariser: 0.001, noise: 0.4 }
     }
 }
 
-/// Weights of the evidence and a bias.
+/// The tensors of a direct path with H hypotheses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
-    /// As long as the evidence.
+    /// Weights of the evidence, `[H][3 + C]`.
     pub weights: Vec<f32>,
-    /// Bias.
-    pub bias: f32,
+    /// A bias of each hypothesis.
+    pub bias: Vec<f32>,
+    /// Factor and offset of the answer before tanh.
+    pub scale: [f32; 2],
 }
 
 /// A copy and the distractors of its anchor, as evidence.
@@ -90,39 +96,72 @@ pub fn lists(isa: Isa, fine: &Fine, set: &FeatureSet, options: &DirectOptions) -
     Ok(made.concat())
 }
 
-/// Most steps of Newton's method; it takes about ten.
-const STEPS: usize = 60;
+/// Most steps of the solver; it takes about thirty.
+const STEPS: usize = 200;
+/// Least of the fall of the loss that is worth another step.
+const WORTH: f64 = 1e-8;
+/// Weight of a hypothesis' own channel at the start, and of all other evidence.
+const START: [f64; 2] = [2.0, 0.1];
+/// Standard deviation of the answers before tanh over all pairs.
+const SPREAD: f64 = 0.5;
 
-/// The weights that put copies above distractors, and a scale and bias that keep the weighted sums within the part of tanh that
-/// tells them apart.
+/// The weights that put copies above distractors, and a scale that keeps the answers within the part of tanh that tells them apart.
+/// `channels` are the last values of the evidence.
+///
+/// The solver is Gauss and Newton's, projected to weights that are not negative: what stands at 0 and would fall further stays there.
 ///
 /// # Errors
-/// [`TrainError::Data`] for lists without a distractor or of different lengths.
+/// [`TrainError::Data`] for lists without a distractor, of different lengths, or shorter than the channels.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
-pub fn fit(lists: &[List], regulariser: f64) -> Result<Fitted, TrainError> {
-    let width = lists.first().map_or(0, |l| l.copy.len());
+pub fn fit(lists: &[List], channels: usize, regulariser: f64) -> Result<Fitted, TrainError> {
+    let evidence = lists.first().map_or(0, |l| l.copy.len());
     let all: Vec<&Vec<f64>> = lists.iter().flat_map(|l| l.others.iter().chain([&l.copy])).collect();
-    if width == 0 || lists.iter().any(|l| l.others.is_empty()) || all.iter().any(|e| e.len() != width) {
+    let fits = evidence >= channels && channels > 0;
+    if !fits || lists.iter().any(|l| l.others.is_empty()) || all.iter().any(|e| e.len() != evidence) {
         return Err(TrainError::Data("a direct path needs copies with distractors to be fitted on".into()));
     }
     let n = all.len() as f64;
-    let mean: Vec<f64> = (0..width).map(|k| all.iter().map(|e| e[k]).sum::<f64>() / n).collect();
-    let deviation: Vec<f64> =
-        (0..width).map(|k| (all.iter().map(|e| (e[k] - mean[k]).powi(2)).sum::<f64>() / n).sqrt().max(1e-9)).collect();
-    // What a distractor exceeds the copy by, in deviations.
-    let excesses: Vec<DMatrix<f64>> = lists
-        .iter()
-        .map(|l| DMatrix::from_fn(l.others.len(), width, |i, k| (l.others[i][k] - l.copy[k]) / deviation[k]))
+    let mean: Vec<f64> = (0..evidence).map(|k| all.iter().map(|e| e[k]).sum::<f64>() / n).collect();
+    let deviation: Vec<f64> = (0..evidence)
+        .map(|k| (all.iter().map(|e| (e[k] - mean[k]).powi(2)).sum::<f64>() / n).sqrt().max(1e-9))
         .collect();
-    let mut w = DVector::from_element(width, 1.0);
-    let mut now = loss(&excesses, &w, regulariser);
+    // Rows of evidence at unit variance and a 1 for the bias, the copy first.
+    let lists: Vec<DMatrix<f64>> = lists
+        .iter()
+        .map(|l| {
+            let row = |i: usize| if i == 0 { &l.copy } else { &l.others[i - 1] };
+            DMatrix::from_fn(l.others.len() + 1, evidence + 1, |i, k| {
+                if k == evidence { 1.0 } else { (row(i)[k] - mean[k]) / deviation[k] }
+            })
+        })
+        .collect();
+    let width = evidence + 1;
+    let is_bias = |i: usize| i % width == evidence;
+    let mut w = DVector::from_fn(channels * width, |i, _| {
+        let (hypothesis, k) = (i / width, i % width);
+        if k == evidence {
+            // What is seen frame for frame is the first thing to look for.
+            if hypothesis == 0 { 0.0 } else { -START[0] }
+        } else {
+            START[usize::from(k != evidence - channels + hypothesis)]
+        }
+    });
+    let mut now = loss(&lists, &w, channels, regulariser);
     for _ in 0..STEPS {
-        let Some(step) = now.hessian.clone().cholesky().map(|c| c.solve(&now.gradient)) else { break };
+        let free: Vec<usize> = (0..w.len()).filter(|&i| is_bias(i) || w[i] > 0.0 || now.gradient[i] < 0.0).collect();
+        let hessian = now.hessian.select_rows(&free).select_columns(&free);
+        let Some(part) = hessian.cholesky().map(|c| c.solve(&now.gradient.select_rows(&free))) else { break };
+        let mut step = DVector::zeros(w.len());
+        free.iter().zip(part.iter()).for_each(|(&i, &s)| step[i] = s);
         let mut rate = 1.0;
-        let next = loop {
-            let next = loss(&excesses, &(&w - &step * rate), regulariser);
+        let (moved, next) = loop {
+            let moved = DVector::from_fn(w.len(), |i, _| {
+                let to = w[i] - rate * step[i];
+                if is_bias(i) { to } else { to.max(0.0) }
+            });
+            let next = loss(&lists, &moved, channels, regulariser);
             if next.value < now.value || rate < 1e-6 {
-                break next;
+                break (moved, next);
             }
             rate /= 2.0;
         };
@@ -130,51 +169,71 @@ pub fn fit(lists: &[List], regulariser: f64) -> Result<Fitted, TrainError> {
         if gain.is_nan() || gain <= 0.0 {
             break;
         }
-        w -= step * rate;
-        now = next;
-        if gain < 1e-10 {
+        (w, now) = (moved, next);
+        if gain < WORTH {
             break;
         }
     }
-    let weights: Vec<f64> = w.iter().zip(&deviation).map(|(w, d)| w / d).collect();
-    let sum = |e: &[f64]| weights.iter().zip(e).map(|(w, v)| w * v).sum::<f64>();
-    let centre = sum(&mean);
-    let spread = (all.iter().map(|e| (sum(e) - centre).powi(2)).sum::<f64>() / n).sqrt().max(1e-9);
-    let scale = SPREAD / spread;
-    Ok(Fitted { weights: weights.iter().map(|w| (w * scale) as f32).collect(), bias: (-centre * scale) as f32 })
+    let answers: Vec<f64> = lists.iter().flat_map(|l| answers(l, &w, channels).0).collect();
+    let centre = answers.iter().sum::<f64>() / n;
+    let spread = (answers.iter().map(|a| (a - centre).powi(2)).sum::<f64>() / n).sqrt().max(1e-9);
+    let factor = SPREAD / spread;
+    let rows = || w.as_slice().chunks_exact(width);
+    let bias = |row: &[f64]| row[evidence] - (0..evidence).map(|k| row[k] * mean[k] / deviation[k]).sum::<f64>();
+    Ok(Fitted {
+        weights: rows().flat_map(|row| (0..evidence).map(|k| (row[k] / deviation[k]) as f32)).collect(),
+        bias: rows().map(|row| bias(row) as f32).collect(),
+        scale: [factor as f32, (-centre * factor) as f32],
+    })
 }
 
-/// Standard deviation of the weighted sums over all pairs.
-const SPREAD: f64 = 0.5;
+/// The answer for every row of a list, and the share of each hypothesis in it, `[row][H]`.
+fn answers(list: &DMatrix<f64>, w: &DVector<f64>, hypotheses: usize) -> (Vec<f64>, DMatrix<f64>) {
+    let z = list * DMatrix::from_column_slice(list.ncols(), hypotheses, w.as_slice());
+    let sums: Vec<f64> = z.row_iter().map(|row| log_sum_exp(row.iter().copied())).collect();
+    let shares = DMatrix::from_fn(z.nrows(), hypotheses, |i, h| (z[(i, h)] - sums[i]).exp());
+    (sums, shares)
+}
 
-/// The loss at some weights, with its first two derivatives.
+/// The loss at some weights, with its gradient and the Gauss-Newton part of its second derivative.
 struct Loss {
     value: f64,
     gradient: DVector<f64>,
     hessian: DMatrix<f64>,
 }
 
+/// What keeps the second derivative regular where a common change of all biases changes nothing.
+const DAMPING: f64 = 1e-6;
+
 #[allow(clippy::cast_precision_loss)]
-fn loss(excesses: &[DMatrix<f64>], w: &DVector<f64>, regulariser: f64) -> Loss {
-    let width = w.len();
-    let zero = || Loss { value: 0.0, gradient: DVector::zeros(width), hessian: DMatrix::zeros(width, width) };
-    let share = 1.0 / excesses.len() as f64;
+fn loss(lists: &[DMatrix<f64>], w: &DVector<f64>, hypotheses: usize, regulariser: f64) -> Loss {
+    let size = w.len();
+    let zero = || Loss { value: 0.0, gradient: DVector::zeros(size), hessian: DMatrix::zeros(size, size) };
+    let share = 1.0 / lists.len() as f64;
+    let width = size / hypotheses.max(1);
     // Blocks of fixed size, added in order: the same bits on any number of threads.
-    let blocks: Vec<Loss> = excesses
+    let blocks: Vec<Loss> = lists
         .par_chunks(256)
         .map(|block| {
             let mut sum = zero();
-            for excess in block {
-                let z = excess * w;
-                let top = z.max().max(0.0);
-                let e = z.map(|v| (v - top).exp());
+            for list in block {
+                let (answers, shares) = answers(list, w, hypotheses);
+                let others = list.nrows() - 1;
+                let excess = DVector::from_fn(others, |i, _| answers[i + 1] - answers[0]);
+                // d(excess) / d(weights).
+                let slope = DMatrix::from_fn(others, size, |i, j| {
+                    let (h, k) = (j / width, j % width);
+                    shares[(i + 1, h)] * list[(i + 1, k)] - shares[(0, h)] * list[(0, k)]
+                });
+                let top = excess.max().max(0.0);
+                let e = excess.map(|v| (v - top).exp());
                 let total = e.sum() + (-top).exp();
                 let p = e / total;
-                let mean = excess.tr_mul(&p);
+                let mean = slope.tr_mul(&p);
                 sum.value += share * (top + total.ln());
                 sum.gradient += &mean * share;
-                let weighted = DMatrix::from_fn(excess.nrows(), width, |i, k| excess[(i, k)] * p[i]);
-                sum.hessian += (excess.tr_mul(&weighted) - &mean * mean.transpose()) * share;
+                let weighted = DMatrix::from_fn(others, size, |i, j| slope[(i, j)] * p[i]);
+                sum.hessian += (slope.tr_mul(&weighted) - &mean * mean.transpose()) * share;
             }
             sum
         })
@@ -185,9 +244,14 @@ fn loss(excesses: &[DMatrix<f64>], w: &DVector<f64>, regulariser: f64) -> Loss {
         sum.gradient += block.gradient;
         sum.hessian += block.hessian;
     }
-    sum.value += regulariser * w.norm_squared();
-    sum.gradient += w * (2.0 * regulariser);
-    sum.hessian += DMatrix::identity(width, width) * (2.0 * regulariser);
+    for i in 0..size {
+        if i % width != width - 1 {
+            sum.value += regulariser * w[i] * w[i];
+            sum.gradient[i] += 2.0 * regulariser * w[i];
+            sum.hessian[(i, i)] += 2.0 * regulariser;
+        }
+        sum.hessian[(i, i)] += DAMPING;
+    }
     sum
 }
 
@@ -195,53 +259,83 @@ fn loss(excesses: &[DMatrix<f64>], w: &DVector<f64>, regulariser: f64) -> Loss {
 mod tests {
     use super::*;
 
-    /// Copies differ from distractors in the second value, the first is noise for all, the third says the opposite.
+    /// Evidence of a comparator that says nothing and two channels: one copy in two is seen by the first channel alone, the others by
+    /// the second alone.
     fn made() -> Vec<List> {
         let mut rng = Pcg64::seed_from_u64(3);
-        let mut one = |copy: f64| {
-            let noise = |rng: &mut Pcg64| f64::from(rng.random::<f32>()) - 0.5;
-            vec![noise(&mut rng), copy + 0.3 * noise(&mut rng), -copy + 0.5 * noise(&mut rng)]
+        let mut one = |seen: Option<usize>| {
+            let mut evidence: Vec<f64> = (0..3).map(|_| 0.3 * f64::from(rng.random::<f32>())).collect();
+            if let Some(channel) = seen {
+                evidence[1 + channel] += 0.5;
+            }
+            evidence
         };
-        (0..200).map(|_| List { copy: one(0.4), others: (0..6).map(|_| one(0.0)).collect() }).collect()
+        let list = |i: usize| List { copy: one(Some(i % 2)), others: (0..6).map(|_| one(None)).collect() };
+        (0..200).map(list).collect()
+    }
+
+    fn answer(fitted: &Fitted, evidence: &[f64]) -> f64 {
+        let rows = fitted.weights.chunks_exact(evidence.len()).zip(&fitted.bias);
+        let z = rows.map(|(row, bias)| {
+            f64::from(*bias) + row.iter().zip(evidence).map(|(w, e)| f64::from(*w) * e).sum::<f64>()
+        });
+        f64::from(fitted.scale[1]) + f64::from(fitted.scale[0]) * log_sum_exp(z)
     }
 
     #[test]
-    fn weights_follow_what_tells_copies_apart() {
+    fn every_hypothesis_finds_its_copies() {
         let lists = made();
-        let Fitted { weights, bias } = fit(&lists, 0.01).unwrap();
-        assert!(weights[1] > 0.5 && weights[2] < -0.2 && weights[0].abs() < 0.3 * weights[1], "{weights:?}");
-        let z = |e: &[f64]| f64::from(bias) + e.iter().zip(&weights).map(|(e, w)| e * f64::from(*w)).sum::<f64>();
-        let first = lists.iter().filter(|l| l.others.iter().all(|o| z(o) < z(&l.copy))).count();
-        assert!(first > 195, "{first} of 200");
-        let sums: Vec<f64> = lists.iter().flat_map(|l| l.others.iter().chain([&l.copy])).map(|e| z(e)).collect();
-        let mean = sums.iter().sum::<f64>() / sums.len() as f64;
-        let spread = (sums.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / sums.len() as f64).sqrt();
+        let fitted = fit(&lists, 2, 0.001).unwrap();
+        let (first, second) = fitted.weights.split_at(3);
+        assert!(fitted.weights.iter().all(|w| *w >= 0.0), "{fitted:?}");
+        assert!(first[1] > 3.0 * first[2].max(first[0]) && second[2] > 3.0 * second[1].max(second[0]), "{fitted:?}");
+        let found = |l: &&List| l.others.iter().all(|o| answer(&fitted, o) < answer(&fitted, &l.copy));
+        assert_eq!(lists.iter().filter(found).count(), 200);
+        let all: Vec<f64> =
+            lists.iter().flat_map(|l| l.others.iter().chain([&l.copy])).map(|e| answer(&fitted, e)).collect();
+        let mean = all.iter().sum::<f64>() / all.len() as f64;
+        let spread = (all.iter().map(|a| (a - mean).powi(2)).sum::<f64>() / all.len() as f64).sqrt();
         assert!(mean.abs() < 1e-4 && (spread - SPREAD).abs() < 1e-4, "{mean} {spread}");
     }
 
     #[test]
     fn derivatives_are_those_of_the_loss() {
-        let excesses: Vec<DMatrix<f64>> =
-            made()[..9].iter().map(|l| DMatrix::from_fn(6, 3, |i, k| l.others[i][k] - l.copy[k])).collect();
-        let w = DVector::from_vec(vec![0.3, -1.2, 2.0]);
-        let at = loss(&excesses, &w, 0.1);
-        const STEP: f64 = 1e-5;
-        for k in 0..3 {
+        let lists: Vec<DMatrix<f64>> = made()[..40]
+            .iter()
+            .map(|l| {
+                DMatrix::from_fn(7, 4, |i, k| {
+                    if k == 3 {
+                        1.0
+                    } else if i == 0 {
+                        l.copy[k]
+                    } else {
+                        l.others[i - 1][k]
+                    }
+                })
+            })
+            .collect();
+        let w = DVector::from_vec(vec![0.3, 1.2, 0.0, 0.1, 0.4, 0.0, 2.0, -0.5]);
+        let at = loss(&lists, &w, 2, 0.1);
+        const STEP: f64 = 1e-6;
+        for k in 0..w.len() {
             let moved = |by: f64| {
                 let mut w = w.clone();
                 w[k] += by;
-                loss(&excesses, &w, 0.1)
+                loss(&lists, &w, 2, 0.1).value
             };
-            let (up, down) = (moved(STEP), moved(-STEP));
-            assert!((at.gradient[k] - (up.value - down.value) / (2.0 * STEP)).abs() < 1e-7);
-            let column = (up.gradient - down.gradient) / (2.0 * STEP);
-            assert!((at.hessian.column(k) - column).norm() < 1e-6);
+            let slope = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+            assert!((at.gradient[k] - slope).abs() < 1e-6, "{k}: {} {slope}", at.gradient[k]);
         }
+        assert!(at.hessian.clone().cholesky().is_some(), "the solver needs a positive definite matrix");
     }
 
     #[test]
     fn nothing_to_fit_on_is_said() {
-        assert!(fit(&[], 0.01).is_err());
-        assert!(fit(&[List { copy: vec![0.1], others: vec![] }], 0.01).is_err());
+        assert!(fit(&[], 1, 0.01).is_err());
+        assert!(fit(&[List { copy: vec![0.1], others: vec![] }], 1, 0.01).is_err());
+        assert!(
+            fit(&[List { copy: vec![0.1], others: vec![vec![0.2]] }], 2, 0.01).is_err(),
+            "more channels than evidence"
+        );
     }
 }

@@ -113,6 +113,22 @@ impl FeatureSet {
         ndarray::Array3::from_shape_vec((v.frames, self.regions, self.dims), data).unwrap_or_default()
     }
 
+    /// The set with the first `regions` region vectors of a frame alone, and of each the first `dims` values at unit length: as after
+    /// whitening to so many dimensions.
+    #[must_use]
+    pub fn keep(&self, regions: usize, dims: usize) -> Self {
+        let (regions, dims) = (regions.min(self.regions), dims.min(self.dims));
+        let videos = self.videos.par_iter().map(|video| {
+            let frames = video.data.chunks_exact(self.regions * self.dims);
+            let rows = frames.flat_map(|frame| frame.chunks_exact(self.dims).take(regions));
+            let mut data: Vec<f32> = rows.flat_map(|row| row[..dims].iter().map(|v| v.to_f32())).collect();
+            normalise_rows(&mut data, dims);
+            let data = data.into_iter().map(f16::from_f32).collect();
+            Video { info: video.info.clone(), frames: video.frames, data }
+        });
+        Self { regions, dims, videos: videos.collect() }
+    }
+
     /// Finds sources whose originals show the same thing - the same clip twice in a folder, a preview and the full version -
     /// and puts them into one group, so that their copies are never taken for distractors of each other. Frames are compared by
     /// the cosine of their mean region vectors; `threshold` is the least of the same thing.

@@ -203,12 +203,17 @@ pub fn coarse(config: &CoarseConfig, seed: u64) -> Parameters {
     p
 }
 
-/// Makes `factor * y + offset` of what a fine network bounds to [-1, 1]: the weighted evidence of its direct path (before tanh) or,
-/// without one, the output of its comparator (before Hardtanh).
+/// Makes `factor * y + offset` of what a fine network bounds to [-1, 1]: the answer of its direct path (before tanh) or, without one,
+/// the output of its comparator (before Hardtanh).
 pub fn rescale(parameters: &mut Parameters, factor: f32, offset: f32) {
-    let last = if parameters.contains("direct.weight") { "direct" } else { "visil_head.fconv" };
-    for (name, offset) in [(format!("{last}.weight"), 0.0), (format!("{last}.bias"), offset)] {
-        if let Some(values) = parameters.values_mut(&name) {
+    if let Some([scale, shift]) =
+        parameters.values_mut("direct.scale").and_then(|s| s.as_chunks_mut::<2>().0.first_mut())
+    {
+        (*scale, *shift) = (factor * *scale, factor * *shift + offset);
+        return;
+    }
+    for (name, offset) in [("visil_head.fconv.weight", 0.0), ("visil_head.fconv.bias", offset)] {
+        if let Some(values) = parameters.values_mut(name) {
             values.iter_mut().for_each(|v| *v = factor * *v + offset);
         }
     }

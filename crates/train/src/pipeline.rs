@@ -91,6 +91,8 @@ pub struct Workshop {
     /// A bundle whose networks are taken as they are instead of trained. Its selector and calibration are not: they belong to
     /// everything else.
     pub given: Option<Arc<Bundle>>,
+    /// A bundle whose backbone the training of the backbone starts from, instead of from noise.
+    pub start: Option<Arc<Bundle>>,
 }
 
 /// Cosine of mean region vectors from which two frames count as the same thing when nobody says so.
@@ -166,8 +168,12 @@ impl Workshop {
         monitor: &mut dyn Monitor,
     ) -> Result<Trained, TrainError> {
         let config = self.sizes.plain();
-        let start = init::backbone(&config, options.head, schedule.seed);
-        let settings = format!("{config:?} {options:?} {} stills", material.stills.len());
+        let mut start = init::backbone(&config, options.head, schedule.seed);
+        let mut settings = format!("{config:?} {options:?} {} stills", material.stills.len());
+        if let Some(bundle) = &self.start {
+            start_from(&mut start, bundle)?;
+            settings = format!("{settings} from {}", bundle.id());
+        }
         let stills = Arc::new(material.stills.iter().map(|i| i.as_ref().clone()).collect());
         let held_out: Vec<Image> = material.held_out.iter().map(|i| i.as_ref().clone()).collect();
         let mut learner = BackboneLearner::new(
@@ -407,10 +413,13 @@ impl Workshop {
         if !path.exists() {
             let bare = vidsieve_model::config::FineConfig { direct: false, ..config.clone() };
             let lists = direct::lists(self.isa, &self.build_fine(&bare, parameters)?, set, options)?;
-            let fitted = direct::fit(&lists, options.regulariser)?;
+            let fitted = direct::fit(&lists, config.channel_count(), options.regulariser)?;
             let mut tensors = Parameters::new();
-            tensors.insert("direct.weight", &[fitted.weights.len()], fitted.weights);
-            tensors.insert("direct.bias", &[1], vec![fitted.bias]);
+            let hypotheses = fitted.bias.len();
+            let evidence = fitted.weights.len().checked_div(hypotheses).unwrap_or(0);
+            tensors.insert("direct.weight", &[hypotheses, evidence], fitted.weights);
+            tensors.insert("direct.bias", &[hypotheses], fitted.bias);
+            tensors.insert("direct.scale", &[2], fitted.scale.to_vec());
             crate::checkpoint::save(&path, &settings, &tensors)?;
         }
         let (found, tensors): (String, Parameters) = crate::checkpoint::load(&path)?;
@@ -538,6 +547,29 @@ impl Workshop {
     ) -> Result<Coarse, TrainError> {
         Coarse::new(self.isa, *config, &parameters.to_state("trained.").map_err(weights)?).map_err(weights)
     }
+}
+
+/// Puts a bundle's backbone in the place of `start`'s, and its whitening, where it gives as many values, in that of the training
+/// head.
+fn start_from(start: &mut Parameters, bundle: &Bundle) -> Result<(), TrainError> {
+    let backbone = Parameters::from_state(&bundle.weights(Network::Backbone).map_err(|e| network(&e))?);
+    let wanted: Vec<(String, Vec<usize>)> = start.iter().map(|(n, t)| (n.to_owned(), t.shape.clone())).collect();
+    for (name, shape) in wanted.iter().filter(|(name, _)| !name.starts_with("head.")) {
+        let Some((_, given)) = backbone.iter().find(|(n, t)| n == name && t.shape == *shape) else {
+            let reason = format!("the backbone to start from has no `{name}` of shape {shape:?}");
+            return Err(TrainError::Network(reason));
+        };
+        start.insert(name, shape, given.data.clone());
+    }
+    let head = wanted.iter().find(|(name, _)| name == "head.weight").map(|(_, shape)| shape.as_slice());
+    let (Ok(pca), Some(&[dims, taps])) = (bundle.weights(Network::Pca), head) else { return Ok(()) };
+    if let (Ok(mean), Ok(projection)) = (pca.get("mean", &[taps]), pca.get("DVt", &[taps, dims])) {
+        let weight: Vec<f32> = (0..dims).flat_map(|d| (0..taps).map(move |t| projection[t * dims + d])).collect();
+        let bias = weight.chunks_exact(taps).map(|row| -dot(row, mean)).collect();
+        start.insert("head.weight", &[dims, taps], weight);
+        start.insert("head.bias", &[dims], bias);
+    }
+    Ok(())
 }
 
 fn progress(stage: &str, step: u64, steps: u64) -> Progress {

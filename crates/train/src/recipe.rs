@@ -92,15 +92,15 @@ impl Default for Recipe {
             schedule,
         };
         Self {
-            backbone: BackboneOptions { sides: vec![(0, 64), (11_100, 112)], ..BackboneOptions::default() },
-            backbone_schedule: Schedule { weight_decay: 1e-3, clip: 0.0, ..schedule(12_000, 2e-3, 1000, 1) },
+            backbone: BackboneOptions { sides: vec![(0, 64), (28_800, 112)], ..BackboneOptions::default() },
+            backbone_schedule: Schedule { weight_decay: 1e-3, clip: 0.0, ..schedule(30_000, 2e-3, 1000, 11) },
             pca_views: 4000,
             pca_shrink: 0.0,
             corpus: CorpusOptions {
-                sources: 500,
+                sources: 1000,
                 copies: 5,
                 real_copies: 0,
-                procedural: 0.4,
+                procedural: 0.3,
                 ..CorpusOptions::default()
             },
             validation: CorpusOptions { sources: 150, copies: 6, real_copies: 12, seed: 8, ..CorpusOptions::default() },
@@ -112,10 +112,10 @@ impl Default for Recipe {
             teacher: fine(Objective::Triplet { margin: 0.1 }, 0.05, schedule(400, 3e-5, 100, 2)),
             iterations: 1,
             fine_attention: fine(Objective::Distill, 1e-3, schedule(200, 3e-5, 100, 3)),
-            fine_binary: fine(Objective::Distill, 1e-3, schedule(1200, 1e-4, 200, 4)),
+            fine_binary: fine(Objective::Distill, 1e-3, schedule(400, 1e-4, 100, 4)),
             direct: DirectOptions::default(),
             coarse: CoarseOptions { anchors: 48, frames: 16, contrast: 1.0, noise: 0.4, ..CoarseOptions::default() },
-            coarse_schedule: schedule(1500, 3e-4, 250, 5),
+            coarse_schedule: schedule(750, 3e-4, 125, 5),
             selector_pools: PoolOptions { hard: 16, random: 64, seed: 4 },
             selector: SelectorOptions { frames: 16, ..SelectorOptions::default() },
             selector_schedule: schedule(800, 1e-3, 200, 6),

@@ -12,7 +12,7 @@ use vidsieve_train::TrainError;
 use vidsieve_train::corpus::CorpusOptions;
 use vidsieve_train::defaults::Sizes;
 use vidsieve_train::monitor::{Monitor, Progress, Silent};
-use vidsieve_train::pipeline::{Material, Workshop};
+use vidsieve_train::pipeline::{Material, Workshop, read_bundle};
 use vidsieve_train::recipe::{Networks, Recipe, Stage, bundles, carry_out};
 use vidsieve_train::run::Schedule;
 
@@ -35,7 +35,7 @@ fn recipe() -> Recipe {
     r.coarse.anchors = 4;
     short(&mut r.coarse_schedule);
     // So low that some answers are wrong whatever four steps made of the students.
-    r.selector.threshold = 0.1;
+    r.selector.threshold = 0.01;
     r.selector.pairs = 8;
     short(&mut r.selector_schedule);
     r
@@ -58,7 +58,7 @@ fn shop(name: &str) -> Workshop {
         two_scales: true,
         direct: true,
     };
-    Workshop { folder, isa: Isa::best(), device: Device::flex().autodiff(), sizes, given: None }
+    Workshop { folder, isa: Isa::best(), device: Device::flex().autodiff(), sizes, given: None, start: None }
 }
 
 fn material() -> Material {
@@ -112,6 +112,23 @@ fn from_images_to_a_bundle_the_same_however_often_interrupted() {
     let codes = |b: &Bundle| b.weights(Network::FineBinary).unwrap().get("binarization.W", &[32, 32]).unwrap().to_vec();
     assert_eq!(codes(&given), codes(first));
     std::fs::remove_dir_all(&later.folder).unwrap();
+
+    // A backbone that starts from a bundle's, and does not move, is that one.
+    let mut still = recipe.clone();
+    (still.backbone_schedule.lr, still.backbone_schedule.validate_every) = (0.0, 10);
+    let start = Workshop { start: later.given.clone(), ..shop("start") };
+    carry_out(&start, &still, &material, Stage::Pca, &mut Silent).unwrap();
+    let started = read_bundle(&start.path("extractor.safetensors")).unwrap();
+    let convolution = |b: &Bundle| {
+        let weights = b.weights(Network::Backbone).unwrap();
+        weights.get("stage2.conv2.weight", &[8, 8, 3, 3]).unwrap().to_vec()
+    };
+    assert_eq!(convolution(&started), convolution(first));
+    let mut other = Workshop { folder: start.path("other"), ..start.clone() };
+    other.sizes.stages = [8, 16, 16];
+    let error = carry_out(&other, &still, &material, Stage::Backbone, &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("to start from has no `stage2"), "{error}");
+    std::fs::remove_dir_all(&start.folder).unwrap();
 
     let parts = shop("parts");
     let mut stops = 0u32;

@@ -20,6 +20,8 @@ use crate::output::{Failure, json, line};
 pub(crate) enum Kind {
     /// The modules of the coarse student.
     Coarse,
+    /// The coarse student's clusters and the length of its vector.
+    Sizes,
     /// Distillation against direct supervision.
     Supervision,
     /// Students of students.
@@ -62,6 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         device: device(),
         sizes: option(args.sizes.as_ref())?,
         given: Some(Arc::clone(&bundle)),
+        start: None,
     };
     let load = |prefix: &str| -> Result<FeatureSet, Failure> {
         let mut set = FeatureSet::load_all(&shop.path("features"), prefix)?;
@@ -72,6 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let validation = Validation::new(&held_out, recipe.queries, recipe.distractors);
     let (study, network) = match args.study {
         Kind::Coarse => (Study::Coarse, Network::FineAttention),
+        Kind::Sizes => (Study::Sizes, Network::FineAttention),
         Kind::Supervision => (Study::Supervision, Network::Teacher),
         Kind::Iterations => (Study::Iterations, Network::Teacher),
         Kind::Threshold => (Study::Threshold, Network::FineBinary),

@@ -21,6 +21,7 @@ use vidsieve_model::selector::Selector;
 use vidsieve_train::ablation::threshold_name;
 use vidsieve_train::calibrate::{Labelled, reliability};
 use vidsieve_train::corpus::NamedClip;
+use vidsieve_train::defaults::FIRST;
 use vidsieve_train::features::FeatureSet;
 use vidsieve_train::hard::{HardOptions, TAKE, edited, truth};
 use vidsieve_train::linear::itq;
@@ -69,9 +70,14 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// The binary layer at one number of bits, its start alone: signs of an ITQ rotation, Chamfer similarity across scales.
+/// Plain Chamfer similarity (across scales, where there are two) of descriptors of one size: floats, or signs of an ITQ rotation,
+/// which is what the binary layer starts as.
 #[derive(Debug, Serialize)]
-struct BitsRow {
+struct SizeRow {
+    /// Region vectors of a frame.
+    regions: usize,
+    /// Values of a region vector.
+    dims: usize,
     /// Bits of a region; nothing for floats.
     bits: Option<usize>,
     map: f64,
@@ -96,7 +102,7 @@ struct Hard {
     output: Output,
     takes: usize,
     distractors: usize,
-    bits: Vec<BitsRow>,
+    sizes: Vec<SizeRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     thresholds: Vec<ThresholdRow>,
     reliability: Reliability,
@@ -191,6 +197,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         device: device(),
         sizes: option(args.sizes.as_ref())?,
         given: Some(Arc::clone(&bundle)),
+        start: None,
     };
     let Some(describes) = shop.given_extractor()? else {
         return Err(Failure::new("the bundle has no backbone with whitening to describe videos with"));
@@ -255,50 +262,77 @@ fn measure(
         }
     }
 
-    let map = |output: &Output| output.plain.get("across_scales").map_or(0.0, |q| q.map);
-    let mut bits =
-        vec![BitsRow { bits: None, map: map(&output), bytes_per_video: float_bytes, ms_per_query: float_ms }];
-    bits.extend(by_bits(isa, shop, set, &task, &of)?);
+    let map = output.plain.get("across_scales").map_or(0.0, |q| q.map);
+    let (regions, dims) = (set.regions, set.dims);
+    let mut sizes =
+        vec![SizeRow { regions, dims, bits: None, map, bytes_per_video: float_bytes, ms_per_query: float_ms }];
+    sizes.extend(by_size(isa, shop, set, &task, &of)?);
     let thresholds = match selectors {
         Some(folder) => by_threshold(isa, shop, folder, set, &task, &of, &scores)?,
         None => Vec::new(),
     };
     let reliability = reliabilities(bundle, &task, &scores);
     let count = |kind: &str| set.videos.iter().filter(|v| v.info.kind == kind).count();
-    Ok(Hard { output, takes: count(TAKE), distractors: count("distractor"), bits, thresholds, reliability })
+    Ok(Hard { output, takes: count(TAKE), distractors: count("distractor"), sizes, thresholds, reliability })
 }
 
-/// The start of the binary layer at several lengths, fitted on the distractors alone.
-fn by_bits(
+/// Sizes other than the bundle's: floats and signs, fewer dimensions, the first scale alone. Rotations are fitted on the distractors
+/// alone.
+fn by_size(
     isa: Isa,
     shop: &Workshop,
     set: &FeatureSet,
     task: &Task,
     of: &HashMap<&str, usize>,
-) -> Result<Vec<BitsRow>, Failure> {
+) -> Result<Vec<SizeRow>, Failure> {
+    let mut rows = Vec::new();
+    for bits in [64, 128, 256, 512] {
+        rows.extend(one_size(isa, shop, set, Some(bits), task, of)?);
+    }
+    for dims in [32, 64, 96] {
+        rows.extend(one_size(isa, shop, &set.keep(set.regions, dims), None, task, of)?);
+    }
+    if shop.sizes.two_scales {
+        let mut one_scale = shop.clone();
+        one_scale.sizes.two_scales = false;
+        let first = set.keep(FIRST, set.dims);
+        for bits in [None, Some(shop.sizes.bits)] {
+            rows.extend(one_size(isa, &one_scale, &first, bits, task, of)?);
+        }
+    }
+    Ok(rows)
+}
+
+/// Descriptors as a set has them, or the signs of a rotation of them; nothing where there are no distractors to fit it on.
+fn one_size(
+    isa: Isa,
+    shop: &Workshop,
+    set: &FeatureSet,
+    bits: Option<usize>,
+    task: &Task,
+    of: &HashMap<&str, usize>,
+) -> Result<Option<SizeRow>, Failure> {
     /// Region vectors that a rotation is fitted on.
     const VECTORS: usize = 40_000;
-    let vectors: Vec<f32> = set
-        .videos
-        .iter()
-        .filter(|v| v.info.kind == "distractor")
-        .flat_map(|v| v.data.chunks_exact(set.dims).step_by(17))
-        .take(VECTORS)
-        .flat_map(|row| row.iter().map(|v| v.to_f32()))
-        .collect();
-    if vectors.is_empty() {
-        return Ok(Vec::new());
-    }
-    [64, 128, 256, 512]
-        .into_iter()
-        .map(|bits| {
-            let projection = itq(isa, &vectors, set.dims, bits, 50, 11)?;
-            let (matrix, ms_per_query, bytes_per_video) =
-                across(&bare(isa, shop, Some((bits, &projection)))?, task, of, set)?;
-            let map = quality(task, matrix)?.map_or(0.0, |q| q.map);
-            Ok(BitsRow { bits: Some(bits), map, bytes_per_video, ms_per_query })
-        })
-        .collect()
+    let (regions, dims) = (set.regions, set.dims);
+    let projection = match bits {
+        None => None,
+        Some(bits) => {
+            let distractors = set.videos.iter().filter(|v| v.info.kind == "distractor");
+            let rows = distractors.flat_map(|v| v.data.chunks_exact(dims).step_by(17)).take(VECTORS);
+            let vectors: Vec<f32> = rows.flat_map(|row| row.iter().map(|v| v.to_f32())).collect();
+            if vectors.is_empty() {
+                return Ok(None);
+            }
+            Some((bits, itq(isa, &vectors, dims, bits, 50, 11)?))
+        }
+    };
+    let mut shop = shop.clone();
+    shop.sizes.dims = dims;
+    let network = bare(isa, &shop, projection.as_ref().map(|(bits, p)| (*bits, p.as_slice())))?;
+    let (matrix, ms_per_query, bytes_per_video) = across(&network, task, of, set)?;
+    let map = quality(task, matrix)?.map_or(0.0, |q| q.map);
+    Ok(Some(SizeRow { regions, dims, bits, map, bytes_per_video, ms_per_query }))
 }
 
 /// The merge with each selector of a threshold study.
@@ -369,9 +403,11 @@ fn draw(folder: &Path, hard: &Hard) -> Result<(), Failure> {
     let save = |name: &str, plot: plots::Plot| write(&folder.join(name), plot.svg().as_bytes());
     save("selection.svg", plots::selection(&hard.output.report))?;
     #[allow(clippy::cast_precision_loss)]
-    let points: Vec<(f64, f64)> = hard.bits.iter().filter_map(|r| Some((r.bits? as f64, r.map))).collect();
+    let of_all = |r: &&SizeRow| hard.sizes.first().is_some_and(|all| r.regions == all.regions);
+    let points: Vec<(f64, f64)> =
+        hard.sizes.iter().filter(of_all).filter_map(|r| Some((r.bits? as f64, r.map))).collect();
     let mut series = vec![Series::new("signs, before training", points.clone())];
-    if let (Some(floats), [first, .., last]) = (hard.bits.first(), points.as_slice()) {
+    if let (Some(floats), [first, .., last]) = (hard.sizes.first(), points.as_slice()) {
         series.push(Series::new("floats", vec![(first.0, floats.map), (last.0, floats.map)]).reference());
     }
     save("bits.svg", plots::bits(series))?;
@@ -397,10 +433,13 @@ fn draw(folder: &Path, hard: &Hard) -> Result<(), Failure> {
 fn print(hard: &Hard) {
     line(format_args!("{} distractors, {} other takes", hard.distractors, hard.takes));
     retrieval::print(&hard.output);
-    line(format_args!("\n{:>8} {:>7} {:>12} {:>10}", "bits", "mAP", "bytes/video", "ms/query"));
-    for row in &hard.bits {
-        let bits = row.bits.map_or("floats".to_owned(), |b| b.to_string());
-        line(format_args!("{bits:>8} {:7.4} {:12.0} {:10.1}", row.map, row.bytes_per_video, row.ms_per_query));
+    line(format_args!(
+        "\n{:>8} {:>6} {:>8} {:>7} {:>12} {:>10}",
+        "regions", "dims", "bits", "mAP", "bytes/video", "ms/query"
+    ));
+    for SizeRow { regions, dims, bits, map, bytes_per_video, ms_per_query } in &hard.sizes {
+        let bits = bits.map_or("floats".to_owned(), |b| b.to_string());
+        line(format_args!("{regions:>8} {dims:>6} {bits:>8} {map:7.4} {bytes_per_video:12.0} {ms_per_query:10.1}"));
     }
     for row in &hard.thresholds {
         let maps: Vec<String> = row.dns.0.iter().map(|(share, q)| format!("{share} %: {:.4}", q.map)).collect();

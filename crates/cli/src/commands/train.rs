@@ -145,7 +145,7 @@ pub(crate) struct Run {
     #[arg(long, num_args = 1..)]
     exclude: Vec<PathBuf>,
     /// Most stills of one owner (named before the last `-` of a file name), about.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 2000)]
     per_owner: usize,
     /// Recipe as printed by `train recipe`, options that are left out keep their defaults.
     #[arg(long)]
@@ -156,6 +156,9 @@ pub(crate) struct Run {
     /// Bundle whose networks are taken as they are instead of trained; the selector and the calibration are made anew.
     #[arg(long)]
     from: Option<PathBuf>,
+    /// Bundle whose backbone is trained on, instead of a new one; everything else is made anew.
+    #[arg(long, conflicts_with = "from")]
+    start: Option<PathBuf>,
     /// Labelled copies among the clips: JSON `[["a.mp4", "b.mp4"], ...]` of file names; the teacher learns from them as well.
     #[arg(long)]
     labels: Option<PathBuf>,
@@ -275,7 +278,8 @@ fn stage(
         eprintln!("left out: {reason}");
     }
     let given = run.from.as_ref().map(|path| read_bundle(path)).transpose()?.map(Arc::new);
-    let shop = Workshop { folder: run.work.clone(), isa: Isa::best(), device: device(), sizes, given };
+    let start = run.start.as_ref().map(|path| read_bundle(path)).transpose()?.map(Arc::new);
+    let shop = Workshop { folder: run.work.clone(), isa: Isa::best(), device: device(), sizes, given, start };
     let outcome = carry_out(&shop, &recipe, &material, until, &mut show);
     show.finish();
     let (networks, report) = match outcome {
