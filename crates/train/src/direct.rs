@@ -96,7 +96,7 @@ pub fn lists(isa: Isa, fine: &Fine, set: &FeatureSet, options: &DirectOptions) -
     Ok(made.concat())
 }
 
-/// Most steps of the solver; it takes about thirty.
+/// Most steps of the solver.
 const STEPS: usize = 200;
 /// Least of the fall of the loss that is worth another step.
 const WORTH: f64 = 1e-8;

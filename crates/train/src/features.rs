@@ -272,3 +272,30 @@ pub fn shards(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, TrainError> {
     paths.sort();
     Ok(paths)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_regions_and_dimensions() {
+        // Two frames of three regions of four values.
+        let data: Vec<f16> = (1..=24u8).map(|v| f16::from_f32(f32::from(v))).collect();
+        let info = VideoInfo::new("a".into(), 0, "original".into());
+        let set = FeatureSet { regions: 3, dims: 4, videos: vec![Video { info, frames: 2, data }] };
+        let kept = set.keep(2, 2);
+        assert_eq!((kept.regions, kept.dims), (2, 2));
+        let found = kept.tensor(0);
+        assert_eq!(found.dim(), (2, 2, 2));
+        for (frame, region, [a, b]) in
+            [(0, 0, [1.0f32, 2.0]), (0, 1, [5.0, 6.0]), (1, 0, [13.0, 14.0]), (1, 1, [17.0, 18.0])]
+        {
+            let norm = a.hypot(b);
+            assert!(
+                (found[[frame, region, 0]] - a / norm).abs() < 1e-3
+                    && (found[[frame, region, 1]] - b / norm).abs() < 1e-3
+            );
+        }
+        assert_eq!(set.keep(9, 9).tensor(0).dim(), (2, 3, 4));
+    }
+}
