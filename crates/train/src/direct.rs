@@ -108,8 +108,6 @@ const SPREAD: f64 = 0.5;
 /// The weights that put copies above distractors, and a scale that keeps the answers within the part of tanh that tells them apart.
 /// `channels` are the last values of the evidence.
 ///
-/// The solver is Gauss and Newton's, projected to weights that are not negative: what stands at 0 and would fall further stays there.
-///
 /// # Errors
 /// [`TrainError::Data`] for lists without a distractor, of different lengths, or shorter than the channels.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
@@ -135,18 +133,36 @@ pub fn fit(lists: &[List], channels: usize, regulariser: f64) -> Result<Fitted, 
             })
         })
         .collect();
-    let width = evidence + 1;
+    let w = solve(&lists, channels, regulariser);
+    let answers: Vec<f64> = lists.iter().flat_map(|l| answers(l, &w, channels).0).collect();
+    let centre = answers.iter().sum::<f64>() / n;
+    let spread = (answers.iter().map(|a| (a - centre).powi(2)).sum::<f64>() / n).sqrt().max(1e-9);
+    let factor = SPREAD / spread;
+    let rows = || w.as_slice().chunks_exact(evidence + 1);
+    let bias = |row: &[f64]| row[evidence] - (0..evidence).map(|k| row[k] * mean[k] / deviation[k]).sum::<f64>();
+    Ok(Fitted {
+        weights: rows().flat_map(|row| (0..evidence).map(|k| (row[k] / deviation[k]) as f32)).collect(),
+        bias: rows().map(|row| bias(row) as f32).collect(),
+        scale: [factor as f32, (-centre * factor) as f32],
+    })
+}
+
+/// A minimum of the loss, `[H][evidence and bias]`, one hypothesis for each of the `hypotheses` last values of the evidence. The method is
+/// Gauss and Newton's, projected to weights that are not negative: what stands at 0 and would fall further stays there.
+fn solve(lists: &[DMatrix<f64>], hypotheses: usize, regulariser: f64) -> DVector<f64> {
+    let width = lists.first().map_or(1, DMatrix::ncols);
+    let evidence = width - 1;
     let is_bias = |i: usize| i % width == evidence;
-    let mut w = DVector::from_fn(channels * width, |i, _| {
+    let mut w = DVector::from_fn(hypotheses * width, |i, _| {
         let (hypothesis, k) = (i / width, i % width);
         if k == evidence {
             // What is seen frame for frame is the first thing to look for.
             if hypothesis == 0 { 0.0 } else { -START[0] }
         } else {
-            START[usize::from(k != evidence - channels + hypothesis)]
+            START[usize::from(k != evidence - hypotheses + hypothesis)]
         }
     });
-    let mut now = loss(&lists, &w, channels, regulariser);
+    let mut now = loss(lists, &w, hypotheses, regulariser);
     for _ in 0..STEPS {
         let free: Vec<usize> = (0..w.len()).filter(|&i| is_bias(i) || w[i] > 0.0 || now.gradient[i] < 0.0).collect();
         let hessian = now.hessian.select_rows(&free).select_columns(&free);
@@ -159,7 +175,7 @@ pub fn fit(lists: &[List], channels: usize, regulariser: f64) -> Result<Fitted, 
                 let to = w[i] - rate * step[i];
                 if is_bias(i) { to } else { to.max(0.0) }
             });
-            let next = loss(&lists, &moved, channels, regulariser);
+            let next = loss(lists, &moved, hypotheses, regulariser);
             if next.value < now.value || rate < 1e-6 {
                 break (moved, next);
             }
@@ -174,17 +190,7 @@ pub fn fit(lists: &[List], channels: usize, regulariser: f64) -> Result<Fitted, 
             break;
         }
     }
-    let answers: Vec<f64> = lists.iter().flat_map(|l| answers(l, &w, channels).0).collect();
-    let centre = answers.iter().sum::<f64>() / n;
-    let spread = (answers.iter().map(|a| (a - centre).powi(2)).sum::<f64>() / n).sqrt().max(1e-9);
-    let factor = SPREAD / spread;
-    let rows = || w.as_slice().chunks_exact(width);
-    let bias = |row: &[f64]| row[evidence] - (0..evidence).map(|k| row[k] * mean[k] / deviation[k]).sum::<f64>();
-    Ok(Fitted {
-        weights: rows().flat_map(|row| (0..evidence).map(|k| (row[k] / deviation[k]) as f32)).collect(),
-        bias: rows().map(|row| bias(row) as f32).collect(),
-        scale: [factor as f32, (-centre * factor) as f32],
-    })
+    w
 }
 
 /// The answer for every row of a list, and the share of each hypothesis in it, `[row][H]`.
@@ -274,6 +280,26 @@ mod tests {
         (0..200).map(list).collect()
     }
 
+    /// [`made`] with a 1 for the bias, the copy first.
+    fn rows() -> Vec<DMatrix<f64>> {
+        let row = |l: &List, i: usize| if i == 0 { l.copy.clone() } else { l.others[i - 1].clone() };
+        let value = |l: &List, i: usize, k: usize| row(l, i).get(k).copied().unwrap_or(1.0);
+        made().iter().map(|l| DMatrix::from_fn(7, 4, |i, k| value(l, i, k))).collect()
+    }
+
+    #[test]
+    fn the_solver_ends_where_no_allowed_move_lowers_the_loss() {
+        let lists = rows();
+        for regulariser in [0.1, 0.001] {
+            let w = solve(&lists, 2, regulariser);
+            let at = loss(&lists, &w, 2, regulariser);
+            for (i, (w, slope)) in w.iter().zip(at.gradient.iter()).enumerate() {
+                let bound = i % 4 != 3 && *w == 0.0;
+                assert!(slope.abs() < 1e-3 || bound && *slope > 0.0, "{regulariser}: {i} at {w}, slope {slope}");
+            }
+        }
+    }
+
     fn answer(fitted: &Fitted, evidence: &[f64]) -> f64 {
         let rows = fitted.weights.chunks_exact(evidence.len()).zip(&fitted.bias);
         let z = rows.map(|(row, bias)| {
@@ -300,28 +326,15 @@ mod tests {
 
     #[test]
     fn derivatives_are_those_of_the_loss() {
-        let lists: Vec<DMatrix<f64>> = made()[..40]
-            .iter()
-            .map(|l| {
-                DMatrix::from_fn(7, 4, |i, k| {
-                    if k == 3 {
-                        1.0
-                    } else if i == 0 {
-                        l.copy[k]
-                    } else {
-                        l.others[i - 1][k]
-                    }
-                })
-            })
-            .collect();
+        let lists = &rows()[..40];
         let w = DVector::from_vec(vec![0.3, 1.2, 0.0, 0.1, 0.4, 0.0, 2.0, -0.5]);
-        let at = loss(&lists, &w, 2, 0.1);
+        let at = loss(lists, &w, 2, 0.1);
         const STEP: f64 = 1e-6;
         for k in 0..w.len() {
             let moved = |by: f64| {
                 let mut w = w.clone();
                 w[k] += by;
-                loss(&lists, &w, 2, 0.1).value
+                loss(lists, &w, 2, 0.1).value
             };
             let slope = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
             assert!((at.gradient[k] - slope).abs() < 1e-6, "{k}: {} {slope}", at.gradient[k]);

@@ -556,7 +556,7 @@ fn start_from(start: &mut Parameters, bundle: &Bundle) -> Result<(), TrainError>
     let wanted: Vec<(String, Vec<usize>)> = start.iter().map(|(n, t)| (n.to_owned(), t.shape.clone())).collect();
     for (name, shape) in wanted.iter().filter(|(name, _)| !name.starts_with("head.")) {
         let Some((_, given)) = backbone.iter().find(|(n, t)| n == name && t.shape == *shape) else {
-            let reason = format!("the backbone to start from has no `{name}` of shape {shape:?}");
+            let reason = format!("the backbone to start from has no `{name}` of shape {shape:?}: give its --sizes");
             return Err(TrainError::Network(reason));
         };
         start.insert(name, shape, given.data.clone());

@@ -21,7 +21,7 @@ use vidsieve_model::selector::Selector;
 use vidsieve_train::ablation::threshold_name;
 use vidsieve_train::calibrate::{Labelled, reliability};
 use vidsieve_train::corpus::NamedClip;
-use vidsieve_train::defaults::FIRST;
+use vidsieve_train::defaults::{FIRST, Sizes};
 use vidsieve_train::features::FeatureSet;
 use vidsieve_train::hard::{HardOptions, TAKE, edited, truth};
 use vidsieve_train::linear::itq;
@@ -137,12 +137,12 @@ fn videos(args: &Args, shop: &Workshop, extractor: &Extractor, show: &mut Show) 
 }
 
 /// A network that compares all descriptors as they are, or as signs; its evidence holds the plain similarities.
-fn bare(isa: Isa, shop: &Workshop, projection: Option<(usize, &[f32])>) -> Result<Fine, Failure> {
+fn bare(isa: Isa, sizes: &Sizes, projection: Option<(usize, &[f32])>) -> Result<Fine, Failure> {
     let config = FineConfig {
         attention: Attention::None,
         bits: projection.map(|p| p.0),
         direct: false,
-        ..shop.sizes.fine_attention()
+        ..sizes.fine_attention()
     };
     let parameters = init::fine(&config, projection.map(|p| p.1), 1);
     Ok(Fine::new(isa, config, &parameters.to_state("bare.")?)?)
@@ -249,7 +249,7 @@ fn measure(
         .into_iter()
         .map(|(name, rows)| Ok((name, Matrix::new(name, rows)?)))
         .collect::<Result<_, Failure>>()?;
-    let (floats, float_ms, float_bytes) = across(&bare(isa, shop, None)?, &task, &of, set)?;
+    let (floats, float_ms, float_bytes) = across(&bare(isa, &shop.sizes, None)?, &task, &of, set)?;
     named.push(("across_scales", floats));
     named.extend(scores.networks.iter().map(|(network, matrix)| (network.name(), matrix.clone())));
     let kind = |id: &str| Some(set.videos[of[id]].info.kind.clone());
@@ -266,7 +266,7 @@ fn measure(
     let (regions, dims) = (set.regions, set.dims);
     let mut sizes =
         vec![SizeRow { regions, dims, bits: None, map, bytes_per_video: float_bytes, ms_per_query: float_ms }];
-    sizes.extend(by_size(isa, shop, set, &task, &of)?);
+    sizes.extend(by_size(isa, &shop.sizes, set, &task, &of)?);
     let thresholds = match selectors {
         Some(folder) => by_threshold(isa, shop, folder, set, &task, &of, &scores)?,
         None => Vec::new(),
@@ -280,23 +280,22 @@ fn measure(
 /// alone.
 fn by_size(
     isa: Isa,
-    shop: &Workshop,
+    sizes: &Sizes,
     set: &FeatureSet,
     task: &Task,
     of: &HashMap<&str, usize>,
 ) -> Result<Vec<SizeRow>, Failure> {
     let mut rows = Vec::new();
     for bits in [64, 128, 256, 512] {
-        rows.extend(one_size(isa, shop, set, Some(bits), task, of)?);
+        rows.extend(one_size(isa, sizes, set, Some(bits), task, of)?);
     }
-    for dims in [32, 64, 96] {
-        rows.extend(one_size(isa, shop, &set.keep(set.regions, dims), None, task, of)?);
+    for dims in [32, 64, 96].into_iter().filter(|dims| *dims < set.dims) {
+        rows.extend(one_size(isa, sizes, &set.keep(set.regions, dims), None, task, of)?);
     }
-    if shop.sizes.two_scales {
-        let mut one_scale = shop.clone();
-        one_scale.sizes.two_scales = false;
+    if sizes.two_scales {
+        let one_scale = Sizes { two_scales: false, ..sizes.clone() };
         let first = set.keep(FIRST, set.dims);
-        for bits in [None, Some(shop.sizes.bits)] {
+        for bits in [None, Some(sizes.bits)] {
             rows.extend(one_size(isa, &one_scale, &first, bits, task, of)?);
         }
     }
@@ -306,7 +305,7 @@ fn by_size(
 /// Descriptors as a set has them, or the signs of a rotation of them; nothing where there are no distractors to fit it on.
 fn one_size(
     isa: Isa,
-    shop: &Workshop,
+    sizes: &Sizes,
     set: &FeatureSet,
     bits: Option<usize>,
     task: &Task,
@@ -327,9 +326,8 @@ fn one_size(
             Some((bits, itq(isa, &vectors, dims, bits, 50, 11)?))
         }
     };
-    let mut shop = shop.clone();
-    shop.sizes.dims = dims;
-    let network = bare(isa, &shop, projection.as_ref().map(|(bits, p)| (*bits, p.as_slice())))?;
+    let network =
+        bare(isa, &Sizes { dims, ..sizes.clone() }, projection.as_ref().map(|(bits, p)| (*bits, p.as_slice())))?;
     let (matrix, ms_per_query, bytes_per_video) = across(&network, task, of, set)?;
     let map = quality(task, matrix)?.map_or(0.0, |q| q.map);
     Ok(Some(SizeRow { regions, dims, bits, map, bytes_per_video, ms_per_query }))
