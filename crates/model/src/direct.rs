@@ -39,14 +39,20 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    /// Tensors `direct.weight` [H, 3 + C], `direct.bias` [H] and `direct.scale` [2], H at least 1.
+    /// Tensors `direct.weight` [H, 3 + C], `direct.bias` [H] and `direct.scale` [2], H at least 1. A `direct.weight` of [3 + C] is one
+    /// hypothesis, with a scale of [1, 0].
     pub(crate) fn new(channels: usize, state: &StateDict) -> Result<Self, WeightsError> {
+        let evidence = evidence_len(channels);
+        if state.shape("direct.weight")?.len() == 1 {
+            let weights = state.get("direct.weight", &[evidence])?.to_vec();
+            return Ok(Self { weights, bias: state.get("direct.bias", &[1])?.to_vec(), scale: [1.0, 0.0] });
+        }
         let [hypotheses, _] = state.shape_of_rank::<2>("direct.weight")?;
         if hypotheses == 0 {
             let reason = "`direct.weight` has no rows".into();
             return Err(WeightsError::Config { network: state.label.clone(), reason });
         }
-        let weights = state.get("direct.weight", &[hypotheses, evidence_len(channels)])?.to_vec();
+        let weights = state.get("direct.weight", &[hypotheses, evidence])?.to_vec();
         let bias = state.get("direct.bias", &[hypotheses])?.to_vec();
         let scale = state.get("direct.scale", &[2])?;
         Ok(Self { weights, bias, scale: [scale[0], scale[1]] })
@@ -165,6 +171,17 @@ mod tests {
         let expected = (0.1 + 2.0 * (0.5f32 + 0.1 + 0.4 - 0.3)).tanh();
         assert!((direct.similarity(&[0.1, 0.2, 9.0, 0.3]) - expected).abs() < 1e-6);
         assert_eq!(direct.similarity(&[30.0, 30.0, 0.0, 0.0]), 1.0);
+    }
+
+    #[test]
+    fn one_row_without_a_scale() {
+        let mut state = StateDict::new("x.");
+        state.insert("direct.weight", vec![4], vec![1.0, 2.0, 0.0, -1.0]).unwrap();
+        assert!(Direct::new(1, &state).is_err(), "no bias");
+        state.insert("direct.bias", vec![1], vec![0.5]).unwrap();
+        let direct = Direct::new(1, &state).unwrap();
+        assert!((direct.similarity(&[0.1, 0.2, 9.0, 0.3]) - (0.5f32 + 0.1 + 0.4 - 0.3).tanh()).abs() < 1e-6);
+        assert!(Direct::new(2, &state).is_err(), "a weight is missing");
     }
 
     #[test]
