@@ -109,11 +109,24 @@ pub struct ShotConfig {
     pub layers: u32,
     /// How many of the cuts are dissolves of up to half a second, 0 to 1.
     pub dissolves: f64,
+    /// Whether the camera stands still, and two things at least move through every shot and stay in it.
+    pub fixed: bool,
+    /// Which take: 0, or another one, of the same backgrounds seen by the same cameras, in which other things move.
+    pub take: u64,
 }
 
 impl Default for ShotConfig {
     fn default() -> Self {
-        Self { width: 192, height: 144, duration: 10.0, shot: [1.5, 5.0], layers: 5, dissolves: 0.15 }
+        Self {
+            width: 192,
+            height: 144,
+            duration: 10.0,
+            shot: [1.5, 5.0],
+            layers: 5,
+            dissolves: 0.15,
+            fixed: false,
+            take: 0,
+        }
     }
 }
 
@@ -254,7 +267,14 @@ struct Layer {
     speed: [f32; 2],
     sway: [f32; 2],
     spin: f32,
+    /// Width and height that it moves to and fro in; none where it may leave.
+    within: Option<[f32; 2]>,
     looks: Looks,
+}
+
+/// `value` as it is where it is in 0 to `end`, and reflected into that beyond.
+fn to_and_fro(value: f32, end: f32) -> f32 {
+    end - (value.rem_euclid(2.0 * end) - end).abs()
 }
 
 #[derive(Debug)]
@@ -280,6 +300,7 @@ impl Layer {
             speed: std::array::from_fn(|_| rng.random_range(-fast..fast)),
             sway: [rng.random_range(0.0..0.08), rng.random_range(0.1..1.0)],
             spin: if rng.random_bool(0.5) { rng.random_range(-1.5..1.5) } else { 0.0 },
+            within: config.fixed.then_some([aspect, 1.0]),
             looks,
         }
     }
@@ -287,8 +308,12 @@ impl Layer {
     fn draw(&self, image: &mut Image, time: f32) {
         let height = image.height as f32;
         let (sin, cos) = (std::f32::consts::TAU * self.sway[1] * time).sin_cos();
-        let x = self.place[0] + self.speed[0] * time + self.sway[0] * sin;
-        let y = self.place[1] + self.speed[1] * time + self.sway[0] * cos;
+        let place: [f32; 2] = std::array::from_fn(|axis| {
+            let place = self.place[axis] + self.speed[axis] * time;
+            self.within.map_or(place, |within| to_and_fro(place, within[axis]))
+        });
+        let x = place[0] + self.sway[0] * sin;
+        let y = place[1] + self.sway[0] * cos;
         let angle = self.spin * time;
         match &self.looks {
             Looks::Sticker(sticker) => {
@@ -356,8 +381,10 @@ impl Shots {
             // Some shots stand still, most drift, some sweep.
             let reach = [0.0, 0.3, 0.3, 0.6, 1.0][rng.random_range(0..5usize)];
             let to = from.towards(&Pose::sample(&mut rng), reach);
-            let most = if stills.is_empty() || rng.random_bool(0.3) { config.layers } else { 0 };
-            let layers = rng.random_range(0..=most);
+            let to = if config.fixed { from } else { to };
+            let most = if stills.is_empty() || rng.random_bool(0.3) || config.fixed { config.layers } else { 0 };
+            let least = if config.fixed { most.min(2) } else { 0 };
+            let layers = rng.random_range(0..=most).max(least);
             let dissolve = if !shots.is_empty() && rng.random_bool(config.dissolves) {
                 rng.random_range(0.1..0.5f64).min(length * 0.5)
             } else {
@@ -401,7 +428,11 @@ impl Shots {
                 (Arc::new(procedural::still(&mut rng, width + width / 3, height + height / 3)), 0.15)
             }
         };
-        let mut rng = generator(&[0x1a7e, shot.seed]);
+        let mut rng = if self.config.take == 0 {
+            generator(&[0x1a7e, shot.seed])
+        } else {
+            generator(&[0x1a7e, shot.seed, self.config.take])
+        };
         let layers = (0..shot.layers).map(|_| Layer::sample(&mut rng, &self.config, stickers)).collect();
         let scene = Arc::new(Scene { background, layers });
         if self.made.len() >= 4 {
@@ -458,6 +489,29 @@ pub(crate) fn sway(seed: u64, time: f64) -> [f64; 3] {
 mod tests {
     use super::*;
 
+    #[test]
+    fn takes_of_a_fixed_camera_differ_by_what_moves() {
+        let config = ShotConfig { duration: 12.0, shot: [12.0, 12.0], fixed: true, ..ShotConfig::default() };
+        let frame = |take: u64, time: f64| {
+            ProceduralClip::new(5, ShotConfig { take, ..config }).unwrap().frame(time).unwrap().pixels
+        };
+        let changed = |a: &[u8], b: &[u8]| {
+            let pixels = a.chunks_exact(3).zip(b.chunks_exact(3)).filter(|(a, b)| a != b).count();
+            pixels as f64 / (a.len() / 3) as f64
+        };
+        assert_eq!(frame(1, 3.0), frame(1, 3.0));
+        for time in [0.0, 5.0, 11.0] {
+            let takes = changed(&frame(0, time), &frame(1, time));
+            assert!((0.001..0.8).contains(&takes), "the background is the same, what moves is not: {takes}");
+        }
+        // Nothing leaves.
+        for (early, late) in [(0.0, 6.0), (10.0, 11.0)] {
+            assert!(changed(&frame(0, early), &frame(0, late)) > 0.001);
+        }
+        assert!((0..40).all(|i| (0.0..=1.5).contains(&to_and_fro(i as f32 * 0.37 - 7.0, 1.5))));
+        assert!((to_and_fro(1.9, 1.5) - 1.1).abs() < 1e-6 && to_and_fro(0.4, 1.5) == 0.4);
+    }
+
     fn apart(a: &Image, b: &Image) -> f64 {
         let sum: u64 = a.pixels.iter().zip(&b.pixels).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum();
         sum as f64 / a.pixels.len() as f64
@@ -492,7 +546,15 @@ mod tests {
     #[test]
     fn still_clips_show_their_stills() {
         let stills: Vec<_> = (0..3u8).map(|i| Arc::new(Image::filled(50, 40, [i * 100, 10, 10]))).collect();
-        let config = ShotConfig { width: 32, height: 24, duration: 9.0, shot: [3.0, 3.0], layers: 0, dissolves: 0.0 };
+        let config = ShotConfig {
+            width: 32,
+            height: 24,
+            duration: 9.0,
+            shot: [3.0, 3.0],
+            layers: 0,
+            dissolves: 0.0,
+            ..ShotConfig::default()
+        };
         let mut clip = StillClip::new(&stills, 1, config).unwrap();
         let mut seen: Vec<u8> = [1.0, 4.0, 7.0].map(|time| clip.frame(time).unwrap().pixel(9, 9)[0]).to_vec();
         seen.sort_unstable();

@@ -582,22 +582,28 @@ impl Fine {
     }
 
     /// The similarity of two videos in [-1, 1] from the maps of all channels, [C][Tq][Tt] in [-1, 1] as [`Fine::channel_similarity`]
-    /// gives them: what follows the maps in [`Fine::similarity`], for maps that were computed in another way.
+    /// gives them: what follows the maps in [`Fine::similarity`], for maps that were computed in another way. `frames` are those of the
+    /// videos before they were repeated.
     ///
     /// # Errors
     /// [`InputError::Channels`] for another number of maps than the network has, [`InputError::Empty`] for maps without cells.
-    pub fn similarity_of_maps(&self, maps: ArrayView3<'_, f32>, pool: Pool) -> Result<f32, InputError> {
+    pub fn similarity_of_maps(
+        &self,
+        maps: ArrayView3<'_, f32>,
+        frames: [usize; 2],
+        pool: Pool,
+    ) -> Result<f32, InputError> {
         let comparator = video_chamfer(self.compare_channels(maps, pool)?.view(), self.config.symmetric);
         let Some(direct) = &self.direct else { return Ok(comparator) };
         let (channels, rows, columns) = maps.dim();
-        let mut gathered = Gathered::new(channels);
+        let mut gathered = Gathered::new(channels, frames);
         let maps = maps.as_standard_layout();
         gathered.add(&(0..rows), columns, maps.as_slice().unwrap_or_default());
         Ok(direct.similarity(&gathered.finish(comparator)))
     }
 
     /// What a direct path weighs ([`crate::direct`]), whether or not the network has one: the comparator's answer and the Chamfer
-    /// similarities of the unpooled maps, 3 + C values in [-1, 1].
+    /// similarities of the unpooled maps, and how well the videos are aligned; 4 + C values in [-1, 1].
     ///
     /// # Errors
     /// As [`Fine::similarity`].
@@ -607,7 +613,7 @@ impl Fine {
         target: &VideoTensor,
         workspace: &mut Workspace,
     ) -> Result<Vec<f32>, InputError> {
-        let mut gathered = Gathered::new(self.config.channel_count());
+        let mut gathered = Gathered::new(self.config.channel_count(), [query.frames(), target.frames()]);
         let answer = self.compared(query, target, workspace, |rows, width, maps| gathered.add(rows, width, maps))?;
         Ok(gathered.finish(answer))
     }

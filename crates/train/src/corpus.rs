@@ -14,7 +14,14 @@ use vidsieve_model::extractor::Extractor;
 use vidsieve_model::frames::RgbFrame;
 
 use crate::TrainError;
+use crate::editing::takes;
 use crate::features::{FeatureSet, Video, VideoInfo};
+
+/// Kind of the videos that show another take of a source's scene: hard distractors.
+pub const TAKE: &str = "take";
+
+/// A clip and its name.
+type Named = (Box<dyn Clip>, String);
 
 /// A real clip in memory.
 #[derive(Debug, Clone)]
@@ -43,6 +50,10 @@ pub struct CorpusOptions {
     pub seconds: [f64; 2],
     /// Share of made clips that are drawn, not made of stills.
     pub procedural: f64,
+    /// Share of made clips that are scenes of a fixed camera, each with another take.
+    pub scenes: f64,
+    /// Whether what follows the first part of a real clip is another take of its scene.
+    pub takes: bool,
     /// Strength of the edits, at least and at most, 0 to 1.
     pub strength: [f32; 2],
     /// Seed.
@@ -59,6 +70,8 @@ impl Default for CorpusOptions {
             frames: 16,
             seconds: [4.0, 20.0],
             procedural: 0.2,
+            scenes: 0.0,
+            takes: false,
             strength: [0.3, 1.0],
             seed: 7,
         }
@@ -88,20 +101,28 @@ impl Corpus<'_> {
         self.options.sources.div_ceil(self.options.shard.max(1))
     }
 
-    /// The clip of a source, and its name.
-    #[allow(clippy::cast_possible_truncation)]
-    fn source(&self, source: u64) -> Result<(Box<dyn Clip>, String), TrainError> {
+    /// The clip of a source, and its name; of another take, where it has one.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+    fn clip(&self, source: u64, another: bool) -> Result<Option<Named>, TrainError> {
         if let Some(real) = self.clips.get(source as usize) {
-            return Ok((Box::new(real.clip.clone()), real.name.clone()));
+            let (clip, rest) = takes(&real.clip, self.options.frames as f64, self.options.takes)?;
+            let clip = if another { rest } else { Some(clip) };
+            return Ok(clip.map(|clip| (Box::new(clip) as Box<dyn Clip>, real.name.clone())));
         }
         let mut rng = generator(&[self.options.seed, source, 1]);
         let [low, high] = self.options.seconds;
         let (width, height) = [(320, 240), (320, 180), (240, 320), (288, 288)][rng.random_range(0..4usize)];
         let config = ShotConfig { width, height, duration: rng.random_range(low..=high), ..ShotConfig::default() };
         let seed = rng.random();
+        let fixed = self.options.scenes > 0.0 && rng.random::<f64>() < self.options.scenes;
+        if another && !fixed {
+            return Ok(None);
+        }
+        let shot = if fixed { [config.duration.max(0.2); 2] } else { config.shot };
+        let config = ShotConfig { fixed, shot, take: u64::from(another), ..config };
         if self.stills.is_empty() || rng.random::<f64>() < self.options.procedural {
             let clip = ProceduralClip::new(seed, config).map_err(data)?;
-            return Ok((Box::new(clip), format!("procedural-{source}")));
+            return Ok(Some((Box::new(clip), format!("procedural-{source}"))));
         }
         // Every source has stills of its own: no two sources show the same.
         let made = self.options.sources - self.clips.len() as u64;
@@ -115,7 +136,12 @@ impl Corpus<'_> {
                 Arc::clone(&self.stills[number as usize])
             })
             .collect();
-        Ok((Box::new(StillClip::new(&stills, seed, config).map_err(data)?), format!("stills-{source}")))
+        Ok(Some((Box::new(StillClip::new(&stills, seed, config).map_err(data)?), format!("stills-{source}"))))
+    }
+
+    /// The clip of a source, and its name.
+    fn source(&self, source: u64) -> Result<Named, TrainError> {
+        self.clip(source, false)?.ok_or_else(|| TrainError::Data(format!("source {source} has no clip")))
     }
 
     /// A random edit: picture in picture, chains and excerpts more often than others.
@@ -136,7 +162,7 @@ impl Corpus<'_> {
         }
     }
 
-    /// The videos of source `source`: the original first, then its copies.
+    /// The videos of source `source`: the original first, then its copies, then another take of its scene, where it has one.
     ///
     /// # Errors
     /// [`TrainError`] where a clip cannot be made or described.
@@ -167,6 +193,11 @@ impl Corpus<'_> {
             let phase = rng.random_range(0.0..0.6);
             let info = VideoInfo { host, ..VideoInfo::new(format!("{name}~{copy}"), source, kind) };
             videos.push(describe(self.extractor, &mut edited, phase, self.options.frames, info)?);
+        }
+        // No copy, though it shows the same scene: a source of its own.
+        if let Some((mut take, name)) = self.clip(source, true)? {
+            let info = VideoInfo::new(format!("{name}~{TAKE}"), self.options.sources + source, TAKE.into());
+            videos.push(describe(self.extractor, take.as_mut(), 0.0, self.options.frames, info)?);
         }
         Ok(videos)
     }

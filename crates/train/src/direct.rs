@@ -5,7 +5,12 @@
 //! makes of the evidence. There is a hypothesis for every channel, and it starts from that channel. Weights are not negative: more
 //! similarity is never evidence against a copy. With weights of both signs, or one hypothesis for all, the kinds of edits that one
 //! channel alone sees are bought with those that it does not see.
+//!
+//! How well the videos are aligned is weighed last, by one weight for all hypotheses, with what they look like fitted alone before: made
+//! clips move more than footage does, and fitted together alignment takes the place of likeness.
 //! Nothing is drawn but the noise on descriptors that all students are trained with.
+
+use std::ops::Range;
 
 use half::f16;
 use nalgebra::{DMatrix, DVector};
@@ -44,7 +49,7 @@ impl Default for DirectOptions {
 /// The tensors of a direct path with H hypotheses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
-    /// Weights of the evidence, `[H][3 + C]`.
+    /// Weights of the evidence, `[H][4 + C]`.
     pub weights: Vec<f32>,
     /// A bias of each hypothesis.
     pub bias: Vec<f32>,
@@ -106,15 +111,18 @@ const START: [f64; 2] = [2.0, 0.1];
 const SPREAD: f64 = 0.5;
 
 /// The weights that put copies above distractors, and a scale that keeps the answers within the part of tanh that tells them apart.
-/// `channels` are the last values of the evidence.
+/// `channels` tells where in the evidence the channels' similarities are: there is a hypothesis for each. A value that follows them is
+/// given one weight for all hypotheses after all others were fitted, and leaves those as they are.
 ///
 /// # Errors
-/// [`TrainError::Data`] for lists without a distractor, of different lengths, or shorter than the channels.
+/// [`TrainError::Data`] for lists without a distractor, of different lengths, that end before the channels do, or go on for more than
+/// one value.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
-pub fn fit(lists: &[List], channels: usize, regulariser: f64) -> Result<Fitted, TrainError> {
+pub fn fit(lists: &[List], channels: &Range<usize>, regulariser: f64) -> Result<Fitted, TrainError> {
     let evidence = lists.first().map_or(0, |l| l.copy.len());
     let all: Vec<&Vec<f64>> = lists.iter().flat_map(|l| l.others.iter().chain([&l.copy])).collect();
-    let fits = evidence >= channels && channels > 0;
+    let seen = channels.end;
+    let fits = (seen..=seen + 1).contains(&evidence) && !channels.is_empty();
     if !fits || lists.iter().any(|l| l.others.is_empty()) || all.iter().any(|e| e.len() != evidence) {
         return Err(TrainError::Data("a direct path needs copies with distractors to be fitted on".into()));
     }
@@ -123,33 +131,65 @@ pub fn fit(lists: &[List], channels: usize, regulariser: f64) -> Result<Fitted, 
     let deviation: Vec<f64> = (0..evidence)
         .map(|k| (all.iter().map(|e| (e[k] - mean[k]).powi(2)).sum::<f64>() / n).sqrt().max(1e-9))
         .collect();
+    let scaled = |l: &List, i: usize, k: usize| {
+        let row = if i == 0 { &l.copy } else { &l.others[i - 1] };
+        (row[k] - mean[k]) / deviation[k]
+    };
     // Rows of evidence at unit variance and a 1 for the bias, the copy first.
-    let lists: Vec<DMatrix<f64>> = lists
+    let rows: Vec<DMatrix<f64>> = lists
         .iter()
-        .map(|l| {
-            let row = |i: usize| if i == 0 { &l.copy } else { &l.others[i - 1] };
-            DMatrix::from_fn(l.others.len() + 1, evidence + 1, |i, k| {
-                if k == evidence { 1.0 } else { (row(i)[k] - mean[k]) / deviation[k] }
-            })
-        })
+        .map(|l| DMatrix::from_fn(l.others.len() + 1, seen + 1, |i, k| if k == seen { 1.0 } else { scaled(l, i, k) }))
         .collect();
-    let w = solve(&lists, channels, regulariser);
-    let answers: Vec<f64> = lists.iter().flat_map(|l| answers(l, &w, channels).0).collect();
-    let centre = answers.iter().sum::<f64>() / n;
-    let spread = (answers.iter().map(|a| (a - centre).powi(2)).sum::<f64>() / n).sqrt().max(1e-9);
+    let w = solve(&rows, channels, regulariser);
+    let mut answers: Vec<Vec<f64>> = rows.iter().map(|l| answers(l, &w, channels.len()).0).collect();
+    let mut last = None;
+    if evidence > seen {
+        let values: Vec<Vec<f64>> =
+            lists.iter().map(|l| (0..=l.others.len()).map(|i| scaled(l, i, seen)).collect()).collect();
+        let weight = solve_last(&answers, &values, regulariser);
+        answers.iter_mut().flatten().zip(values.iter().flatten()).for_each(|(a, v)| *a += weight * v);
+        last = Some(weight / deviation[seen]);
+    }
+    let centre = answers.iter().flatten().sum::<f64>() / n;
+    let spread = (answers.iter().flatten().map(|a| (a - centre).powi(2)).sum::<f64>() / n).sqrt().max(1e-9);
     let factor = SPREAD / spread;
-    let rows = || w.as_slice().chunks_exact(evidence + 1);
-    let bias = |row: &[f64]| row[evidence] - (0..evidence).map(|k| row[k] * mean[k] / deviation[k]).sum::<f64>();
-    Ok(Fitted {
-        weights: rows().flat_map(|row| (0..evidence).map(|k| (row[k] / deviation[k]) as f32)).collect(),
-        bias: rows().map(|row| bias(row) as f32).collect(),
-        scale: [factor as f32, (-centre * factor) as f32],
-    })
+    // Back to evidence as it is.
+    let (mut weights, mut bias) = (Vec::new(), Vec::new());
+    for row in w.as_slice().chunks_exact(seen + 1) {
+        let row_weights: Vec<f64> = (0..seen).map(|k| row[k] / deviation[k]).chain(last).collect();
+        bias.push((row[seen] - row_weights.iter().zip(&mean).map(|(w, m)| w * m).sum::<f64>()) as f32);
+        weights.extend(row_weights.into_iter().map(|w| w as f32));
+    }
+    Ok(Fitted { weights, bias, scale: [factor as f32, (-centre * factor) as f32] })
 }
 
-/// A minimum of the loss, `[H][evidence and bias]`, one hypothesis for each of the `hypotheses` last values of the evidence. The method is
+/// The weight, not negative, of one more value beside answers that are there, `[list][row]`, the copy first: where the loss is least.
+#[allow(clippy::cast_precision_loss)]
+fn solve_last(answers: &[Vec<f64>], values: &[Vec<f64>], regulariser: f64) -> f64 {
+    // The loss is convex in one weight: its slope rises.
+    let slope = |weight: f64| -> f64 {
+        let of_list = |(answers, values): (&Vec<f64>, &Vec<f64>)| -> f64 {
+            let excess = |i: usize| answers[i] - answers[0] + weight * (values[i] - values[0]);
+            let total = log_sum_exp((0..answers.len()).map(excess));
+            (1..answers.len()).map(|i| (excess(i) - total).exp() * (values[i] - values[0])).sum()
+        };
+        answers.iter().zip(values).map(of_list).sum::<f64>() / answers.len().max(1) as f64 + 2.0 * regulariser * weight
+    };
+    let (mut low, mut high) = (0.0, 1.0);
+    while slope(high) < 0.0 && high < 1e6 {
+        (low, high) = (high, 2.0 * high);
+    }
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if slope(middle) < 0.0 { low = middle } else { high = middle }
+    }
+    low
+}
+
+/// A minimum of the loss, `[H][evidence and bias]`, one hypothesis for each of the evidence's `channels`. The method is
 /// Gauss and Newton's, projected to weights that are not negative: what stands at 0 and would fall further stays there.
-fn solve(lists: &[DMatrix<f64>], hypotheses: usize, regulariser: f64) -> DVector<f64> {
+fn solve(lists: &[DMatrix<f64>], channels: &Range<usize>, regulariser: f64) -> DVector<f64> {
+    let hypotheses = channels.len();
     let width = lists.first().map_or(1, DMatrix::ncols);
     let evidence = width - 1;
     let is_bias = |i: usize| i % width == evidence;
@@ -159,7 +199,7 @@ fn solve(lists: &[DMatrix<f64>], hypotheses: usize, regulariser: f64) -> DVector
             // What is seen frame for frame is the first thing to look for.
             if hypothesis == 0 { 0.0 } else { -START[0] }
         } else {
-            START[usize::from(k != evidence - hypotheses + hypothesis)]
+            START[usize::from(k != channels.start + hypothesis)]
         }
     });
     let mut now = loss(lists, &w, hypotheses, regulariser);
@@ -291,7 +331,7 @@ mod tests {
     fn the_solver_ends_where_no_allowed_move_lowers_the_loss() {
         let lists = rows();
         for regulariser in [0.1, 0.001] {
-            let w = solve(&lists, 2, regulariser);
+            let w = solve(&lists, &(1..3), regulariser);
             let at = loss(&lists, &w, 2, regulariser);
             for (i, (w, slope)) in w.iter().zip(at.gradient.iter()).enumerate() {
                 let bound = i % 4 != 3 && *w == 0.0;
@@ -311,7 +351,7 @@ mod tests {
     #[test]
     fn every_hypothesis_finds_its_copies() {
         let lists = made();
-        let fitted = fit(&lists, 2, 0.001).unwrap();
+        let fitted = fit(&lists, &(1..3), 0.001).unwrap();
         let (first, second) = fitted.weights.split_at(3);
         assert!(fitted.weights.iter().all(|w| *w >= 0.0), "{fitted:?}");
         assert!(first[1] > 3.0 * first[2].max(first[0]) && second[2] > 3.0 * second[1].max(second[0]), "{fitted:?}");
@@ -322,6 +362,40 @@ mod tests {
         let mean = all.iter().sum::<f64>() / all.len() as f64;
         let spread = (all.iter().map(|a| (a - mean).powi(2)).sum::<f64>() / all.len() as f64).sqrt();
         assert!(mean.abs() < 1e-4 && (spread - SPREAD).abs() < 1e-4, "{mean} {spread}");
+    }
+
+    #[test]
+    fn the_last_value_is_weighed_when_all_others_are_fitted() {
+        let mut lists = made();
+        let before = fit(&lists, &(1..3), 0.001).unwrap();
+        let with = |lists: &mut Vec<List>, copy: f64, other: f64| {
+            for (i, list) in lists.iter_mut().enumerate() {
+                list.copy.push(if i % 4 == 0 { other } else { copy });
+                list.others.iter_mut().enumerate().for_each(|(k, o)| o.push(if k == 0 { copy / 2.0 } else { other }));
+            }
+            fit(lists, &(1..3), 0.001).unwrap()
+        };
+        let fitted = with(&mut lists, 0.8, 0.1);
+        for (row, old) in fitted.weights.chunks_exact(4).zip(before.weights.chunks_exact(3)) {
+            assert!(row[..3] == *old && row[3] == fitted.weights[3] && row[3] > 0.0, "{fitted:?} {before:?}");
+        }
+        let answers: Vec<Vec<f64>> = lists
+            .iter()
+            .map(|l| [&l.copy].into_iter().chain(&l.others).map(|e| answer(&before, &e[..3])).collect())
+            .collect();
+        let values: Vec<Vec<f64>> =
+            lists.iter().map(|l| [&l.copy].into_iter().chain(&l.others).map(|e| e[3]).collect()).collect();
+        let loss = |weight: f64| -> f64 {
+            let list = |(a, v): (&Vec<f64>, &Vec<f64>)| {
+                log_sum_exp((0..a.len()).map(|i| a[i] - a[0] + weight * (v[i] - v[0])))
+            };
+            answers.iter().zip(&values).map(list).sum::<f64>() / 200.0 + 0.001 * weight * weight
+        };
+        let best = solve_last(&answers, &values, 0.001);
+        assert!(best > 0.0 && loss(best) < loss(best * 0.99).min(loss(best * 1.01)), "{best}");
+        // What speaks against copies gets no weight.
+        let mut against = made();
+        assert!(with(&mut against, 0.1, 0.8).weights.chunks_exact(4).all(|row| row[3] < 1e-6));
     }
 
     #[test]
@@ -344,10 +418,10 @@ mod tests {
 
     #[test]
     fn nothing_to_fit_on_is_said() {
-        assert!(fit(&[], 1, 0.01).is_err());
-        assert!(fit(&[List { copy: vec![0.1], others: vec![] }], 1, 0.01).is_err());
+        assert!(fit(&[], &(0..1), 0.01).is_err());
+        assert!(fit(&[List { copy: vec![0.1], others: vec![] }], &(0..1), 0.01).is_err());
         assert!(
-            fit(&[List { copy: vec![0.1], others: vec![vec![0.2]] }], 2, 0.01).is_err(),
+            fit(&[List { copy: vec![0.1], others: vec![vec![0.2]] }], &(0..2), 0.01).is_err(),
             "more channels than evidence"
         );
     }

@@ -108,10 +108,7 @@ impl EditOptions {
 
     /// The part of a clip that is used, and another take of its scene where one is wanted and the clip is long enough.
     pub(crate) fn takes(&self, whole: &FrameClip) -> Result<(FrameClip, Option<FrameClip>), TrainError> {
-        let used = whole.duration().min(self.seconds);
-        let used = if self.takes && whole.duration() >= 8.0 { used.min(whole.duration() * 0.6) } else { used };
-        let (clip, rest) = split(whole, used)?;
-        Ok((clip, rest.filter(|_| self.takes)))
+        takes(whole, self.seconds, self.takes)
     }
 
     /// All copies of source `source` of `sources`: one of each kind, then the chains.
@@ -306,6 +303,19 @@ fn keep(path: &Path, clip: &mut dyn Clip, fps: u32, codec: Codec) -> Result<(), 
 
 /// The first `seconds` of a clip, and the rest if it is a second or longer.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+/// At most the first `seconds` of a clip, and what follows as another take of its scene, where that is asked for and the clip is long
+/// enough.
+pub(crate) fn takes(
+    whole: &FrameClip,
+    seconds: f64,
+    another: bool,
+) -> Result<(FrameClip, Option<FrameClip>), TrainError> {
+    let used = whole.duration().min(seconds);
+    let used = if another && whole.duration() >= 8.0 { used.min(whole.duration() * 0.6) } else { used };
+    let (clip, rest) = split(whole, used)?;
+    Ok((clip, rest.filter(|_| another)))
+}
+
 fn split(clip: &FrameClip, seconds: f64) -> Result<(FrameClip, Option<FrameClip>), TrainError> {
     let frames = clip.frames();
     let at = ((seconds * clip.fps()).round() as usize).clamp(1, frames.len());

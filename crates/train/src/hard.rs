@@ -12,13 +12,10 @@ use vidsieve_edits::{Clip, EditError, Edited, Kind, SourceFacts, generator};
 use vidsieve_model::extractor::Extractor;
 
 use crate::TrainError;
-use crate::corpus::{CorpusOptions, NamedClip, describe};
+use crate::corpus::{CorpusOptions, NamedClip, TAKE, describe};
 use crate::editing::{EditOptions, Plan};
 use crate::features::{FeatureSet, Video, VideoInfo};
 use crate::monitor::{Monitor, Progress};
-
-/// Kind of the videos that show another take of a source's scene.
-pub const TAKE: &str = "take";
 
 /// What the benchmark is made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ use vidsieve_model::backbone::BackboneConfig;
 use vidsieve_model::bundle::{Bundle, BundleWriter, Network, Storage};
 use vidsieve_model::coarse::Coarse;
 use vidsieve_model::config::Config;
+use vidsieve_model::direct::of_channels;
 use vidsieve_model::extractor::Extractor;
 use vidsieve_model::fine::Fine;
 use vidsieve_model::frames::RgbFrame;
@@ -413,7 +414,7 @@ impl Workshop {
         if !path.exists() {
             let bare = vidsieve_model::config::FineConfig { direct: false, ..config.clone() };
             let lists = direct::lists(self.isa, &self.build_fine(&bare, parameters)?, set, options)?;
-            let fitted = direct::fit(&lists, config.channel_count(), options.regulariser)?;
+            let fitted = direct::fit(&lists, &of_channels(config.channel_count()), options.regulariser)?;
             let mut tensors = Parameters::new();
             let hypotheses = fitted.bias.len();
             let evidence = fitted.weights.len().checked_div(hypotheses).unwrap_or(0);

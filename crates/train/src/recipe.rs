@@ -101,9 +101,19 @@ impl Default for Recipe {
                 copies: 5,
                 real_copies: 0,
                 procedural: 0.3,
+                scenes: 0.15,
+                takes: true,
                 ..CorpusOptions::default()
             },
-            validation: CorpusOptions { sources: 150, copies: 6, real_copies: 12, seed: 8, ..CorpusOptions::default() },
+            validation: CorpusOptions {
+                sources: 150,
+                copies: 6,
+                real_copies: 12,
+                scenes: 0.15,
+                takes: true,
+                seed: 8,
+                ..CorpusOptions::default()
+            },
             queries: 50,
             distractors: 300,
             itq_vectors: 200_000,

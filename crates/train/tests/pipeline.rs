@@ -6,13 +6,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::Device;
+use vidsieve_edits::clip::{FrameClip, ProceduralClip, ShotConfig};
+use vidsieve_edits::{Clip, Image};
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::{Bundle, Network, Storage};
 use vidsieve_train::TrainError;
-use vidsieve_train::corpus::CorpusOptions;
+use vidsieve_train::corpus::{CorpusOptions, NamedClip, TAKE};
 use vidsieve_train::defaults::Sizes;
+use vidsieve_train::features::FeatureSet;
 use vidsieve_train::monitor::{Monitor, Progress, Silent};
 use vidsieve_train::pipeline::{Material, Workshop, read_bundle};
+use vidsieve_train::pools::{PoolOptions, Pools};
 use vidsieve_train::recipe::{Networks, Recipe, Stage, bundles, carry_out};
 use vidsieve_train::run::Schedule;
 
@@ -23,7 +27,16 @@ fn recipe() -> Recipe {
     r.backbone.sides = vec![(0, 32)];
     short(&mut r.backbone_schedule);
     r.pca_views = 24;
-    let corpus = CorpusOptions { sources: 6, shard: 3, copies: 2, frames: 5, ..CorpusOptions::default() };
+    let corpus = CorpusOptions {
+        sources: 6,
+        shard: 3,
+        copies: 2,
+        real_copies: 2,
+        frames: 5,
+        scenes: 0.5,
+        takes: true,
+        ..CorpusOptions::default()
+    };
     r.validation = CorpusOptions { seed: 8, ..corpus.clone() };
     r.corpus = corpus;
     r.itq_vectors = 2000;
@@ -64,7 +77,32 @@ fn shop(name: &str) -> Workshop {
 fn material() -> Material {
     let mut material = Material::default();
     material.draw(48);
+    let mut drawn = ProceduralClip::new(3, ShotConfig { duration: 9.0, ..ShotConfig::default() }).unwrap();
+    let frames: Vec<Image> = (0..9).map(|second| drawn.frame(f64::from(second)).unwrap()).collect();
+    let clip = NamedClip { name: "real.mp4".into(), clip: FrameClip::new(frames, 1.0).unwrap() };
+    material.clips.push(clip);
     material
+}
+
+/// Every other take is a video of a scene that the corpus has, nobody's copy, and a distractor of its scene's original.
+fn takes_are_no_copies(shop: &Workshop, sources: u64) {
+    let mut set = FeatureSet::load_all(&shop.path("features"), "train").unwrap();
+    set.group(shop.isa, 0.98);
+    let position = |source: u64, kind: &str| {
+        set.videos.iter().position(|v| v.info.source == source && (v.info.kind == kind)).unwrap()
+    };
+    let takes: Vec<u64> = set.videos.iter().filter(|v| v.info.kind == TAKE).map(|v| v.info.source).collect();
+    assert!(takes.contains(&sources) && takes.len() > 1, "of the clip, and of a scene: {takes:?}");
+    // Of 9 seconds 60 in a hundred are the clip, at most 5 frames; the rest is the take.
+    assert_eq!([position(0, "original"), position(sources, TAKE)].map(|v| set.videos[v].frames), [5, 4]);
+    let pools = Pools::mine(shop.isa, &set, &PoolOptions { hard: 100, random: 0, seed: 1 });
+    for take in takes {
+        let (original, take) = (position(take - sources, "original"), position(take, TAKE));
+        assert!(set.videos[take].info.unrelated(&set.videos[original].info));
+        assert!(pools.anchors.iter().all(|a| a.video != take));
+        let anchor = pools.anchors.iter().find(|a| a.video == original).unwrap();
+        assert!(anchor.negatives.iter().any(|m| m.video == take) && anchor.positives.iter().all(|m| m.video != take));
+    }
 }
 
 fn files(shop: &Workshop, networks: &Networks) -> [Bundle; 2] {
@@ -98,7 +136,13 @@ fn from_images_to_a_bundle_the_same_however_often_interrupted() {
     assert!(browser.weights(Network::FineAttention).is_err() && full.weights(Network::Teacher).is_ok());
     assert_eq!(browser.config().region_count().unwrap(), Some(35));
     assert!(browser.config().calibration.as_ref().unwrap().fine_binary.is_some());
-    assert!(browser.weights(Network::FineBinary).unwrap().contains("direct.weight"));
+    let binary = browser.weights(Network::FineBinary).unwrap();
+    assert_eq!(
+        binary.shape("direct.weight").unwrap(),
+        [3, 7],
+        "three channels, each a hypothesis, of seven kinds of evidence"
+    );
+    takes_are_no_copies(&whole, recipe.corpus.sources);
 
     // Networks of a bundle are taken as they are; what belongs to all of them is made anew.
     let later = Workshop { given: Some(Arc::new(full)), ..shop("given") };

@@ -281,7 +281,7 @@ fn float_pair(fine: &Fine, query: &Array3<f32>, target: &Array3<f32>) -> Result<
         }
     }
     let pool = Pool::from(fine.config().comparator.edge);
-    Ok(fine.similarity_of_maps(maps.view(), pool)?)
+    Ok(fine.similarity_of_maps(maps.view(), [h, w], pool)?)
 }
 
 fn mean_of_maxima(cell: ArrayView2<'_, f32>) -> f32 {
@@ -377,7 +377,15 @@ pub(crate) fn encode(
     let isa = super::isa()?;
     let encoder = vidsieve_model::encoder::Encoder::new(isa, bundle)?;
     let frames = frames.max(1);
-    let config = ShotConfig { width, height, duration: frames as f64, shot: [2.0, 5.0], layers: 4, dissolves: 0.0 };
+    let config = ShotConfig {
+        width,
+        height,
+        duration: frames as f64,
+        shot: [2.0, 5.0],
+        layers: 4,
+        dissolves: 0.0,
+        ..ShotConfig::default()
+    };
     let mut clip = ProceduralClip::new(7, config)?;
     let images = (0..frames).map(|t| clip.frame(t as f64)).collect::<Result<Vec<_>, _>>()?;
     let views = images.iter().map(|i| RgbFrame::new(i.width, i.height, &i.pixels)).collect::<Result<Vec<_>, _>>()?;
