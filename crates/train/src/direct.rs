@@ -7,7 +7,8 @@
 //! channel alone sees are bought with those that it does not see.
 //!
 //! How well the videos are aligned is weighed last, by one weight for all hypotheses, with what they look like fitted alone before: made
-//! clips move more than footage does, and fitted together alignment takes the place of likeness.
+//! clips move more than footage does, and fitted together alignment takes the place of likeness. Other takes of a scene are told from
+//! copies by alignment alone: they have no part in the weights of likeness, which would give up what they cannot tell.
 //! Nothing is drawn but the noise on descriptors that all students are trained with.
 
 use std::ops::Range;
@@ -24,6 +25,7 @@ use vidsieve_model::direct::log_sum_exp;
 use vidsieve_model::fine::{Fine, Workspace};
 
 use crate::TrainError;
+use crate::corpus::TAKE;
 use crate::features::FeatureSet;
 use crate::fine::index_all;
 use crate::pools::{PoolOptions, Pools};
@@ -64,6 +66,15 @@ pub struct List {
     pub copy: Vec<f64>,
     /// Of each distractor.
     pub others: Vec<Vec<f64>>,
+    /// Of other takes of the anchor's scene, and of scenes like it.
+    pub takes: Vec<Vec<f64>>,
+}
+
+impl List {
+    /// The copy, the distractors, the takes.
+    fn rows(&self) -> impl Iterator<Item = &Vec<f64>> {
+        std::iter::once(&self.copy).chain(&self.others).chain(&self.takes)
+    }
 }
 
 /// All videos with noise, and the lists of their pools by the network's evidence.
@@ -90,11 +101,15 @@ pub fn lists(isa: Isa, fine: &Fine, set: &FeatureSet, options: &DirectOptions) -
                     .map_err(|e| TrainError::Network(e.to_string()))?;
                 Ok(values.into_iter().map(f64::from).collect())
             };
-            let others = anchor.negatives.iter().map(|m| evidence(m.video)).collect::<Result<Vec<_>, _>>()?;
+            let (mut others, mut takes) = (Vec::new(), Vec::new());
+            for member in &anchor.negatives {
+                let is_take = set.videos[member.video].info.kind == TAKE;
+                if is_take { &mut takes } else { &mut others }.push(evidence(member.video)?);
+            }
             anchor
                 .positives
                 .iter()
-                .map(|m| Ok(List { copy: evidence(m.video)?, others: others.clone() }))
+                .map(|m| Ok(List { copy: evidence(m.video)?, others: others.clone(), takes: takes.clone() }))
                 .collect::<Result<Vec<_>, TrainError>>()
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -112,7 +127,7 @@ const SPREAD: f64 = 0.5;
 
 /// The weights that put copies above distractors, and a scale that keeps the answers within the part of tanh that tells them apart.
 /// `channels` tells where in the evidence the channels' similarities are: there is a hypothesis for each. A value that follows them is
-/// given one weight for all hypotheses after all others were fitted, and leaves those as they are.
+/// given one weight for all hypotheses after all others were fitted, and leaves those as they are: takes count for that weight alone.
 ///
 /// # Errors
 /// [`TrainError::Data`] for lists without a distractor, of different lengths, that end before the channels do, or go on for more than
@@ -120,7 +135,7 @@ const SPREAD: f64 = 0.5;
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 pub fn fit(lists: &[List], channels: &Range<usize>, regulariser: f64) -> Result<Fitted, TrainError> {
     let evidence = lists.first().map_or(0, |l| l.copy.len());
-    let all: Vec<&Vec<f64>> = lists.iter().flat_map(|l| l.others.iter().chain([&l.copy])).collect();
+    let all: Vec<&Vec<f64>> = lists.iter().flat_map(List::rows).collect();
     let seen = channels.end;
     let fits = (seen..=seen + 1).contains(&evidence) && !channels.is_empty();
     if !fits || lists.iter().any(|l| l.others.is_empty()) || all.iter().any(|e| e.len() != evidence) {
@@ -131,21 +146,21 @@ pub fn fit(lists: &[List], channels: &Range<usize>, regulariser: f64) -> Result<
     let deviation: Vec<f64> = (0..evidence)
         .map(|k| (all.iter().map(|e| (e[k] - mean[k]).powi(2)).sum::<f64>() / n).sqrt().max(1e-9))
         .collect();
-    let scaled = |l: &List, i: usize, k: usize| {
-        let row = if i == 0 { &l.copy } else { &l.others[i - 1] };
-        (row[k] - mean[k]) / deviation[k]
+    let scaled = |row: &[f64], k: usize| (row[k] - mean[k]) / deviation[k];
+    // Rows of evidence at unit variance and a 1 for the bias, the copy first, with the takes or without.
+    let rows = |with_takes: bool| -> Vec<DMatrix<f64>> {
+        let of_list = |l: &List| {
+            let rows: Vec<&Vec<f64>> =
+                l.rows().take(1 + l.others.len() + if with_takes { l.takes.len() } else { 0 }).collect();
+            DMatrix::from_fn(rows.len(), seen + 1, |i, k| if k == seen { 1.0 } else { scaled(rows[i], k) })
+        };
+        lists.iter().map(of_list).collect()
     };
-    // Rows of evidence at unit variance and a 1 for the bias, the copy first.
-    let rows: Vec<DMatrix<f64>> = lists
-        .iter()
-        .map(|l| DMatrix::from_fn(l.others.len() + 1, seen + 1, |i, k| if k == seen { 1.0 } else { scaled(l, i, k) }))
-        .collect();
-    let w = solve(&rows, channels, regulariser);
-    let mut answers: Vec<Vec<f64>> = rows.iter().map(|l| answers(l, &w, channels.len()).0).collect();
+    let w = solve(&rows(false), channels, regulariser);
+    let mut answers: Vec<Vec<f64>> = rows(true).iter().map(|l| answers(l, &w, channels.len()).0).collect();
     let mut last = None;
     if evidence > seen {
-        let values: Vec<Vec<f64>> =
-            lists.iter().map(|l| (0..=l.others.len()).map(|i| scaled(l, i, seen)).collect()).collect();
+        let values: Vec<Vec<f64>> = lists.iter().map(|l| l.rows().map(|row| scaled(row, seen)).collect()).collect();
         let weight = solve_last(&answers, &values, regulariser);
         answers.iter_mut().flatten().zip(values.iter().flatten()).for_each(|(a, v)| *a += weight * v);
         last = Some(weight / deviation[seen]);
@@ -316,7 +331,8 @@ mod tests {
             }
             evidence
         };
-        let list = |i: usize| List { copy: one(Some(i % 2)), others: (0..6).map(|_| one(None)).collect() };
+        let list =
+            |i: usize| List { copy: one(Some(i % 2)), others: (0..6).map(|_| one(None)).collect(), takes: vec![] };
         (0..200).map(list).collect()
     }
 
@@ -393,6 +409,17 @@ mod tests {
         };
         let best = solve_last(&answers, &values, 0.001);
         assert!(best > 0.0 && loss(best) < loss(best * 0.99).min(loss(best * 1.01)), "{best}");
+        // A take looks as the copy does: the weights of likeness stay, that of alignment does not.
+        for list in &mut lists {
+            list.takes = vec![list.copy.clone()];
+            list.takes[0][3] = 0.0;
+        }
+        let taken = fit(&lists, &(1..3), 0.001).unwrap();
+        let ratio = |f: &Fitted| f.weights[1] / f.weights[0];
+        assert!(
+            (ratio(&taken) / ratio(&fitted) - 1.0).abs() < 0.2 && taken.weights[3] > 1.2 * fitted.weights[3],
+            "{taken:?}"
+        );
         // What speaks against copies gets no weight.
         let mut against = made();
         assert!(with(&mut against, 0.1, 0.8).weights.chunks_exact(4).all(|row| row[3] < 1e-6));
@@ -419,9 +446,9 @@ mod tests {
     #[test]
     fn nothing_to_fit_on_is_said() {
         assert!(fit(&[], &(0..1), 0.01).is_err());
-        assert!(fit(&[List { copy: vec![0.1], others: vec![] }], &(0..1), 0.01).is_err());
+        assert!(fit(&[List { copy: vec![0.1], others: vec![], takes: vec![] }], &(0..1), 0.01).is_err());
         assert!(
-            fit(&[List { copy: vec![0.1], others: vec![vec![0.2]] }], &(0..2), 0.01).is_err(),
+            fit(&[List { copy: vec![0.1], others: vec![vec![0.2]], takes: vec![] }], &(0..2), 0.01).is_err(),
             "more channels than evidence"
         );
     }
