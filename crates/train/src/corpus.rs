@@ -105,7 +105,11 @@ impl Corpus<'_> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
     fn clip(&self, source: u64, another: bool) -> Result<Option<Named>, TrainError> {
         if let Some(real) = self.clips.get(source as usize) {
-            let (clip, rest) = takes(&real.clip, self.options.frames as f64, self.options.takes)?;
+            let (clip, rest) = if self.options.takes {
+                takes(&real.clip, self.options.frames as f64, true)?
+            } else {
+                (real.clip.clone(), None)
+            };
             let clip = if another { rest } else { Some(clip) };
             return Ok(clip.map(|clip| (Box::new(clip) as Box<dyn Clip>, real.name.clone())));
         }

@@ -301,8 +301,6 @@ fn keep(path: &Path, clip: &mut dyn Clip, fps: u32, codec: Codec) -> Result<(), 
     if path.exists() { Ok(()) } else { write_clip(path, clip, fps, codec) }
 }
 
-/// The first `seconds` of a clip, and the rest if it is a second or longer.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 /// At most the first `seconds` of a clip, and what follows as another take of its scene, where that is asked for and the clip is long
 /// enough.
 pub(crate) fn takes(
@@ -316,6 +314,8 @@ pub(crate) fn takes(
     Ok((clip, rest.filter(|_| another)))
 }
 
+/// The first `seconds` of a clip, and the rest if it is a second or longer.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn split(clip: &FrameClip, seconds: f64) -> Result<(FrameClip, Option<FrameClip>), TrainError> {
     let frames = clip.frames();
     let at = ((seconds * clip.fps()).round() as usize).clamp(1, frames.len());

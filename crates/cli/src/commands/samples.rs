@@ -75,15 +75,7 @@ fn failed(path: &Path, error: impl std::fmt::Display) -> Failure {
 fn clip(seed: u64, number: usize) -> Result<ProceduralClip, vidsieve_edits::EditError> {
     use rand::RngExt;
     let duration = generator(&[seed, number as u64]).random_range(8.0..16.0);
-    let config = ShotConfig {
-        width: 320,
-        height: 180,
-        duration,
-        shot: [2.0, 5.0],
-        layers: 6,
-        dissolves: 0.15,
-        ..ShotConfig::default()
-    };
+    let config = ShotConfig { width: 320, height: 180, duration, shot: [2.0, 5.0], layers: 6, ..ShotConfig::default() };
     ProceduralClip::new(seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15), config)
 }
 
