@@ -16,7 +16,7 @@ use vidsieve_model::backbone::BackboneConfig;
 use vidsieve_model::bundle::{Bundle, BundleWriter, Network, Storage};
 use vidsieve_model::coarse::Coarse;
 use vidsieve_model::config::Config;
-use vidsieve_model::direct::of_channels;
+use vidsieve_model::direct::{evidence_len, of_channels};
 use vidsieve_model::extractor::Extractor;
 use vidsieve_model::fine::Fine;
 use vidsieve_model::frames::RgbFrame;
@@ -410,14 +410,14 @@ impl Workshop {
         set: &FeatureSet,
     ) -> Result<(), TrainError> {
         let path = self.path(&format!("direct_{name}.safetensors"));
-        let settings = format!("{config:?} {options:?} {} videos", set.videos.len());
+        let evidence = evidence_len(config.channel_count());
+        let settings = format!("{config:?} {options:?} {evidence} kinds of evidence, {} videos", set.videos.len());
         if !path.exists() {
             let bare = vidsieve_model::config::FineConfig { direct: false, ..config.clone() };
             let lists = direct::lists(self.isa, &self.build_fine(&bare, parameters)?, set, options)?;
             let fitted = direct::fit(&lists, &of_channels(config.channel_count()), options.regulariser)?;
             let mut tensors = Parameters::new();
             let hypotheses = fitted.bias.len();
-            let evidence = fitted.weights.len().checked_div(hypotheses).unwrap_or(0);
             tensors.insert("direct.weight", &[hypotheses, evidence], fitted.weights);
             tensors.insert("direct.bias", &[hypotheses], fitted.bias);
             tensors.insert("direct.scale", &[2], fitted.scale.to_vec());
