@@ -92,8 +92,8 @@ impl Default for Recipe {
             schedule,
         };
         Self {
-            backbone: BackboneOptions { sides: vec![(0, 64), (28_800, 112)], ..BackboneOptions::default() },
-            backbone_schedule: Schedule { weight_decay: 1e-3, clip: 0.0, ..schedule(30_000, 2e-3, 1000, 11) },
+            backbone: BackboneOptions { sides: vec![(0, 64), (46_000, 112)], ..BackboneOptions::default() },
+            backbone_schedule: Schedule { weight_decay: 1e-3, clip: 0.0, ..schedule(50_000, 2e-3, 1000, 11) },
             pca_views: 4000,
             pca_shrink: 0.0,
             corpus: CorpusOptions {
