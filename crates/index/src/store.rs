@@ -222,6 +222,11 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
+/// Where this process makes a file of the folder before it has its name.
+fn unfinished(folder: &Path, file: &str) -> PathBuf {
+    folder.join(format!("{file}.{}.tmp", std::process::id()))
+}
+
 /// Bytes of a row's scalars.
 const SCALARS: usize = 40;
 
@@ -314,37 +319,46 @@ fn with_source(id: &str, row: &[u8], source: &Source) -> Option<Vec<u8>> {
 }
 
 impl Index {
-    /// The index of a folder for a bundle; a new one where there is none. `bytes` are the bundle's.
+    /// The index of a folder for a bundle; a new one where there is none. `bytes` are the bundle's. What processes that were killed
+    /// while they made an index have left in the folder is removed.
     ///
     /// # Errors
     /// [`IndexError::Bundle`] for an index of another bundle; what [`Index::open`] refuses; a folder that cannot be written.
     pub fn create_or_open(folder: &Path, bundle: BundleId, bytes: &[u8]) -> Result<Self, IndexError> {
-        if folder.join(FILE).exists() {
-            let index = Self::open(folder)?;
-            if index.bundle != bundle {
-                return Err(IndexError::Bundle { path: folder.to_owned(), expected: bundle, found: index.bundle });
-            }
-            return Ok(index);
+        if !folder.join(FILE).exists() {
+            Self::create(folder, bundle, bytes)?;
         }
+        let index = Self::open(folder)?;
+        if index.bundle != bundle {
+            return Err(IndexError::Bundle { path: folder.to_owned(), expected: bundle, found: index.bundle });
+        }
+        index.remove_unfinished();
+        Ok(index)
+    }
+
+    /// Makes an index; no error where another process has made one meanwhile.
+    fn create(folder: &Path, bundle: BundleId, bytes: &[u8]) -> Result<(), IndexError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             |source| IndexError::Io { path, source }
         };
         fs::create_dir_all(folder).map_err(io(folder))?;
-        let model = folder.join(MODEL);
-        let temporary = folder.join(format!("{MODEL}.{}.tmp", std::process::id()));
-        fs::File::create(&temporary)
+        let (model, file) = (folder.join(MODEL), folder.join(FILE));
+        let temporary = unfinished(folder, MODEL);
+        let written = fs::File::create(&temporary)
             .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&temporary, &model))
-            .inspect_err(|_| {
-                // What could not be written is of no use.
-                let _ = fs::remove_file(&temporary);
-            })
-            .map_err(io(&model))?;
+            .and_then(|()| fs::rename(&temporary, &model));
+        if let Err(error) = written {
+            // What could not be written is of no use.
+            let _ = fs::remove_file(&temporary);
+            if !file.exists() {
+                return Err(io(&model)(error));
+            }
+        }
         // The database appears under its name when it is complete: a process that is killed here leaves no half of one.
-        let unfinished = folder.join(format!("{FILE}.{}.tmp", std::process::id()));
+        let temporary = unfinished(folder, FILE);
         let made = (|| {
-            let database = Database::create(&unfinished).map_err(|e| database_error(folder, e))?;
+            let database = Database::create(&temporary).map_err(|e| database_error(folder, e))?;
             let fail = |e: redb::Error| storage_error(folder, e);
             let transaction = database.begin_write().map_err(|e| fail(e.into()))?;
             {
@@ -358,23 +372,35 @@ impl Index {
             transaction.commit().map_err(|e| fail(e.into()))?;
             drop(database);
             // Unlike a rename, a link does not take the place of an index that another process has made meanwhile.
-            match fs::hard_link(&unfinished, folder.join(FILE)) {
-                Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
-                    // There are file systems without links.
-                    fs::rename(&unfinished, folder.join(FILE)).map_err(io(folder))
-                }
+            match fs::hard_link(&temporary, &file) {
+                // There are file systems without links.
+                Err(_) if !file.exists() => fs::rename(&temporary, &file).map_err(io(folder)),
                 _ => Ok(()),
             }
         })();
-        let _ = fs::remove_file(&unfinished);
-        made?;
+        let _ = fs::remove_file(&temporary);
+        if !file.exists() {
+            made?;
+        }
         #[cfg(unix)]
         fs::File::open(folder).and_then(|f| f.sync_all()).map_err(io(folder))?;
-        let index = Self::open(folder)?;
-        if index.bundle != bundle {
-            return Err(IndexError::Bundle { path: folder.to_owned(), expected: bundle, found: index.bundle });
+        Ok(())
+    }
+
+    /// Removes what was begun under other names and never finished. No process can still be at work on it to an end that counts: the
+    /// index is there, and this process has it to itself.
+    fn remove_unfinished(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let begun = |file: &str| {
+                let rest = name.to_str()?.strip_prefix(file)?.strip_prefix('.')?;
+                rest.strip_suffix(".tmp").filter(|process| process.parse::<u32>().is_ok())
+            };
+            if begun(FILE).or_else(|| begun(MODEL)).is_some() {
+                // It is in nobody's way if it stays.
+                let _ = fs::remove_file(entry.path());
+            }
         }
-        Ok(index)
     }
 
     /// The index of a folder, to read and to write.

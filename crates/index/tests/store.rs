@@ -200,6 +200,63 @@ fn space_comes_back() {
     assert_eq!(index.get("63").unwrap().unwrap().record, big);
 }
 
+#[test]
+fn what_was_left_unfinished_goes() {
+    let folder = Folder::new("unfinished");
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let left = ["index.redb.4711.tmp", "model.safetensors.4711.tmp"];
+    let others = ["index.redb.mine.tmp", "notes.tmp", "model.safetensors.4711"];
+    let write = || left.iter().chain(&others).for_each(|name| std::fs::write(folder.0.join(name), b"x").unwrap());
+    let there = |names: &[&str]| names.iter().filter(|name| folder.0.join(name).exists()).count();
+    for round in ["made", "opened"] {
+        write();
+        drop(Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap());
+        assert_eq!((there(&left), there(&others)), (0, 3), "{round}");
+    }
+    // Somebody who only reads changes nothing.
+    write();
+    drop(Index::open_read_only(&folder.0).unwrap());
+    assert_eq!(there(&left), 2);
+}
+
+/// Not a test by itself: what [`several_make_one_at_once`] runs.
+#[test]
+#[ignore = "run by another test"]
+fn make_one() {
+    let Ok(folder) = std::env::var("VIDSIEVE_TEST_FOLDER") else { return };
+    match Index::create_or_open(Path::new(&folder), BUNDLE, b"weights") {
+        Ok(index) => drop(index.put(&std::process::id().to_string(), &record(1), &source("/x")).unwrap()),
+        Err(IndexError::Locked(_)) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Processes that make the same index get it, or are told that another has it; none takes away what another has written.
+#[test]
+fn several_make_one_at_once() {
+    for round in 0..8 {
+        let folder = Folder::new("at-once");
+        let run = || {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["make_one", "--exact", "--ignored"])
+                .env("VIDSIEVE_TEST_FOLDER", &folder.0)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        };
+        let children: Vec<_> = (0..4).map(|_| run()).collect();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "round {round}: {output:?}");
+        }
+        let index = Index::open(&folder.0).unwrap();
+        assert!(index.len().unwrap() >= 1, "round {round}");
+        assert!(index.verify(|_, _| true).unwrap().damaged.is_empty(), "round {round}");
+        assert_eq!(index.bundle_bytes().unwrap(), b"weights", "round {round}");
+    }
+}
+
 /// Not a test by itself: what [`killed_at_any_moment`] runs and kills.
 #[test]
 #[ignore = "run by another test"]
