@@ -28,9 +28,10 @@ struct Module {
 }
 
 /// The optimisation of the last crate is that of the whole: at "s" loops do not become vectors, which takes the encoder twice as long.
-/// What the slim module computes is in kernels that are written as vectors.
+/// What the slim module computes is in kernels that are written as vectors. The first two share a folder of builds.
 const MODULES: [Module; 4] = [
     Module { name: "full", arguments: "", flags: None, nightly: false },
+    Module { name: "slim", arguments: "--no-default-features -- -C opt-level=s", flags: None, nightly: false },
     Module { name: "full-relaxed", arguments: "", flags: Some(("relaxed", RELAXED)), nightly: false },
     Module {
         name: "full-threads",
@@ -38,7 +39,6 @@ const MODULES: [Module; 4] = [
         flags: Some(("threads", THREADS)),
         nightly: true,
     },
-    Module { name: "slim", arguments: "--no-default-features -- -C opt-level=s", flags: None, nightly: false },
 ];
 
 impl Module {
@@ -151,9 +151,17 @@ pub(crate) fn build() -> Result<(), String> {
     if !nightly {
         eprintln!("note: no nightly toolchain with rust-src; the package is built without the module that has threads");
     }
-    for module in MODULES {
-        if nightly || !module.nightly { module.build(&bindgen)? } else { module.leave_out()? }
-    }
+    // Two at once: optimising a whole module is work for one core.
+    let make = |modules: &[Module]| {
+        modules
+            .iter()
+            .try_for_each(|module| if nightly || !module.nightly { module.build(&bindgen) } else { module.leave_out() })
+    };
+    let (first, second) = MODULES.split_at(2);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| make(first));
+        make(second).and(first.join().unwrap_or_else(|_| Err("the thread that builds modules ended".into())))
+    })?;
     Line::new("node").arg("npm/build.mjs").run()?;
     // The application uses the package as others do.
     packages("www")?;
