@@ -61,6 +61,12 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|e| Failure::new(format_args!("{}: {e}", path.display())))
 }
 
+/// Makes the folder that a file is to be written to: before long work, not after it.
+pub(crate) fn make_folder_of(path: &Path) -> Result<(), Failure> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::create_dir_all(folder).map_err(|e| Failure::new(format_args!("{}: {e}", folder.display())))
+}
+
 /// Writes a file as a whole or not at all: into a temporary neighbour that is then renamed.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let fail = |e: io::Error| Failure::new(format_args!("{}: {e}", path.display()));

@@ -48,7 +48,8 @@ fn bad_files_give_one_line_that_names_them() {
 #[test]
 fn a_checkpoint_becomes_a_bundle_that_a_cut_copy_does_not_replace() {
     let dir = scratch("convert");
-    let out = dir.join("b.safetensors").display().to_string();
+    // In a folder that is not there yet.
+    let out = dir.join("made/b.safetensors").display().to_string();
     let from = golden().join("visil_f512.pth").display().to_string();
     let output = vidsieve(&["model", "convert", "--from", &from, "--out", &out, "--storage", "f16", "--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -70,6 +70,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
                 StorageKind::Int8 => Storage::Int8,
             };
             let bundle = convert(&sources, &Options { storage, dims, symmetric, licence })?;
+            output::make_folder_of(&out)?;
             output::write(&out, bundle.as_bytes())?;
             if json {
                 info(&bundle, false, true)?;

@@ -18,7 +18,7 @@ use vidsieve_train::recipe::{Networks, Recipe, Stage, bundles, carry_out, save_r
 use vidsieve_train::run::Values;
 use vidsieve_train::{TrainError, device};
 
-use crate::output::{Failure, json, line, read, size, write};
+use crate::output::{Failure, json, line, make_folder_of, read, size, write};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -330,6 +330,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
                 StorageArg::F16 => Storage::F16,
                 StorageArg::Int8 => Storage::Int8,
             };
+            [Some(&out), full.as_ref()].into_iter().flatten().try_for_each(|path| make_folder_of(path))?;
             stage(&run, Stage::Calibration, |shop, networks| {
                 let provenance = BTreeMap::from([
                     ("trained by".to_owned(), format!("vidsieve {}", env!("CARGO_PKG_VERSION"))),
