@@ -528,3 +528,17 @@ pub fn save_report(shop: &Workshop, recipe: &Recipe, report: &Report) -> Result<
             .map_err(|e| TrainError::File { path: path.clone(), reason: e.to_string() })?;
     write_atomically(&path, &text)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::Recipe;
+
+    /// What `models/recipe.json` says of the default bundle is what the default recipe does: `train-default` makes that bundle.
+    #[test]
+    fn the_default_bundle_is_made_by_the_default_recipe() {
+        let shipped: Recipe = serde_json::from_str(include_str!("../../../models/recipe.json")).unwrap();
+        assert_eq!(shipped, Recipe::default());
+    }
+}
