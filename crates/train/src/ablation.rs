@@ -40,10 +40,11 @@ pub enum Study {
 pub struct Row {
     /// What was varied, and how.
     pub name: String,
-    /// The figure of the best checkpoint: mAP on the validation corpus, or for SN the area under the ROC curve.
-    pub score: f64,
+    /// The figure of the best checkpoint: mAP on the validation corpus, or for SN the area under the ROC curve. None where there was too
+    /// little to train on.
+    pub score: Option<f64>,
     /// The figure before training.
-    pub start: f64,
+    pub start: Option<f64>,
     /// Seconds of training.
     pub seconds: f64,
 }
@@ -53,8 +54,8 @@ impl Row {
         let at = |p: &crate::run::Point| p.values.get("validation_score").copied();
         Self {
             name: name.to_owned(),
-            score: trained.best,
-            start: trained.history.first().and_then(at).unwrap_or_default(),
+            score: Some(trained.best),
+            start: trained.history.first().and_then(at),
             seconds: trained.history.last().map_or(0.0, |p| p.seconds),
         }
     }
@@ -183,7 +184,7 @@ impl Bench<'_> {
 
     fn iterations(&self, teacher: &Fine, monitor: &mut dyn Monitor) -> Result<Vec<Row>, TrainError> {
         let figures = self.validation.fine(teacher)?;
-        let score = figures.get("score").copied().unwrap_or_default();
+        let score = figures.get("score").copied();
         let mut rows = vec![Row { name: "teacher".into(), score, start: score, seconds: 0.0 }];
         let config = vidsieve_model::config::FineConfig { direct: false, ..self.shop.sizes.fine_attention() };
         let mut last: Option<Fine> = None;
@@ -213,12 +214,14 @@ impl Bench<'_> {
         for tenth in 1..=6u8 {
             let options = SelectorOptions { threshold: f32::from(tenth) / 10.0, ..base.clone() };
             let wrong = pairs.iter().filter(|p| options.is_wrong(p)).count();
+            let name = format!("SN, t = 0.{tenth}, {wrong} of {} pairs wrong", pairs.len());
             if wrong < options.pairs || wrong + options.pairs > pairs.len() {
+                rows.push(Row { name, score: None, start: None, seconds: 0.0 });
                 continue;
             }
             let file = threshold_name(tenth);
             let trained = self.shop.selector(&file, &options, &schedule, self.train, &pairs, monitor)?;
-            rows.push(Row::of(&format!("SN, t = 0.{tenth}, {wrong} of {} pairs wrong", pairs.len()), &trained));
+            rows.push(Row::of(&name, &trained));
         }
         Ok(rows)
     }

@@ -90,7 +90,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     } else {
         line(format_args!("{} updates a run, {} training videos", args.steps, train.videos.len()));
         for row in &rows {
-            line(format_args!("{:44} {:.4}  (start {:.4}, {:.0} s)", row.name, row.score, row.start, row.seconds));
+            let figures = row.score.map_or_else(
+                || "too little to train on".to_owned(),
+                |score| format!("{score:.4}  (start {:.4}, {:.0} s)", row.start.unwrap_or_default(), row.seconds),
+            );
+            line(format_args!("{:44} {figures}", row.name));
         }
     }
     Ok(ExitCode::SUCCESS)
