@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vidsieve_index::record::{CHECKSUM, Record, checksum};
+use vidsieve_record::{CHECKSUM, Record, checksum};
 use vidsieve_search::Query;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vidsieve_index::record::Record;
-use vidsieve_index::wire::{FRAMES_MAGIC, Frames, REGIONS_MAGIC, Regions, split_rerank};
+use vidsieve_record::Record;
+use vidsieve_record::wire::{FRAMES_MAGIC, Frames, REGIONS_MAGIC, Regions, split_rerank};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((kind, bytes)) = bytes.split_first() else { return };

@@ -3,10 +3,9 @@
 use std::fmt::Display;
 
 use ndarray::{ArrayView3, Axis};
-use vidsieve_index::record::BundleId;
-use vidsieve_index::wire;
 use vidsieve_model::encoder::{EncodeError, Encoder, MAX_FRAMES, Part};
 use vidsieve_model::frames::RgbFrame;
+use vidsieve_record::wire;
 use vidsieve_search::Query;
 use vidsieve_search::segments::Timeline;
 
@@ -93,6 +92,6 @@ pub fn encode(encoder: &Encoder, kind: Kind, body: &[u8], stop: &dyn Fn() -> boo
         }
     };
     let encoded = encoder.finish(all).map_err(|e| bad(&e))?;
-    let query = Query::new(BundleId(encoder.bundle().0), encoded, Timeline::new(times, duration));
+    let query = Query::new(encoder.bundle(), encoded, Timeline::new(times, duration));
     Ok(query.record().map_err(|e| bad(&e))?.into_bytes())
 }

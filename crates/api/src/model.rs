@@ -1,8 +1,8 @@
 //! Which bundle an index is of, and the records that fit it.
 
 use serde::Serialize;
-use vidsieve_index::record::{BundleId, Record, RecordError, Shape};
 use vidsieve_model::bundle::Bundle;
+use vidsieve_record::{BundleId, Record, RecordError, Shape};
 use vidsieve_search::Query;
 
 use crate::problem::Problem;
@@ -35,7 +35,7 @@ impl Model {
     #[must_use]
     pub fn new(bundle: &Bundle, codes: Option<(usize, usize)>, dims: Option<usize>) -> Self {
         Self {
-            bundle: BundleId(bundle.id().0),
+            bundle: bundle.id(),
             regions: codes.map(|c| c.0),
             bits: codes.map(|c| c.1),
             dims,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vidsieve_index::wire;
+use vidsieve_record::wire;
 use vidsieve_search::{Engine, Fetched, Outcome, Pair, Query, Segment};
 
 use crate::problem::Problem;

@@ -1,7 +1,7 @@
 //! Videos: their ids in paths, listings, what became of them.
 
 use serde::{Deserialize, Serialize};
-use vidsieve_index::id::is_id;
+use vidsieve_record::id::is_id;
 
 use crate::problem::Problem;
 

@@ -67,22 +67,9 @@ pub(crate) fn make_folder_of(path: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(|e| Failure::new(format_args!("{}: {e}", folder.display())))
 }
 
-/// Writes a file as a whole or not at all: into a temporary neighbour that is then renamed.
+/// Writes a file whole or not at all.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let fail = |e: io::Error| Failure::new(format_args!("{}: {e}", path.display()));
-    let mut name =
-        path.file_name().ok_or_else(|| Failure::new(format_args!("{}: names no file", path.display())))?.to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = std::fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    if let Err(e) = written.and_then(|()| std::fs::rename(&temporary, path)) {
-        let _ = std::fs::remove_file(&temporary);
-        return Err(fail(e));
-    }
-    Ok(())
+    vidsieve_files::write_atomically(path, bytes).map_err(|e| Failure::new(format_args!("{}: {e}", path.display())))
 }
 
 /// `1.5 KB`, `3.2 MB`: decimal units.

@@ -12,8 +12,8 @@ use support::proxy::{Fate, Proxy};
 use support::records::{bundle, fill, id, record};
 use support::server::Running;
 use support::{Scratch, command, json, refused, sane, stderr, vidsieve};
-use vidsieve_index::record::BundleId;
 use vidsieve_index::store::{Index, Source};
+use vidsieve_record::BundleId;
 
 const TOKEN: &str = "0123456789abcdef-publisher";
 

@@ -1,7 +1,7 @@
 //! Why an endpoint cannot be used.
 
-use vidsieve_index::record::BundleId;
 use vidsieve_index::store::IndexError;
+use vidsieve_record::BundleId;
 
 /// Why an endpoint cannot be used.
 #[derive(Debug, thiserror::Error)]

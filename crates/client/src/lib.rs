@@ -14,9 +14,9 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Url};
 use serde::Deserialize;
 use vidsieve_api::videos::{Listed, Listing};
-use vidsieve_index::record::BundleId;
 use vidsieve_index::retry::{Gate, is_transient, told};
-use vidsieve_index::wire::RECORD_TYPE;
+use vidsieve_record::BundleId;
+use vidsieve_record::wire::RECORD_TYPE;
 
 pub use error::EndpointError;
 pub use push::Pushed;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use vidsieve_api::videos::checksum;
-use vidsieve_index::record::Record;
 use vidsieve_index::remote::{PushOptions, PushReport};
 use vidsieve_index::retry::READS;
 use vidsieve_index::store::{Index, Summary};
+use vidsieve_record::Record;
 
 use crate::{Endpoint, EndpointError};
 

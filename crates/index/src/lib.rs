@@ -1,10 +1,7 @@
-//! What is kept of a video.
+//! Stores of records: the embedded one on the disk, and remote ones (a folder, Redis, S3 and R2, Cloudflare KV).
 //!
-//! [`record`] is the format that the page, the edge and the native index share: it needs nothing of the networks and builds
-//! for WebAssembly.
+//! The record itself, ids and bodies are in `vidsieve-record`.
 
-pub mod id;
-pub mod record;
 #[cfg(feature = "remote")]
 pub mod remote;
 #[cfg(feature = "remote")]
@@ -12,9 +9,5 @@ pub mod retry;
 #[cfg(feature = "embedded")]
 pub mod store;
 
-pub mod shards;
-pub mod wire;
-
-pub use record::{BundleId, Record, RecordError};
 #[cfg(feature = "embedded")]
 pub use store::{Index, IndexError};

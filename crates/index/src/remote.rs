@@ -21,9 +21,9 @@ use futures::{Stream, StreamExt, stream};
 use opendal::{ErrorKind, Operator};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{BundleId, Record, RecordError};
 use crate::retry::{Gate, Retry};
 use crate::store::IndexError;
+use vidsieve_record::{BundleId, Record, RecordError};
 
 /// The version of the layout that this code writes, and the only one that it reads.
 pub const VERSION: u32 = 1;
@@ -142,7 +142,7 @@ pub struct PushReport {
 /// The key of a video's record.
 #[must_use]
 pub fn key(id: &str) -> String {
-    format!("records/{}", crate::id::digits(id))
+    format!("records/{}", vidsieve_record::id::digits(id))
 }
 
 /// The manifest that names a record's key.

@@ -17,9 +17,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use redb::{Database, ReadOnlyDatabase, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
-use crate::id::MAX_ID;
-pub use crate::id::is_id;
-use crate::record::{BundleId, Record, RecordError};
+use vidsieve_record::id::MAX_ID;
+use vidsieve_record::id::is_id;
+use vidsieve_record::{BundleId, Record, RecordError};
 
 /// The version of the folder that this code writes, and the latest that it reads.
 pub const VERSION: u32 = 1;

@@ -12,9 +12,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use vidsieve_index::record::{BundleId, Parts, Record};
 use vidsieve_index::remote::{PushOptions, PushReport, Remote, RemoteError, key};
 use vidsieve_index::store::{Index, Source};
+use vidsieve_record::{BundleId, Parts, Record};
 
 use support::{Server, free_port, kv};
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use vidsieve_index::record::{BundleId, Parts, Record};
 use vidsieve_index::store::{Failure, Index, IndexError, Put, Source};
+use vidsieve_record::{BundleId, Parts, Record};
 
 const BUNDLE: BundleId = BundleId([7; 32]);
 

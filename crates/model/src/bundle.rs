@@ -11,7 +11,7 @@ use std::fmt;
 use half::f16;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use vidsieve_record::BundleId;
 
 use crate::config::Config;
 use crate::tensors::{TensorFile, TensorsError};
@@ -149,30 +149,6 @@ pub struct Manifest {
     /// Where the weights come from: source files with their SHA-256, commands, seeds. Free-form, sorted by key.
     #[serde(default)]
     pub provenance: BTreeMap<String, String>,
-}
-
-/// SHA-256 of a bundle file: its identity.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BundleId(pub [u8; 32]);
-
-impl BundleId {
-    /// Identity of a file's bytes.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-}
-
-impl fmt::Display for BundleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
-    }
-}
-
-impl fmt::Debug for BundleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BundleId({self})")
-    }
 }
 
 /// How tensors of a network are stored.

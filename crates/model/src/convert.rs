@@ -6,7 +6,9 @@ use std::fmt;
 use vidsieve_kernels::Isa;
 
 use crate::backbone::{BackboneConfig, ResnetConfig};
-use crate::bundle::{Bundle, BundleError, BundleId, BundleWriter, Network, Storage};
+use vidsieve_record::BundleId;
+
+use crate::bundle::{Bundle, BundleError, BundleWriter, Network, Storage};
 use crate::checkpoint::{self, CheckpointError, Value};
 use crate::config::{CoarseConfig, Config, FineConfig, ItqConfig, SelectorConfig, WhiteningConfig};
 use crate::extractor::{ExtractError, Extractor};

@@ -7,7 +7,9 @@
 use ndarray::ArrayView3;
 use vidsieve_kernels::{Isa, hamming};
 
-use crate::bundle::{Bundle, BundleId, Network};
+use vidsieve_record::BundleId;
+
+use crate::bundle::{Bundle, Network};
 use crate::coarse::Coarse;
 use crate::extractor::{ExtractError, Extractor};
 use crate::fine::{Fine, InputError, VideoTensor};

@@ -1,8 +1,8 @@
 //! Two videos compared with each other alone.
 
 use serde::Serialize;
-use vidsieve_index::record::Record;
 use vidsieve_model::fine::Workspace;
+use vidsieve_record::Record;
 
 use crate::engine::{Engine, Query, SearchError};
 use crate::segments::{Alignment, Segment};

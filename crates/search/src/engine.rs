@@ -1,7 +1,6 @@
 //! The networks of a search, and the comparison of pairs.
 
 use ndarray::Array2;
-use vidsieve_index::record::{BundleId, Parts, Record, RecordError};
 use vidsieve_kernels::{Isa, hamming};
 use vidsieve_model::bundle::{Bundle, Network};
 use vidsieve_model::calibration::Calibration;
@@ -10,6 +9,7 @@ use vidsieve_model::extractor::ExtractError;
 use vidsieve_model::fine::{Fine, InputError, VideoTensor, Workspace};
 use vidsieve_model::merge::fine_to_unit;
 use vidsieve_model::selector::Selector;
+use vidsieve_record::{BundleId, Parts, Record, RecordError};
 
 use crate::budget::Budget;
 use crate::plan::{Outcome, Plan};
@@ -144,13 +144,7 @@ impl Engine {
     pub fn new(isa: Isa, bundle: &Bundle) -> Result<Self, SearchError> {
         let selector = bundle.config().selector.is_some().then(|| bundle.selector(isa)).transpose()?;
         let calibration = bundle.config().calibration.clone().filter(|c| c.coarse.is_some() && c.fine_binary.is_some());
-        Ok(Self {
-            isa,
-            bundle: BundleId(bundle.id().0),
-            fine: bundle.fine(isa, Network::FineBinary)?,
-            selector,
-            calibration,
-        })
+        Ok(Self { isa, bundle: bundle.id(), fine: bundle.fine(isa, Network::FineBinary)?, selector, calibration })
     }
 
     /// The bundle of all records that this engine compares.

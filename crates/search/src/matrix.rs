@@ -1,7 +1,7 @@
 //! Frame similarities as a picture of limited size.
 
 use ndarray::Array2;
-use vidsieve_index::record::Record;
+use vidsieve_record::Record;
 
 use crate::engine::{Engine, Query, SearchError};
 

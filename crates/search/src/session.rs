@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 
-use vidsieve_index::record::Record;
+use vidsieve_record::Record;
 
 use crate::budget::Budget;
 use crate::engine::{Engine, Query, SearchError};

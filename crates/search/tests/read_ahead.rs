@@ -7,9 +7,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use vidsieve_index::record::{BundleId, Parts, Record};
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
+use vidsieve_record::{Parts, Record};
 use vidsieve_search::session::BATCH;
 use vidsieve_search::{Budget, Engine, Fetched, Outcome, Query, Session, Table};
 
@@ -35,7 +35,7 @@ impl World {
             let codes: Vec<u8> =
                 (0..shape.regions() * shape.bits() / 8).map(|i| (i as u8).wrapping_mul(video)).collect();
             Record::new(&Parts {
-                bundle: BundleId(bundle.id().0),
+                bundle: bundle.id(),
                 duration: 1.0,
                 self_similarity: f32::from(video) / 256.0,
                 global: &global,

@@ -112,7 +112,7 @@ pub enum ServeError {
     Bundle(#[from] vidsieve_model::bundle::BundleError),
     /// Records of another bundle.
     #[error(transparent)]
-    Record(#[from] vidsieve_index::record::RecordError),
+    Record(#[from] vidsieve_record::RecordError),
     /// The networks.
     #[error(transparent)]
     Search(#[from] vidsieve_search::SearchError),

@@ -29,7 +29,7 @@ pub(crate) fn without_ids(error: &IndexError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use vidsieve_index::record::RecordError;
+    use vidsieve_record::RecordError;
 
     use super::*;
 

@@ -29,7 +29,7 @@ use vidsieve_api::{
     ALIGNED, Candidates, ListOptions, NDJSON, OPENAPI, Page, Problem, Reranked, Scope, SearchOptions, Stage, Timings,
 };
 use vidsieve_index::store::{Put, Source};
-use vidsieve_index::wire;
+use vidsieve_record::wire;
 use vidsieve_search::session::BATCH;
 use vidsieve_search::{Budget, Engine, Hit, Query, SearchError, Session, Table};
 

@@ -12,11 +12,11 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::Semaphore;
 use vidsieve_api::Model;
-use vidsieve_index::record::{BundleId, Record, RecordError};
 use vidsieve_index::remote::Remote;
 use vidsieve_index::store::Index;
 use vidsieve_model::bundle::Bundle;
 use vidsieve_model::encoder::Encoder;
+use vidsieve_record::{Record, RecordError};
 use vidsieve_search::{Engine, Fetched, Outcome, Table};
 
 use crate::log::without_ids;
@@ -72,8 +72,8 @@ impl State {
     pub(crate) fn new(config: Config, index: Index, store: Option<Remote>) -> Result<Self, ServeError> {
         let bundle_bytes = index.bundle_bytes()?;
         let bundle = Bundle::from_bytes("the index's bundle", bundle_bytes.clone())?;
-        if BundleId(bundle.id().0) != index.bundle() {
-            let (expected, found) = (index.bundle(), BundleId(bundle.id().0));
+        if bundle.id() != index.bundle() {
+            let (expected, found) = (index.bundle(), bundle.id());
             return Err(ServeError::Record(RecordError::Bundle { expected, found }));
         }
         let engine = Engine::new(config.isa, &bundle)?;

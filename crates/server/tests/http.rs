@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use vidsieve_index::record::{BundleId, Parts, Record};
 use vidsieve_index::remote::{self, PushOptions, Remote};
 use vidsieve_index::store::{Index, Source};
-use vidsieve_index::wire;
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
 use vidsieve_model::encoder::Encoder;
+use vidsieve_record::wire;
+use vidsieve_record::{BundleId, Parts, Record};
 use vidsieve_server::{Config, ServeError, Server, Tokens};
 
 static BUNDLE: &[u8] = include_bytes!("../../../models/default.safetensors");
@@ -79,7 +79,7 @@ fn record_of(id: BundleId, number: u64) -> Record<Vec<u8>> {
 }
 
 fn record(number: u64) -> Record<Vec<u8>> {
-    record_of(BundleId(bundle().id().0), number)
+    record_of(bundle().id(), number)
 }
 
 fn name(number: u64) -> String {
@@ -89,7 +89,7 @@ fn name(number: u64) -> String {
 /// An index of so many videos.
 fn index(folder: &Path, videos: u64) -> Index {
     let bundle = bundle();
-    let index = Index::create_or_open(folder, BundleId(bundle.id().0), bundle.as_bytes()).unwrap();
+    let index = Index::create_or_open(folder, bundle.id(), bundle.as_bytes()).unwrap();
     let records: Vec<_> = (0..videos).map(|n| (name(n), record(n))).collect();
     let source = Source::default();
     let all: Vec<_> = records.iter().map(|(id, r)| (id.as_str(), r.view(), &source)).collect();
@@ -637,7 +637,7 @@ async fn encoding() {
         pixels.chunks(width * height * 3).map(|p| vidsieve_model::frames::RgbFrame::new(w, h, p).unwrap()).collect();
     let local = encoder.finish(encoder.describe(&views).unwrap()).unwrap();
     assert_eq!(encoded.global().collect::<Vec<_>>(), local.global);
-    assert_eq!((encoded.shape().frames, encoded.bundle()), (frames, BundleId(bundle().id().0)));
+    assert_eq!((encoded.shape().frames, encoded.bundle()), (frames, bundle().id()));
     let put = server.video(Method::PUT, "x").body(encoded.into_bytes());
     assert_eq!(put.send().await.unwrap().status(), 201, "a record that the server made is taken by it");
 

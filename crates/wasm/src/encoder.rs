@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use vidsieve_index::record::BundleId;
 use vidsieve_kernels::Isa;
 use vidsieve_model::encoder::{EncodeError, MAX_FRAMES, Part};
 use vidsieve_model::extractor::ExtractError;
@@ -187,6 +186,6 @@ impl Session {
         }
         let encoded = encoder.finish(all)?;
         let timeline = Timeline::of_file(times, Some(duration).filter(|d| d.is_finite()));
-        Ok(Query::new(BundleId(encoder.bundle().0), encoded, timeline).record()?.into_bytes())
+        Ok(Query::new(encoder.bundle(), encoded, timeline).record()?.into_bytes())
     }
 }

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use serde::Serialize;
-use vidsieve_index::record::{HEADER, Record, Shape};
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
+use vidsieve_record::{HEADER, Record, Shape};
 use vidsieve_search::{Comparison, Matrix, Query};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;

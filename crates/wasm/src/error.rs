@@ -1,7 +1,7 @@
 //! Errors on their way to JavaScript.
 
-use vidsieve_index::record::RecordError;
 use vidsieve_model::bundle::BundleError;
+use vidsieve_record::RecordError;
 use vidsieve_search::SearchError;
 use vidsieve_search::budget::BudgetError;
 use wasm_bindgen::JsValue;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use js_sys::Uint8Array;
 use serde::Serialize;
-use vidsieve_index::record::Record;
+use vidsieve_record::Record;
 use vidsieve_search::{Budget, Fetched, Hit, Outcome, Query, Session};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use vidsieve_index::record::{BundleId, Record};
+use vidsieve_record::{BundleId, Record};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::engine::Engine;

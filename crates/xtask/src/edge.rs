@@ -14,7 +14,7 @@ const MOST: u64 = 1 << 20;
 /// What a Worker is made of, beside its own folder.
 const SHARED: [&str; 7] = [
     "crates/api",
-    "crates/index",
+    "crates/record",
     "crates/kernels",
     "crates/model",
     "crates/search",

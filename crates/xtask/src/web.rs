@@ -174,7 +174,7 @@ pub(crate) fn built() -> Result<(), String> {
         "crates/wasm",
         "crates/model",
         "crates/search",
-        "crates/index",
+        "crates/record",
         "crates/kernels",
         "npm/src",
         "www/src",

@@ -4,10 +4,10 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use vidsieve_api::Model;
-use vidsieve_index::record::BundleId;
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
 use vidsieve_model::encoder::Encoder;
+use vidsieve_record::BundleId;
 use vidsieve_search::Engine;
 use worker::Env;
 

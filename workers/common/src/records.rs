@@ -5,8 +5,8 @@
 //! what reading a whole one does.
 
 use vidsieve_api::videos;
-use vidsieve_index::id::digits;
-use vidsieve_index::record::Record;
+use vidsieve_record::Record;
+use vidsieve_record::id::digits;
 use worker::{Bucket, Cache, Env, Headers, KvStore, Response};
 
 use crate::error::EdgeError;

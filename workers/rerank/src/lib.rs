@@ -11,7 +11,7 @@ use vidsieve_api::{Candidates, Problem, Reranked};
 use vidsieve_edge::{
     Exchange, Gate, Networks, Records, body_of, json, key, memory, networks, now, number, problem, raw,
 };
-use vidsieve_index::record::Record;
+use vidsieve_record::Record;
 use vidsieve_search::{Fetched, Outcome, Query};
 use worker::{Context, Env, Request, Response, event};
 

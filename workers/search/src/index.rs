@@ -9,8 +9,8 @@ use futures_util::stream::FuturesUnordered;
 use vidsieve_api::Problem;
 use vidsieve_api::videos::{Listed, Put};
 use vidsieve_edge::{EdgeError, now, with_body, within};
-use vidsieve_index::record::BundleId;
-use vidsieve_index::shards::{MAX_DEPTH, Shard, Tree, hash};
+use vidsieve_record::BundleId;
+use vidsieve_record::shards::{MAX_DEPTH, Shard, Tree, hash};
 use vidsieve_search::Query;
 use worker::{Env, Method};
 

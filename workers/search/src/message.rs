@@ -1,8 +1,8 @@
 //! What the router and the shards say to each other: JSON, with bytes behind it where there are any
-//! ([`vidsieve_index::wire::join_rerank`]'s layout).
+//! ([`vidsieve_record::wire::join_rerank`]'s layout).
 
 use serde::{Deserialize, Serialize};
-use vidsieve_index::wire;
+use vidsieve_record::wire;
 
 use vidsieve_edge::EdgeError;
 

@@ -13,8 +13,8 @@ use vidsieve_api::{Candidates, ListOptions, NDJSON, OPENAPI, Problem, Reranked, 
 use vidsieve_edge::{
     Admitted, EdgeError, Exchange, Gate, Networks, Records, body_of, json, key, memory, networks, now, number, raw,
 };
-use vidsieve_index::record::Record;
-use vidsieve_index::wire;
+use vidsieve_record::Record;
+use vidsieve_record::wire;
 use vidsieve_search::Query;
 use worker::{Context, Env, Request, Response};
 

@@ -9,8 +9,8 @@ use futures_util::{StreamExt as _, stream};
 use vidsieve_api::rerank::{Compared, LATE};
 use vidsieve_api::{Candidates, Reranked, videos};
 use vidsieve_edge::{EdgeError, INTERNAL_HOST, Networks, now, text, with_body, within};
-use vidsieve_index::record::Record;
-use vidsieve_index::wire::RERANK_TYPE;
+use vidsieve_record::Record;
+use vidsieve_record::wire::RERANK_TYPE;
 use vidsieve_search::Query;
 use worker::{Env, Fetch, Method, Response};
 

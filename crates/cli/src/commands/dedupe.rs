@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use serde::Serialize;
-use vidsieve_index::record::Record;
 use vidsieve_index::store::Summary;
+use vidsieve_record::Record;
 use vidsieve_search::cluster::clusters;
 use vidsieve_search::segments::LIKELY;
 use vidsieve_search::session::BATCH;

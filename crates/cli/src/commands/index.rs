@@ -11,13 +11,13 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use indicatif::ProgressBar;
 use serde::Serialize;
-use vidsieve_index::record::{BundleId, Record};
+use vidsieve_files::{VideoFile, find_videos};
 use vidsieve_index::store::{self, Index, Put, Source, Summary};
 use vidsieve_model::encoder::Encoder;
+use vidsieve_record::Record;
 use vidsieve_video::Sampling;
 
 use crate::native::encode::{self, FileError, Work};
-use crate::native::inputs::{self, Input};
 use crate::native::store::{path_of, settle_sampling};
 use crate::native::{bundle, interrupt, isa, terminal};
 use crate::output::{Failure, json, line};
@@ -144,8 +144,8 @@ impl Known {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let start = Instant::now();
     let cancel = interrupt::flag();
-    let found = inputs::find(&args.paths)?;
-    if found.inputs.is_empty() && found.unreadable.is_empty() {
+    let found = find_videos(&args.paths)?;
+    if found.files.is_empty() && found.unreadable.is_empty() {
         return Err(Failure::new(format_args!(
             "no videos in {}: folders are searched for files with the usual extensions; name a file to index whatever it \
              is called",
@@ -161,7 +161,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             let index = Index::open(&args.index)?;
             let name = args.index.join("model.safetensors").display().to_string();
             let bundle = vidsieve_model::bundle::Bundle::from_bytes(&name, index.bundle_bytes()?)?;
-            if bundle.id().0 != index.bundle().0 {
+            if bundle.id() != index.bundle() {
                 return Err(Failure::new(format_args!("{name}: this is not the bundle that made the index")));
             }
             (index, bundle)
@@ -170,7 +170,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             let bundle = bundle(args.model.as_deref())?;
             // A bundle that cannot encode makes no index.
             Encoder::new(isa()?, &bundle)?;
-            (Index::create_or_open(&args.index, BundleId(bundle.id().0), bundle.as_bytes())?, bundle)
+            (Index::create_or_open(&args.index, bundle.id(), bundle.as_bytes())?, bundle)
         }
     };
     let asked = args.fps.map(Sampling::Fps).or(args.upstream.then_some(Sampling::Upstream));
@@ -179,14 +179,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let known = Known::new(&index)?;
 
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let jobs = args.jobs.map_or_else(|| cores.div_ceil(2).clamp(2, 8), usize::from).min(found.inputs.len().max(1));
+    let jobs = args.jobs.map_or_else(|| cores.div_ceil(2).clamp(2, 8), usize::from).min(found.files.len().max(1));
     let work = Work { sampling, files: jobs, cancel: cancel.clone() };
-    let total: u64 = found.inputs.iter().map(|i| size_of(&i.path)).sum();
+    let total: u64 = found.files.iter().map(|i| size_of(&i.path)).sum();
     let bar = terminal::bar(total, "[{bar:24}] {percent:>3}% of {total_bytes}, {eta} left, {msg}");
     let mut run = Run {
         index: &index,
         bar: bar.clone(),
-        files: found.inputs.len(),
+        files: found.files.len(),
         done: 0,
         start,
         pending: Vec::new(),
@@ -219,9 +219,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let (sender, receiver) = sync_channel::<(usize, Done)>(2 * jobs);
         for _ in 0..jobs {
             let (sender, next, known, work, bar) = (sender.clone(), &next, &known, &work, &bar);
-            let (index, encoder, inputs) = (&index, &encoder, &found.inputs);
+            let (index, encoder, inputs) = (&index, &encoder, &found.files);
             scope.spawn(move || {
-                let one = |input: &Input| look(index, encoder, known, work, args.retry_failed, input, bar);
+                let one = |input: &VideoFile| look(index, encoder, known, work, args.retry_failed, input, bar);
                 files(next, inputs, &sender, one);
             });
         }
@@ -232,7 +232,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         loop {
             match receiver.recv_timeout(Duration::from_millis(200)) {
                 Ok((at, done)) if ended.is_ok() => {
-                    if let Some(input) = found.inputs.get(at) {
+                    if let Some(input) = found.files.get(at) {
                         ended = run.take(input, done);
                     }
                 }
@@ -275,7 +275,7 @@ fn size_of(path: &Path) -> u64 {
 }
 
 /// Takes one file after the other until there are no more or nobody listens.
-fn files(next: &AtomicUsize, inputs: &[Input], to: &SyncSender<(usize, Done)>, one: impl Fn(&Input) -> Done) {
+fn files(next: &AtomicUsize, inputs: &[VideoFile], to: &SyncSender<(usize, Done)>, one: impl Fn(&VideoFile) -> Done) {
     loop {
         let at = next.fetch_add(1, Ordering::Relaxed);
         let Some(input) = inputs.get(at) else { return };
@@ -292,14 +292,14 @@ fn look(
     known: &Known,
     work: &Work,
     retry: bool,
-    input: &Input,
+    input: &VideoFile,
     bar: &ProgressBar,
 ) -> Done {
     let failed = |reason: String| Done::Failed { reason, remember: None };
     if work.cancel.is_cancelled() {
         return Done::Cancelled;
     }
-    if !store::is_id(&input.id) {
+    if !vidsieve_record::id::is_id(&input.id) {
         return failed(format!(
             "its id would have {} bytes, at most 512 can be: index a folder further down",
             input.id.len()
@@ -485,7 +485,7 @@ impl Run<'_> {
     const PENDING: usize = 16 << 20;
 
     /// Takes what became of a file; the text says why the run cannot go on.
-    fn take(&mut self, input: &Input, done: Done) -> Result<(), String> {
+    fn take(&mut self, input: &VideoFile, done: Done) -> Result<(), String> {
         match done {
             Done::Cancelled => {
                 self.report.interrupted = true;
@@ -531,7 +531,7 @@ impl Run<'_> {
     /// A moved file takes its video along; a copied one gets a video of its own.
     fn reused(
         &mut self,
-        input: &Input,
+        input: &VideoFile,
         record: Record<Vec<u8>>,
         source: Source,
         from: Option<String>,

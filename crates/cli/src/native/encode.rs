@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::output::Failure;
 use rayon::prelude::*;
-use vidsieve_index::record::{self, Record};
 use vidsieve_model::encoder::{Encoder, MAX_FRAMES, Part};
 use vidsieve_model::frames::RgbFrame;
+use vidsieve_record::{Record, RecordError};
 use vidsieve_search::Query;
 use vidsieve_search::segments::Timeline;
 use vidsieve_video::{CancelFlag, Frame, Frames, Info, Limits, Options, Sampling, Warning};
@@ -36,7 +36,7 @@ pub(crate) enum FileError {
         /// The file.
         path: String,
         /// The reason.
-        source: record::RecordError,
+        source: RecordError,
     },
 }
 
@@ -142,7 +142,7 @@ pub(crate) fn file(encoder: &Encoder, path: &Path, work: &Work, progress: Progre
     let encoded = encoder.finish(all).map_err(refuse)?;
     encode += start.elapsed();
     let info = frames.info().clone();
-    let query = Query::new(record::BundleId(encoder.bundle().0), encoded, Timeline::of_file(times, info.duration));
+    let query = Query::new(encoder.bundle(), encoded, Timeline::of_file(times, info.duration));
     Ok(Video { query, info, warnings: frames.warnings().to_vec(), decode, encode })
 }
 

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use vidsieve_client::{Endpoint, EndpointError, Pages};
-use vidsieve_index::record::{BundleId, Record};
 use vidsieve_model::bundle::Bundle;
+use vidsieve_record::Record;
 
 use crate::native::interrupt;
 use crate::native::synthetic::Drawn;
@@ -192,7 +192,7 @@ pub(crate) async fn run(
     options: &Options,
     progress: &dyn Fn(&str, u64),
 ) -> Result<Report, Failure> {
-    let expected = BundleId(bundle.id().0);
+    let expected = bundle.id();
     let found = endpoint.bundle().await?;
     if found != expected {
         return Err(EndpointError::Bundle { address: endpoint.address().to_owned(), expected, found }.into());

@@ -4,7 +4,6 @@
 pub(crate) mod costs;
 pub(crate) mod encode;
 pub(crate) mod heatmap;
-pub(crate) mod inputs;
 pub(crate) mod interrupt;
 #[cfg(feature = "remote")]
 pub(crate) mod load;

@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use vidsieve_index::record::{Record, RecordError};
 use vidsieve_index::store::Index;
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
+use vidsieve_record::{Record, RecordError};
 use vidsieve_search::read_ahead::Spent;
 use vidsieve_search::{Engine, Fetched, Hit, Outcome, Query, Session, Table};
 use vidsieve_video::{CancelFlag, Sampling};
@@ -32,7 +32,7 @@ impl Store {
         let index = Index::open_read_only(folder)?;
         let name = folder.join("model.safetensors").display().to_string();
         let bundle = Bundle::from_bytes(&name, index.bundle_bytes()?)?;
-        if bundle.id().0 != index.bundle().0 {
+        if bundle.id() != index.bundle() {
             return Err(Failure::new(format_args!(
                 "{name}: this is not the bundle that made the index ({}): put that one in its place",
                 index.bundle().short()

@@ -8,11 +8,11 @@ use ndarray::{Array2, Array3, ArrayView2, s};
 use rand::RngExt;
 use rayon::prelude::*;
 use serde::Serialize;
-use vidsieve_index::record::{BundleId, Parts, Record};
 use vidsieve_index::store::{Index, Source};
 use vidsieve_kernels::comparator::Pool;
 use vidsieve_model::bundle::{Bundle, Network};
 use vidsieve_model::fine::{Fine, VideoTensor, Workspace};
+use vidsieve_record::{BundleId, Parts, Record};
 use vidsieve_search::{Budget, Query, Session};
 
 use crate::native::interrupt;
@@ -113,7 +113,7 @@ impl Drawn {
     pub(crate) fn new(bundle: &Bundle, frames: usize, seed: u64) -> Result<Self, Failure> {
         let encoder = vidsieve_model::encoder::Encoder::new(super::isa()?, bundle)?;
         let shape = [encoder.shape().regions(), encoder.shape().bits(), encoder.global_dims()];
-        Ok(Self { bundle: BundleId(bundle.id().0), frames, seed, shape })
+        Ok(Self { bundle: bundle.id(), frames, seed, shape })
     }
 
     /// The record of a number, always the same.
@@ -229,7 +229,7 @@ fn fill(
     drawn: &Drawn,
     progress: &dyn Fn(&str, u64),
 ) -> Result<(), Failure> {
-    let id = BundleId(bundle.id().0);
+    let id = bundle.id();
     let index = Index::create_or_open(folder, id, bundle.as_bytes())?;
     let source = Source::default();
     // About 32 MB of records at a time.

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use rand::RngExt;
-use vidsieve_index::record::{BundleId, Parts, Record};
 use vidsieve_index::store::{Index, Source};
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
 use vidsieve_model::encoder::Encoder;
+use vidsieve_record::{Parts, Record};
 
 static BUNDLE: &[u8] = include_bytes!("../../../../models/default.safetensors");
 
@@ -23,7 +23,7 @@ pub(crate) fn record(bundle: &Bundle, number: u64) -> Record<Vec<u8>> {
     let codes: Vec<u8> = (0..frames * shape.regions() * shape.bits() / 8).map(|_| rng.random()).collect();
     let times: Vec<f64> = (0..u32::try_from(frames).unwrap()).map(f64::from).collect();
     let parts = Parts {
-        bundle: BundleId(bundle.id().0),
+        bundle: bundle.id(),
         duration: times.len() as f64,
         self_similarity: 0.5,
         global: &global,
@@ -51,7 +51,7 @@ pub(crate) fn id(number: u64) -> String {
 /// An index with the videos of these numbers, or more videos in one that is there.
 pub(crate) fn fill(folder: &Path, numbers: std::ops::Range<u64>) -> Index {
     let bundle = bundle();
-    let index = Index::create_or_open(folder, BundleId(bundle.id().0), bundle.as_bytes()).unwrap();
+    let index = Index::create_or_open(folder, bundle.id(), bundle.as_bytes()).unwrap();
     let records: Vec<_> = numbers.map(|n| (id(n), record(&bundle, n))).collect();
     let source = Source::default();
     let all: Vec<_> = records.iter().map(|(id, r)| (id.as_str(), r.view(), &source)).collect();

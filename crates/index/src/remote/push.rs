@@ -7,9 +7,9 @@ use futures::{StreamExt, stream};
 use super::{
     CONCURRENCY, Meta, Part, Published, PushOptions, PushReport, Remote, RemoteError, VERSION, key, manifest_of,
 };
-use crate::record::{Record, RecordError};
 use crate::retry::READS;
 use crate::store::{Index, IndexError, Summary};
+use vidsieve_record::{Record, RecordError};
 
 impl Remote {
     /// Publishes an index: writes what is new or has changed, reads it back, and names it in the manifests. What was published

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use vidsieve_api::videos::{self, Put};
 use vidsieve_edge::{EdgeError, Records, key, memory, networks, now, number, raw};
-use vidsieve_index::record::Record;
-use vidsieve_index::shards::{self, MAX_DEPTH, hash};
 use vidsieve_kernels::{Isa, scan};
+use vidsieve_record::Record;
+use vidsieve_record::shards::{self, MAX_DEPTH, hash};
 use vidsieve_search::{Quantised, Wanted};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 

@@ -2,7 +2,7 @@
 
 use vidsieve_api::videos::Listed;
 use vidsieve_edge::EdgeError;
-use vidsieve_index::shards::hash;
+use vidsieve_record::shards::hash;
 use worker::{SqlStorage, SqlStorageValue as Value};
 
 use crate::message::RowOf;

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use vidsieve_index::record::{BundleId, Parts, Record};
-use vidsieve_index::wire::{FRAMES_MAGIC, REGIONS_MAGIC, join_rerank};
+use vidsieve_record::wire::{FRAMES_MAGIC, REGIONS_MAGIC, join_rerank};
+use vidsieve_record::{BundleId, Parts, Record};
 
 #[test]
 #[ignore = "writes files under fuzz/corpus"]

@@ -5,9 +5,10 @@
 //! covers all of it.
 
 use std::fmt;
-use std::str::FromStr;
 
 use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::bundle::BundleId;
 
 /// The first bytes of a record.
 pub const MAGIC: [u8; 8] = *b"VIDSIEVE";
@@ -28,52 +29,6 @@ pub const MAX_BYTES: usize = 1 << 30;
 
 /// Where the checksum lies in the header.
 pub const CHECKSUM: std::ops::Range<usize> = 80..88;
-
-/// The SHA-256 of the bundle that made a record. Records of different bundles cannot be compared.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BundleId(pub [u8; 32]);
-
-impl BundleId {
-    /// The first twelve hexadecimal digits.
-    #[must_use]
-    pub fn short(&self) -> String {
-        self.to_string()[..12].to_owned()
-    }
-}
-
-impl fmt::Display for BundleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
-    }
-}
-
-impl fmt::Debug for BundleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BundleId({self})")
-    }
-}
-
-/// A text that is no bundle id.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a bundle id is 64 hexadecimal digits")]
-pub struct BundleIdError;
-
-impl FromStr for BundleId {
-    type Err = BundleIdError;
-
-    fn from_str(text: &str) -> Result<Self, BundleIdError> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err(BundleIdError);
-        }
-        let mut id = [0; 32];
-        for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| BundleIdError)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| BundleIdError)?;
-        }
-        Ok(Self(id))
-    }
-}
 
 /// Why bytes are no record, or a record is not the one that is needed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

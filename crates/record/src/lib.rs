@@ -1,0 +1,23 @@
+//! The data that the page, the edge and the native programs exchange about a video.
+//!
+//! | module | holds |
+//! |---|---|
+//! | the root | [`Record`]: vector, scalar, time stamps and codes of one video; [`BundleId`]: which bundle made it |
+//! | [`id`] | which texts can name a video |
+//! | [`wire`] | the bodies of requests that are not records |
+//! | [`shards`] | the names of an index's shards, and which shard holds a video |
+//!
+//! The crate does no input or output and builds for `wasm32-unknown-unknown`. It is internal to Vidsieve: the promised
+//! surface is the crate `vidsieve`.
+
+mod bundle;
+pub mod id;
+mod record;
+pub mod shards;
+pub mod wire;
+
+pub use bundle::{BundleId, BundleIdError};
+pub use record::{
+    CHECKSUM, HEADER, MAGIC, MAX_BITS, MAX_BYTES, MAX_DIMS, MAX_FRAMES, MAX_REGIONS, Parts, Record, RecordError, Shape,
+    VERSION, checksum,
+};
