@@ -91,7 +91,7 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
-    /// [`crate::CancelFlag::cancel`] was called.
+    /// [`crate::CancelToken::cancel`] was called.
     #[error("reading {path:?} was cancelled")]
     Cancelled {
         /// The file.

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use vidsieve_progress::CancelToken;
+
 use crate::backend::Backend;
 use crate::error::{Error, Warning};
 use crate::probe::{Info, MAX_SIDE};
@@ -15,29 +17,6 @@ use crate::sampling::{Sampling, seconds};
 
 /// How often a waiting consumer looks whether it was cancelled.
 const TICK: Duration = Duration::from_millis(20);
-
-/// Stops a decoder from another thread.
-#[derive(Debug, Clone, Default)]
-pub struct CancelFlag(Arc<AtomicBool>);
-
-impl CancelFlag {
-    /// A flag that is not set.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets the flag: the next or the waiting call of the iterator gives [`Error::Cancelled`].
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether [`CancelFlag::cancel`] was called.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// What reading one file may cost. Only the time in which the consumer waits for FFmpeg counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,7 +56,7 @@ pub struct Options {
     /// Limits.
     pub limits: Limits,
     /// Stops reading from elsewhere.
-    pub cancel: CancelFlag,
+    pub cancel: CancelToken,
 }
 
 impl Default for Options {
@@ -92,7 +71,7 @@ impl Default for Options {
             threads: Some(2),
             ahead: 3,
             limits: Limits::default(),
-            cancel: CancelFlag::new(),
+            cancel: CancelToken::new(),
         }
     }
 }
@@ -191,7 +170,7 @@ enum Message {
 pub struct Frames {
     info: Info,
     size: (u32, u32),
-    cancel: CancelFlag,
+    cancel: CancelToken,
     limits: Limits,
     waited: Duration,
     warnings: Vec<Warning>,

@@ -35,7 +35,8 @@ mod writer;
 mod tests;
 
 pub use error::{Error, Warning};
-pub use frames::{CancelFlag, Frame, Frames, Limits, Options};
+pub use frames::{Frame, Frames, Limits, Options};
 pub use probe::{Info, MAX_SIDE, Rate, probe};
 pub use sampling::{Sampling, TOLERANCE, covering, upstream_step};
+pub use vidsieve_progress::CancelToken;
 pub use writer::{Codec, Writer, WriterOptions};

@@ -509,7 +509,7 @@ fn limits_and_cancelling_end_soon(by: &Backend) {
     // The first wait takes longer than nothing, except on a machine that starts FFmpeg within a tick.
     assert!(matches!(outcome, Err(Error::TimeLimit { .. }) | Ok(_)));
     let start = Instant::now();
-    let cancel = CancelFlag::new();
+    let cancel = CancelToken::new();
     let mut frames =
         Frames::open_by(by, &file, Options { cancel: cancel.clone(), sampling: Sampling::All, ..Options::default() })
             .unwrap();

@@ -11,7 +11,7 @@ use vidsieve_model::frames::RgbFrame;
 use vidsieve_record::{Record, RecordError};
 use vidsieve_search::Query;
 use vidsieve_search::segments::Timeline;
-use vidsieve_video::{CancelFlag, Frame, Frames, Info, Limits, Options, Sampling, Warning};
+use vidsieve_video::{CancelToken, Frame, Frames, Info, Limits, Options, Sampling, Warning};
 
 /// Frames that one task describes.
 const BATCH: usize = 8;
@@ -42,7 +42,7 @@ pub(crate) enum FileError {
 
 impl FileError {
     /// How a command that needs the file ends: a file that is no video is bad input, an interruption or a missing program is not.
-    pub(crate) fn failure(&self, cancel: &CancelFlag) -> Failure {
+    pub(crate) fn failure(&self, cancel: &CancelToken) -> Failure {
         match self {
             _ if cancel.is_cancelled() => Failure::failed("interrupted"),
             Self::Video(vidsieve_video::Error::FfmpegMissing { .. }) => Failure::failed(self),
@@ -84,7 +84,7 @@ pub(crate) struct Work {
     /// Files that are encoded at the same time: each holds its share of the frames in memory.
     pub(crate) files: usize,
     /// Ends it.
-    pub(crate) cancel: CancelFlag,
+    pub(crate) cancel: CancelToken,
 }
 
 /// Encodes a file.

@@ -2,13 +2,13 @@
 
 use std::sync::OnceLock;
 
-use vidsieve_video::CancelFlag;
+use vidsieve_video::CancelToken;
 
 /// The flag that Ctrl-C (or a polite request to end) sets.
-pub(crate) fn flag() -> CancelFlag {
-    static FLAG: OnceLock<CancelFlag> = OnceLock::new();
+pub(crate) fn flag() -> CancelToken {
+    static FLAG: OnceLock<CancelToken> = OnceLock::new();
     FLAG.get_or_init(|| {
-        let flag = CancelFlag::new();
+        let flag = CancelToken::new();
         let set = flag.clone();
         // Without a handler Ctrl-C ends the program at once, which does no harm either.
         let _ = ctrlc::set_handler(move || {

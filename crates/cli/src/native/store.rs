@@ -9,7 +9,7 @@ use vidsieve_model::bundle::Bundle;
 use vidsieve_record::{Record, RecordError};
 use vidsieve_search::read_ahead::Spent;
 use vidsieve_search::{Engine, Fetched, Hit, Outcome, Query, Session, Table};
-use vidsieve_video::{CancelFlag, Sampling};
+use vidsieve_video::{CancelToken, Sampling};
 
 use crate::native::isa;
 use crate::output::Failure;
@@ -114,7 +114,7 @@ pub(crate) fn fetch(index: &Index, ids: &[impl AsRef<str>]) -> Result<Vec<Fetche
 pub(crate) fn refine(
     index: &Index,
     session: &mut Session<&Engine, &Query>,
-    cancel: &CancelFlag,
+    cancel: &CancelToken,
     progress: &dyn Fn(usize),
 ) -> Result<Spent, Failure> {
     let spent = session.refine(
