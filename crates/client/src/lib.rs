@@ -159,6 +159,7 @@ impl Endpoint {
                 Ok::<_, EndpointError>(value)
             })
             .transpose()?;
+        vidsieve_index::tls::install_provider();
         // A token goes nowhere else: redirections are not followed.
         let client = |idle: usize| {
             Client::builder()

@@ -8,6 +8,8 @@ pub mod remote;
 pub mod retry;
 #[cfg(feature = "embedded")]
 pub mod store;
+#[cfg(feature = "remote")]
+pub mod tls;
 
 #[cfg(feature = "embedded")]
 pub use store::{Index, IndexError};

@@ -125,6 +125,7 @@ impl Running {
         let done = tokio::spawn(server.run(async {
             let _ = ended.await;
         }));
+        vidsieve_index::tls::install_provider();
         Self { client: Client::new(), address, end: Some(end), done: Some(done), _folder: folder }
     }
 

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::native::native;
+use crate::node::{newest, packages, tests};
 use crate::run::{Line, root};
-use crate::steps::{ffmpeg_is_there, node_is_there, target, target_is_there};
-use crate::web::{WASM, bindgen, native, newest, packages, tests};
+use crate::tools::{WASM, bindgen, ffmpeg_is_there, node_is_there, target, target_is_there};
 
 /// The Workers, by their folder in `workers/`.
 const WORKERS: [&str; 2] = ["search", "rerank"];

@@ -2,8 +2,12 @@
 
 mod demo;
 mod edge;
+mod native;
+mod node;
 mod run;
 mod steps;
+mod tools;
+mod training;
 mod web;
 
 use std::process::ExitCode;
@@ -93,12 +97,12 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::BuildWeb => web::build(),
         Task::BuildEdge => edge::build(),
-        Task::BenchWasm { args } => steps::bench_wasm(&args),
+        Task::BenchWasm { args } => native::bench_wasm(&args),
         Task::BenchWeb { args } => web::bench(&args),
-        Task::ParityWasm { dir } => steps::parity_wasm(dir.as_deref()),
-        Task::TrainDefault { media, work, out } => steps::train_default(&media, &work, &out),
-        Task::HardBenchmark { media, work, model, plots } => steps::hard_benchmark(&media, &work, &model, &plots),
-        Task::Fuzz { seconds } => steps::fuzz(seconds),
+        Task::ParityWasm { dir } => native::parity_wasm(dir.as_deref()),
+        Task::TrainDefault { media, work, out } => training::train_default(&media, &work, &out),
+        Task::HardBenchmark { media, work, model, plots } => training::hard_benchmark(&media, &work, &model, &plots),
+        Task::Fuzz { seconds } => native::fuzz(seconds),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

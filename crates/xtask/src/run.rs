@@ -57,6 +57,16 @@ impl Line {
         }
     }
 
+    /// Runs the command; its standard error is passed on when it ends, and is part of the error if it failed.
+    pub(crate) fn run_with_reason(mut self) -> Result<(), String> {
+        eprintln!("$ {}", self.text);
+        let output = self.command.stdout(Stdio::inherit()).stderr(Stdio::piped()).output();
+        let output = output.map_err(|e| format!("`{}` could not be started: {e}", self.text))?;
+        let reason = String::from_utf8_lossy(&output.stderr);
+        eprint!("{reason}");
+        if output.status.success() { Ok(()) } else { Err(format!("`{}`: {}", self.text, reason.trim())) }
+    }
+
     /// Starts the command and goes on.
     pub(crate) fn start(mut self) -> Result<Running, String> {
         eprintln!("$ {}", self.text);

@@ -1,13 +1,12 @@
 //! The package for JavaScript hosts and the web application: the modules, the TypeScript, and their tests.
 
-use std::path::{Path, PathBuf};
-
+use crate::native::native;
+use crate::node::{newest, packages, tests};
 use crate::run::{Line, root};
-use crate::steps::{command, debian_root, ffmpeg_is_there, install, node_is_there, target, target_is_there};
+use crate::tools::{
+    WASM, bindgen, chromium, ffmpeg_is_there, nightly_is_there, node_is_there, target, target_is_there,
+};
 
-/// Of the command and of the crate, which must be the same.
-const BINDGEN: &str = "0.2.130";
-pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
 
 /// Shared memory that grows to 1 GiB, and what wasm-bindgen needs to give each thread its stack and its variables: atomics alone do not
@@ -99,45 +98,6 @@ pub(crate) fn bench(args: &[String]) -> Result<(), String> {
     args.iter().fold(line, |l, a| l.arg(a)).run()
 }
 
-/// Whether there is a nightly toolchain with the sources of the standard library; what lacks is installed, if rustup can.
-fn nightly_is_there() -> bool {
-    let rustup = |args: &str| Line::new("rustup").args(args).succeeds();
-    if rustup("run nightly rustc --version") {
-        rustup("component add rust-src --toolchain nightly")
-    } else {
-        rustup("toolchain install nightly --profile minimal --component rust-src")
-    }
-}
-
-/// wasm-bindgen's command: the workspace's own, or one that is installed and of the same version.
-pub(crate) fn bindgen() -> Result<String, String> {
-    let own = root().join("tools/bin/wasm-bindgen").display().to_string();
-    let fits = |program: &str| {
-        let version = Line::new(program).arg("--version").output().unwrap_or_default();
-        version.split_whitespace().last() == Some(BINDGEN)
-    };
-    if Path::new(&own).exists() && fits(&own) {
-        return Ok(own);
-    }
-    if Line::new("wasm-bindgen").arg("--version").succeeds() && fits("wasm-bindgen") {
-        return Ok("wasm-bindgen".into());
-    }
-    // Without --locked: its lock file names a version that is not published any more.
-    Line::cargo().args("install wasm-bindgen-cli --root tools --version").arg(BINDGEN).run()?;
-    Ok(own)
-}
-
-/// The packages of a folder's lock file.
-pub(crate) fn packages(folder: &str) -> Result<(), String> {
-    let changed = |path: PathBuf| path.metadata().and_then(|m| m.modified()).ok();
-    let locked = changed(root().join(folder).join("package-lock.json"));
-    let installed = changed(root().join(folder).join("node_modules/.package-lock.json"));
-    if installed.is_some() && installed >= locked {
-        return Ok(());
-    }
-    Line::new("npm").args("ci --no-audit --no-fund --prefix").arg(folder).run()
-}
-
 /// Builds the package in npm/dist and the application in www/dist.
 pub(crate) fn build() -> Result<(), String> {
     node_is_there()?;
@@ -187,25 +147,11 @@ pub(crate) fn built() -> Result<(), String> {
     if made.is_some() && made >= newest { Ok(()) } else { build() }
 }
 
-/// When the newest file of a folder was changed.
-pub(crate) fn newest(path: &Path) -> Option<std::time::SystemTime> {
-    if path.is_dir() {
-        return std::fs::read_dir(path).ok()?.filter_map(|entry| newest(&entry.ok()?.path())).max();
-    }
-    path.metadata().and_then(|m| m.modified()).ok()
-}
-
 /// The package in Node: its surface, the same numbers as natively, sizes, what a tarball holds.
 pub(crate) fn test_package() -> Result<(), String> {
     built()?;
     ffmpeg_is_there()?;
     tests("npm/test", &[("VIDSIEVE", &native()?)])
-}
-
-/// The native command, which the package is compared with and which serves the pages of its tests: the one that the variable
-/// VIDSIEVE names, or that of the workspace's tests.
-pub(crate) fn native() -> Result<String, String> {
-    std::env::var("VIDSIEVE").or_else(|_| command())
 }
 
 /// The package and the application in Chromium.
@@ -216,33 +162,4 @@ pub(crate) fn test_browser() -> Result<(), String> {
     let programs = [("VIDSIEVE", &*native()?), ("VIDSIEVE_CHROMIUM", &*chromium()?)];
     tests("npm/test/browser", &programs)?;
     tests("www/test", &programs)
-}
-
-/// The tests of a folder under Node, which are told of programs.
-pub(crate) fn tests(folder: &str, programs: &[(&str, &str)]) -> Result<(), String> {
-    let mut files: Vec<String> = std::fs::read_dir(root().join(folder))
-        .map_err(|e| format!("{folder}: {e}"))?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".test.mjs"))
-        .collect();
-    files.sort();
-    let line = Line::new("node").args("--test --test-concurrency=1 --test-reporter=spec");
-    let line = programs.iter().fold(line, |line, (variable, program)| line.env(variable, program));
-    files.iter().fold(line, |line, name| line.arg(&format!("{folder}/{name}"))).run()
-}
-
-/// Chromium; on Debian as root it is installed.
-pub(crate) fn chromium() -> Result<String, String> {
-    let named = std::env::var("VIDSIEVE_CHROMIUM").ok();
-    let known = ["chromium", "chromium-browser", "google-chrome"].map(str::to_owned);
-    let found = |name: &String| Line::new(name).arg("--version").succeeds();
-    let path = |name: String| Line::new("which").arg(&name).output();
-    if let Some(name) = named.into_iter().chain(known).find(found) {
-        return path(name);
-    }
-    if !debian_root() {
-        return Err("Chromium is needed: install `chromium`, or name the program in VIDSIEVE_CHROMIUM".into());
-    }
-    install("chromium")?;
-    path("chromium".into())
 }

@@ -79,6 +79,7 @@ impl Remote {
         let fail = |source| RemoteError::Store { location: shown.clone(), source: Box::new(source) };
         let (scheme, rest) = location.split_once(':').ok_or_else(|| refuse("it names no kind of store"))?;
         let rest = rest.strip_prefix("//").unwrap_or(rest);
+        crate::tls::install_provider();
         let gate = Gate::default();
         let mut transport = Transport::new(gate.clone());
         let operator = match scheme {
