@@ -5,7 +5,6 @@ use std::io::Cursor;
 use image::ImageEncoder;
 
 use crate::EditError;
-use crate::warp::{Border, Projective, draw_warped};
 
 /// The longest side of an image, in pixels.
 pub const MAX_SIDE: u32 = 16_384;
@@ -144,6 +143,11 @@ impl Image {
         self.resize_region([0.0, 0.0, self.width as f32, self.height as f32], width, height)
     }
 
+    /// The image at this size, as [`Image::resize`] makes it.
+    pub(crate) fn into_size(self, size: (u32, u32)) -> Self {
+        if (self.width, self.height) == size { self } else { self.resize(size.0, size.1) }
+    }
+
     /// The region `[x0, y0, x1, y1]` (in pixels, edges not centres) at another size, filtered as [`Image::resize`];
     /// `x0 > x1` mirrors left and right, `y0 > y1` top and bottom. Parts outside the image repeat its edge.
     pub fn resize_region(&self, region: [f32; 4], width: u32, height: u32) -> Self {
@@ -176,14 +180,6 @@ impl Image {
             }
         }
         Self { width, height, pixels }
-    }
-
-    /// A `width` x `height` image whose pixel at (x, y) is the source's at `map(x, y)` (see [`draw_warped`]).
-    pub fn warp(&self, map: &Projective, width: u32, height: u32, border: Border) -> Self {
-        let mut out = Self::filled(width, height, [0; 3]);
-        let area = [0, 0, out.width, out.height];
-        draw_warped(&mut out, area, self, map, border);
-        out
     }
 
     /// The rectangle of `width` x `height` at (`x`, `y`), cut to the image (at least one pixel remains).

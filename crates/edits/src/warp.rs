@@ -170,6 +170,18 @@ pub fn draw_warped(out: &mut Image, area: [u32; 4], source: &Image, map: &Projec
     sample(out, [x0, y0, x1, y1], &texels, &map, border);
 }
 
+impl Image {
+    /// A `width` x `height` image whose pixel at (x, y) is the source's at `map(x, y)`.
+    ///
+    /// See [`draw_warped`].
+    pub fn warp(&self, map: &Projective, width: u32, height: u32, border: Border) -> Self {
+        let mut out = Self::filled(width, height, [0; 3]);
+        let area = [0, 0, out.width, out.height];
+        draw_warped(&mut out, area, self, map, border);
+        out
+    }
+}
+
 /// A part of an image made ready for bilinear sampling: each pixel's channels in 16 bits each of one number, and the
 /// last column and row twice.
 struct Texels {

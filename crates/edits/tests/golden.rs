@@ -4,6 +4,7 @@
 //! Sines and powers come from the system's mathematical library, whose last digit may differ between
 //! systems: the hashes are those of Linux with glibc on x86-64, and other systems compile nothing here.
 #![cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 
