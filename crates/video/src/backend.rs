@@ -4,11 +4,11 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::delivery::Delivery;
 use crate::error::Error;
-use crate::frames::Delivery;
+use crate::info::Info;
 #[cfg(feature = "linked")]
 use crate::linked;
-use crate::probe::Info;
 use crate::process;
 use crate::tools::{Tools, check_file};
 
@@ -78,6 +78,15 @@ impl Backend {
             Self::Linked => Some(Duration::from_secs(5)),
         }
     }
+}
+
+/// Reads the description of a file's video.
+///
+/// # Errors
+/// [`Error`] when the file is missing, empty, no video, has sound only, a picture of a size beyond
+/// [`crate::MAX_SIDE`], or when FFmpeg is missing.
+pub fn probe(path: &Path) -> Result<Info, Error> {
+    Backend::of_environment()?.probe(path)
 }
 
 #[cfg(test)]

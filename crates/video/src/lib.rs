@@ -20,12 +20,14 @@
 //! then. `VIDSIEVE_FFMPEG` and `VIDSIEVE_FFPROBE` name the programs where those in `PATH` are not wanted.
 
 mod backend;
+mod delivery;
 mod error;
 mod frames;
+mod info;
 #[cfg(feature = "linked")]
 mod linked;
 mod nut;
-mod probe;
+mod options;
 mod process;
 mod sampling;
 mod tools;
@@ -34,9 +36,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use backend::probe;
+pub use delivery::Frame;
 pub use error::{Error, Warning};
-pub use frames::{Frame, Frames, Limits, Options};
-pub use probe::{Info, MAX_SIDE, Rate, probe};
+pub use frames::Frames;
+pub use info::{Info, MAX_SIDE, Rate};
+pub use options::{Limits, Options};
 pub use sampling::{Sampling, TOLERANCE, covering, upstream_step};
 pub use vidsieve_progress::CancelToken;
 pub use writer::{Codec, Writer, WriterOptions};

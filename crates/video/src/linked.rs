@@ -19,9 +19,9 @@ use ffmpeg::{
     Dictionary, Packet, Rational, Rescale, Stream, color, decoder, filter, format, media, rescale::TIME_BASE,
 };
 
+use crate::delivery::{Delivery, Shared};
 use crate::error::Error;
-use crate::frames::{Delivery, Shared};
-use crate::probe::{FileFacts, Info, Kind, LIMIT, MAX_SIDE, Rate, StreamFacts, describe};
+use crate::info::{FileFacts, Info, Kind, LIMIT, MAX_SIDE, Rate, StreamFacts, describe};
 use crate::sampling::{Received, Sampler, Sampling, Stop, seconds, upstream_step};
 use crate::tools::{DEMUXERS, Messages, file_url};
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::delivery::Delivery;
 use crate::error::Error;
-use crate::frames::Delivery;
+use crate::info::{FileFacts, Info, Kind, LIMIT, MAX_SIDE, Rate, StreamFacts, describe};
 use crate::nut;
-use crate::probe::{FileFacts, Info, Kind, LIMIT, MAX_SIDE, Rate, StreamFacts, describe};
 use crate::sampling::{Received, Sampler, Sampling, Stop, TOLERANCE, seconds, upstream_step};
 use crate::tools::{Messages, Tools, arg, file_url, input_guards, run, spawn, wait};
 

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::probe::{MAX_SIDE, Rate};
+use crate::info::{MAX_SIDE, Rate};
 use crate::tools::{Messages, Tools, arg, file_url, spawn, wait};
 
 /// How frames are encoded, and in which container.

@@ -1,11 +1,10 @@
-//! What a file says about its video, whichever way FFmpeg is asked.
+//! The description of a file's video, made alike by every backend.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::backend::Backend;
 use crate::error::Error;
 
 /// Largest width or height of a video in pixels.
@@ -145,15 +144,6 @@ pub(crate) struct StreamFacts {
     pub(crate) is_still: bool,
     /// Clockwise degrees by which it is to be turned.
     pub(crate) rotation: Option<f64>,
-}
-
-/// Reads what the file says about its video.
-///
-/// # Errors
-/// [`Error`] when the file is missing, empty, no video, has sound only, a picture of a size beyond [`MAX_SIDE`], or
-/// when FFmpeg is missing.
-pub fn probe(path: &Path) -> Result<Info, Error> {
-    Backend::of_environment()?.probe(path)
 }
 
 /// Chooses the video stream and describes it.
