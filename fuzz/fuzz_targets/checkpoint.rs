@@ -2,10 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vidsieve_model::checkpoint;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(checkpoint) = checkpoint::read("fuzz", bytes) else { return };
+    let Ok(checkpoint) = vidsieve_checkpoint::read("fuzz", bytes) else { return };
     let _ = checkpoint.args();
     let _ = checkpoint.value();
     if let Ok(tensors) = checkpoint.state_dict() {

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use vidsieve_checkpoint::{CheckpointError, Value};
 use vidsieve_kernels::Isa;
-
-use crate::backbone::{BackboneConfig, ResnetConfig};
 use vidsieve_record::BundleId;
 
+use crate::backbone::{BackboneConfig, ResnetConfig};
 use crate::bundle::{Bundle, BundleError, BundleWriter, Network, Storage};
-use crate::checkpoint::{self, CheckpointError, Value};
 use crate::config::{CoarseConfig, Config, FineConfig, ItqConfig, SelectorConfig, WhiteningConfig};
 use crate::extractor::{ExtractError, Extractor};
 use crate::frames::Preprocess;
@@ -123,7 +122,7 @@ pub struct Options {
 /// # Errors
 /// [`CheckpointError`] for anything but a sound file.
 pub fn read_weights(file: &str, bytes: &[u8]) -> Result<(StateDict, Vec<(String, Value)>), ConvertError> {
-    let checkpoint = checkpoint::read(file, bytes)?;
+    let checkpoint = vidsieve_checkpoint::read(file, bytes)?;
     let tensors = checkpoint.state_dict()?;
     // torch.nn.DataParallel puts `module.` before every name.
     let parallel = tensors.iter().all(|(n, _)| n.starts_with("module."));

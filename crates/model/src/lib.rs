@@ -7,8 +7,6 @@ mod attention;
 pub mod backbone;
 pub mod bundle;
 pub mod calibration;
-#[cfg(feature = "checkpoint")]
-pub mod checkpoint;
 pub mod coarse;
 pub mod config;
 #[cfg(feature = "checkpoint")]

@@ -164,7 +164,8 @@ pub(crate) fn fuzz(seconds: u32) -> Result<(), String> {
         return Err("cargo-fuzz is needed: `rustup toolchain install nightly && cargo install cargo-fuzz`".into());
     }
     // Small sound files to start from; they come to fuzz/corpus.
-    Line::cargo().args("test -p vidsieve-model -p vidsieve-record fuzz_seeds -- --ignored").run()?;
+    let crates = "-p vidsieve-checkpoint -p vidsieve-model -p vidsieve-record";
+    Line::cargo().args("test").args(crates).args("fuzz_seeds -- --ignored").run()?;
     let targets = Line::cargo().args("+nightly fuzz list").output()?;
     for target in targets.split_whitespace() {
         let limit = format!("-max_total_time={seconds}");

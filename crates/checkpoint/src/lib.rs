@@ -6,11 +6,13 @@
 //! memory nor work exceeds what the size of the file justifies.
 //!
 //! Tensors stay in the file's bytes until they are asked for, so the optimiser's state in a training checkpoint costs
-//! nothing.
+//! nothing. The crate knows no networks: `vidsieve_model::convert` makes bundles of what it reads.
 
 mod archive;
 mod error;
 mod legacy;
+mod machine;
+mod node;
 mod objects;
 mod pickle;
 mod tensor;
@@ -27,7 +29,8 @@ pub use tensor::{DType, Tensor, TensorData, TensorRef};
 
 use archive::{Archive, Entry};
 use error::{Place, shown};
-use pickle::{Bytes, Id, Loaded, Node, Source};
+use node::{Bytes, Id, Node, Source, describe};
+use pickle::Loaded;
 
 /// Layout of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +106,7 @@ pub struct Checkpoint<'a> {
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let bytes = std::fs::read("dns_fg_att_student.pth")?;
-/// let checkpoint = vidsieve_model::checkpoint::read("dns_fg_att_student.pth", &bytes)?;
+/// let checkpoint = vidsieve_checkpoint::read("dns_fg_att_student.pth", &bytes)?;
 /// for (name, tensor) in checkpoint.state_dict()? {
 ///     println!("{name} {:?}", tensor.shape);
 /// }
@@ -247,7 +250,7 @@ impl Checkpoint<'_> {
     fn weights(&self) -> Result<&[(Id, Id)], CheckpointError> {
         let missing = |found: String| CheckpointError::NoTensors { file: self.place.file.clone(), found };
         let Node::Dict(root) = self.node(self.root) else {
-            return Err(missing(pickle::describe(self.node(self.root)).into_owned()));
+            return Err(missing(describe(self.node(self.root)).into_owned()));
         };
         let nested = ["model", "state_dict"].into_iter().find_map(|key| match self.node(self.lookup(root, key)?) {
             Node::Dict(pairs) => Some(pairs),
@@ -262,9 +265,9 @@ impl Checkpoint<'_> {
         let entries = pairs.iter().take(8).map(|&(key, value)| {
             let key = match self.node(key) {
                 Node::Str(key) => format!("`{}`", shown(key)),
-                other => pickle::describe(other).into_owned(),
+                other => describe(other).into_owned(),
             };
-            format!("{key}: {}", pickle::describe(self.node(value)))
+            format!("{key}: {}", describe(self.node(value)))
         });
         let entries = entries.collect::<Vec<_>>().join(", ");
         Err(missing(format!("a dictionary of {} entries ({entries})", pairs.len())))

@@ -8,7 +8,7 @@ const RESAVE: &str =
 /// What to do about a file that contradicts itself.
 const DAMAGED: &str = "the file is damaged or cut short: download or save it again";
 
-/// Why a checkpoint was refused. `file` is the name that was given to [`read`](super::read); `entry` is the part of
+/// Why a checkpoint was refused. `file` is the name that was given to [`read`](crate::read); `entry` is the part of
 /// the file (a zip entry, or a part of the non-zip stream).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -115,39 +115,39 @@ pub enum CheckpointError {
 
 /// The file and the part of it that is being read, for messages.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) file: String,
-    pub(super) entry: String,
+pub(crate) struct Place {
+    pub(crate) file: String,
+    pub(crate) entry: String,
     /// Added to offsets in the part: 0 for a zip entry, the part's start for the non-zip stream.
-    pub(super) base: usize,
+    pub(crate) base: usize,
 }
 
 impl Place {
-    pub(super) fn new(file: &str, entry: impl Into<String>, base: usize) -> Self {
+    pub(crate) fn new(file: &str, entry: impl Into<String>, base: usize) -> Self {
         Self { file: file.to_owned(), entry: entry.into(), base }
     }
 
-    pub(super) fn malformed(&self, offset: usize, reason: impl Into<String>) -> CheckpointError {
+    pub(crate) fn malformed(&self, offset: usize, reason: impl Into<String>) -> CheckpointError {
         let Self { file, entry, base } = self.clone();
         CheckpointError::Malformed { file, entry, offset: base + offset, reason: reason.into() }
     }
 
-    pub(super) fn unsupported(&self, offset: usize, what: impl Into<String>) -> CheckpointError {
+    pub(crate) fn unsupported(&self, offset: usize, what: impl Into<String>) -> CheckpointError {
         let Self { file, entry, base } = self.clone();
         CheckpointError::Unsupported { file, entry, offset: base + offset, what: what.into() }
     }
 
-    pub(super) fn global(&self, offset: usize, global: String) -> CheckpointError {
+    pub(crate) fn global(&self, offset: usize, global: String) -> CheckpointError {
         let Self { file, entry, base } = self.clone();
         CheckpointError::Global { file, entry, offset: base + offset, global }
     }
 
-    pub(super) fn limit(&self, what: impl Into<String>) -> CheckpointError {
+    pub(crate) fn limit(&self, what: impl Into<String>) -> CheckpointError {
         CheckpointError::Limit { file: self.file.clone(), entry: self.entry.clone(), what: what.into() }
     }
 
     /// A storage that is not what the pickle says.
-    pub(super) fn storage(&self, reason: impl fmt::Display) -> CheckpointError {
+    pub(crate) fn storage(&self, reason: impl fmt::Display) -> CheckpointError {
         CheckpointError::Storage {
             file: self.file.clone(),
             entry: self.entry.clone(),
@@ -156,7 +156,7 @@ impl Place {
     }
 
     /// An archive that contradicts itself.
-    pub(super) fn archive(&self, reason: impl fmt::Display) -> CheckpointError {
+    pub(crate) fn archive(&self, reason: impl fmt::Display) -> CheckpointError {
         CheckpointError::Archive {
             file: self.file.clone(),
             entry: self.entry.clone(),
@@ -165,13 +165,13 @@ impl Place {
     }
 
     /// An archive that is sound but of another kind; `reason` says what to do.
-    pub(super) fn foreign(&self, reason: impl Into<String>) -> CheckpointError {
+    pub(crate) fn foreign(&self, reason: impl Into<String>) -> CheckpointError {
         CheckpointError::Archive { file: self.file.clone(), entry: self.entry.clone(), reason: reason.into() }
     }
 }
 
 /// Text from a file for a message: control characters escaped, at most 120 characters.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut out: String = text.chars().take(120).flat_map(char::escape_debug).collect();
     if text.chars().nth(120).is_some() {
         out.push('…');

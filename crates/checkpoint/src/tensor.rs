@@ -41,7 +41,7 @@ impl DType {
     }
 
     /// Type of a `torch.<name>`, such as `FloatStorage`.
-    pub(super) fn of_storage(name: &str) -> Option<Self> {
+    pub(crate) fn of_storage(name: &str) -> Option<Self> {
         Some(match name {
             "DoubleStorage" => Self::F64,
             "FloatStorage" => Self::F32,
@@ -58,7 +58,7 @@ impl DType {
     }
 
     /// Type of a numpy type code, such as `f4`.
-    pub(super) fn of_numpy(code: &str) -> Option<Self> {
+    pub(crate) fn of_numpy(code: &str) -> Option<Self> {
         Some(match code {
             "f8" => Self::F64,
             "f4" => Self::F32,
@@ -74,16 +74,16 @@ impl DType {
     }
 }
 
-/// A tensor that has not been read yet. [`Checkpoint::tensor`](super::Checkpoint::tensor) reads it.
+/// A tensor that has not been read yet. [`Checkpoint::tensor`](crate::Checkpoint::tensor) reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorRef {
-    pub(super) shape: Vec<usize>,
-    pub(super) dtype: DType,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) dtype: DType,
     /// Elements between neighbours, for each dimension.
-    pub(super) strides: Vec<usize>,
+    pub(crate) strides: Vec<usize>,
     /// Element of the storage where the tensor starts.
-    pub(super) offset: usize,
-    pub(super) storage: usize,
+    pub(crate) offset: usize,
+    pub(crate) storage: usize,
 }
 
 impl TensorRef {
@@ -107,7 +107,7 @@ impl TensorRef {
 
     /// A view of `storage_numel` elements, of which this one may use those from `offset` on. `strides` defaults to
     /// row-major. The reason is in words.
-    pub(super) fn new(
+    pub(crate) fn new(
         shape: Vec<usize>,
         strides: Option<Vec<usize>>,
         offset: usize,
@@ -156,7 +156,7 @@ impl TensorRef {
     }
 
     /// The values, row-major. `None` when `data` is too short, which the checks on reading rule out.
-    pub(super) fn read(&self, data: &[u8]) -> Option<Tensor> {
+    pub(crate) fn read(&self, data: &[u8]) -> Option<Tensor> {
         #[allow(clippy::cast_possible_truncation)]
         let data = match self.dtype {
             DType::F64 => TensorData::F32(self.gather(data, |b| f64::from_le_bytes(b) as f32)?),

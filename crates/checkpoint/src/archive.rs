@@ -5,18 +5,18 @@ use std::io::Cursor;
 
 use zip::{CompressionMethod, ZipArchive};
 
-use super::error::{CheckpointError, Place, shown};
+use crate::error::{CheckpointError, Place, shown};
 
 /// A stored entry: its bytes and the checksum the archive states for them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry<'a> {
-    pub(super) data: &'a [u8],
-    pub(super) crc32: u32,
+pub(crate) struct Entry<'a> {
+    pub(crate) data: &'a [u8],
+    pub(crate) crc32: u32,
 }
 
 impl Entry<'_> {
     /// Whether the bytes have the checksum that the archive states.
-    pub(super) fn check(&self, place: &Place) -> Result<(), CheckpointError> {
+    pub(crate) fn check(&self, place: &Place) -> Result<(), CheckpointError> {
         let found = crc32fast::hash(self.data);
         if found == self.crc32 {
             return Ok(());
@@ -31,14 +31,14 @@ impl Entry<'_> {
 
 /// A checkpoint's archive. Entries are slices of the file; none is compressed.
 #[derive(Debug)]
-pub(super) struct Archive<'a> {
+pub(crate) struct Archive<'a> {
     /// Directory of all entries: the stem of the name under which the file was first saved, or `archive`.
-    pub(super) prefix: String,
+    pub(crate) prefix: String,
     entries: HashMap<String, Entry<'a>>,
 }
 
 impl<'a> Archive<'a> {
-    pub(super) fn open(file: &str, bytes: &'a [u8]) -> Result<Self, CheckpointError> {
+    pub(crate) fn open(file: &str, bytes: &'a [u8]) -> Result<Self, CheckpointError> {
         let whole = Place::new(file, "zip archive", 0);
         let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| whole.archive(e))?;
         if zip.has_duplicate_names() {
@@ -88,7 +88,7 @@ impl<'a> Archive<'a> {
     }
 
     /// The entry `<prefix>/<name>`, and its full name.
-    pub(super) fn get(&self, name: &str) -> (String, Option<Entry<'a>>) {
+    pub(crate) fn get(&self, name: &str) -> (String, Option<Entry<'a>>) {
         let full = format!("{}/{name}", self.prefix);
         let entry = self.entries.get(&full).copied();
         (full, entry)

@@ -1,102 +1,23 @@
-//! The classes and functions a checkpoint may name, and what they make. Nothing is looked up or executed: each name is
-//! a case of an enum with a few lines that build plain nodes.
+//! The classes and functions that a checkpoint may name, and the nodes that they make.
+//!
+//! Nothing is looked up or executed: each name is a case of [`Global`] with a few lines that build
+//! plain nodes.
 
-use std::fmt;
 use std::sync::Arc;
 
-use super::error::{CheckpointError, shown};
-use super::pickle::{Bytes, Id, Machine, Node, Source, StorageSpec};
-use super::tensor::{DType, TensorRef};
+use crate::error::{CheckpointError, shown};
+use crate::machine::Machine;
+use crate::node::{Bytes, Global, Id, Node, Source, StorageSpec};
+use crate::tensor::{DType, TensorData, TensorRef};
 
 /// Dimensions a tensor may have.
 const MAX_RANK: usize = 16;
 /// Bytes that the name of a storage may have.
 const MAX_KEY: usize = 256;
 
-/// A name on the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Global {
-    /// `collections.OrderedDict`.
-    OrderedDict,
-    /// `argparse.Namespace`.
-    Namespace,
-    /// `builtins.set` and `frozenset`.
-    Set,
-    /// `builtins.bytes`, which Python 3 writes for empty bytes.
-    Bytes,
-    /// `_codecs.encode`, which Python 3 writes for other bytes.
-    Encode,
-    /// `torch._utils._rebuild_tensor` (storage, offset, size, stride).
-    RebuildTensor,
-    /// `torch._utils._rebuild_tensor_v2` (the same, requires_grad, hooks, metadata).
-    RebuildTensorV2,
-    /// `torch._utils._rebuild_parameter` (tensor, requires_grad, hooks).
-    RebuildParameter,
-    /// `torch.<Type>Storage`.
-    Storage(DType),
-    /// `torch.Size`.
-    Size,
-    /// `torch.device`.
-    Device,
-    /// `numpy.core.multiarray._reconstruct`.
-    ArrayReconstruct,
-    /// `numpy.core.multiarray.scalar`.
-    ArrayScalar,
-    /// `numpy.ndarray`.
-    Array,
-    /// `numpy.dtype`.
-    ArrayType,
-}
-
-impl Global {
-    /// The name, if it is on the list.
-    pub(super) fn find(module: &str, name: &str) -> Option<Self> {
-        Some(match (module, name) {
-            ("collections", "OrderedDict") => Self::OrderedDict,
-            ("argparse", "Namespace") => Self::Namespace,
-            ("builtins" | "__builtin__", "set" | "frozenset") => Self::Set,
-            ("builtins" | "__builtin__", "bytes") => Self::Bytes,
-            ("_codecs", "encode") => Self::Encode,
-            ("torch._utils", "_rebuild_tensor") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensorV2,
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
-            ("torch", "Size") => Self::Size,
-            ("torch", "device") => Self::Device,
-            ("torch", storage) => Self::Storage(DType::of_storage(storage)?),
-            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Self::ArrayReconstruct,
-            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Self::ArrayScalar,
-            ("numpy", "ndarray") => Self::Array,
-            ("numpy", "dtype") => Self::ArrayType,
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for Global {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OrderedDict => "collections.OrderedDict",
-            Self::Namespace => "argparse.Namespace",
-            Self::Set => "set",
-            Self::Bytes => "bytes",
-            Self::Encode => "_codecs.encode",
-            Self::RebuildTensor => "torch._utils._rebuild_tensor",
-            Self::RebuildTensorV2 => "torch._utils._rebuild_tensor_v2",
-            Self::RebuildParameter => "torch._utils._rebuild_parameter",
-            Self::Storage(dtype) => return write!(f, "torch {dtype:?} storage"),
-            Self::Size => "torch.Size",
-            Self::Device => "torch.device",
-            Self::ArrayReconstruct => "numpy.core.multiarray._reconstruct",
-            Self::ArrayScalar => "numpy.core.multiarray.scalar",
-            Self::Array => "numpy.ndarray",
-            Self::ArrayType => "numpy.dtype",
-        })
-    }
-}
-
 impl<'a> Machine<'a, '_> {
     /// `global(*arguments)` (REDUCE).
-    pub(super) fn call(&mut self, global: Global, arguments: &[Id]) -> Result<Node<'a>, CheckpointError> {
+    pub(crate) fn call(&mut self, global: Global, arguments: &[Id]) -> Result<Node<'a>, CheckpointError> {
         match (global, arguments) {
             (Global::OrderedDict | Global::Namespace, []) => self.construct(global, arguments),
             (Global::OrderedDict, &[pairs]) => self.dict_of_pairs(pairs),
@@ -161,7 +82,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// `global.__new__(global)` (NEWOBJ).
-    pub(super) fn construct(&self, global: Global, arguments: &[Id]) -> Result<Node<'a>, CheckpointError> {
+    pub(crate) fn construct(&self, global: Global, arguments: &[Id]) -> Result<Node<'a>, CheckpointError> {
         match (global, arguments) {
             (Global::OrderedDict, []) => Ok(Node::Dict(Vec::new())),
             (Global::Namespace, []) => Ok(Node::Namespace(Vec::new())),
@@ -170,7 +91,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// `target.__setstate__(state)` or `target.__dict__.update(state)` (BUILD).
-    pub(super) fn set_state(&mut self, target: Id, state: Id) -> Result<(), CheckpointError> {
+    pub(crate) fn set_state(&mut self, target: Id, state: Id) -> Result<(), CheckpointError> {
         match (self.node(target), self.node(state)) {
             (Node::Namespace(_), Node::Dict(pairs)) => {
                 if let Some(&(key, _)) = pairs.iter().find(|(key, _)| !matches!(self.node(*key), Node::Str(_))) {
@@ -193,7 +114,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// A persistent id `('storage', type, key, location, numel[, view])`.
-    pub(super) fn storage(&mut self, parts: &[Id]) -> Result<Node<'a>, CheckpointError> {
+    pub(crate) fn storage(&mut self, parts: &[Id]) -> Result<Node<'a>, CheckpointError> {
         let (kind, class, key, location, numel, view) = match *parts {
             [kind, class, key, location, numel] => (kind, class, key, location, numel, None),
             [kind, class, key, location, numel, view] => (kind, class, key, location, numel, Some(view)),
@@ -394,8 +315,8 @@ impl<'a> Machine<'a, '_> {
         }
         let scalar = TensorRef::new(Vec::new(), None, 0, dtype, 0, 1).map_err(|reason| self.malformed(reason))?;
         match scalar.read(&data).map(|tensor| tensor.data) {
-            Some(super::TensorData::F32(values)) => values.first().map(|&v| Node::Float(v.into())),
-            Some(super::TensorData::I64(values)) => {
+            Some(TensorData::F32(values)) => values.first().map(|&v| Node::Float(v.into())),
+            Some(TensorData::I64(values)) => {
                 values.first().map(|&v| if dtype == DType::Bool { Node::Bool(v != 0) } else { Node::Int(v) })
             }
             None => None,

@@ -3,17 +3,18 @@
 
 use std::collections::HashMap;
 
-use super::error::{CheckpointError, Place, shown};
-use super::pickle::{self, Bytes, Loaded, Node, Source};
+use crate::error::{CheckpointError, Place, shown};
+use crate::node::{Bytes, Node, Source, describe};
+use crate::pickle::{self, Loaded};
 
 /// The number 0x1950a86a20f9469cfc6c, little-endian.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 /// The only protocol version there ever was.
 const VERSION: i64 = 1001;
-pub(super) const OBJECT: &str = "object pickle";
+pub(crate) const OBJECT: &str = "object pickle";
 
 /// Whether the file begins with a pickle of the magic number.
-pub(super) fn is_legacy(bytes: &[u8]) -> bool {
+pub(crate) fn is_legacy(bytes: &[u8]) -> bool {
     let place = Place::new("", "", 0);
     // The magic number takes 15 bytes, with a frame a few more.
     let start = &bytes[..bytes.len().min(32)];
@@ -22,7 +23,7 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
 }
 
 /// Reads the stream: the object, and the elements of each of its storages in the order of `storages`.
-pub(super) fn read<'a>(file: &str, bytes: &'a [u8]) -> Result<(Loaded<'a>, Vec<Bytes<'a>>), CheckpointError> {
+pub(crate) fn read<'a>(file: &str, bytes: &'a [u8]) -> Result<(Loaded<'a>, Vec<Bytes<'a>>), CheckpointError> {
     let mut position = 0;
     let mut next = |entry: &str| -> Result<(Loaded<'a>, Place), CheckpointError> {
         let place = Place::new(file, entry, position);
@@ -60,7 +61,7 @@ pub(super) fn read<'a>(file: &str, bytes: &'a [u8]) -> Result<(Loaded<'a>, Vec<B
         .collect();
     for &id in ids {
         let &Node::Str(key) = &keys.nodes[id as usize] else {
-            return Err(place.malformed(0, format!("a storage key is {}", pickle::describe(&keys.nodes[id as usize]))));
+            return Err(place.malformed(0, format!("a storage key is {}", describe(&keys.nodes[id as usize]))));
         };
         let Some(index) = wanted.remove(key) else {
             return Err(place.malformed(0, format!("the object has no storage `{}`, or it comes twice", shown(key))));

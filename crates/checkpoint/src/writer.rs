@@ -2,49 +2,49 @@
 
 /// A pickle under construction. Methods append opcodes; [`Pickle::end`] stops it.
 #[derive(Debug, Clone)]
-pub(super) struct Pickle(Vec<u8>);
+pub(crate) struct Pickle(Vec<u8>);
 
 impl Pickle {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(vec![0x80, 2])
     }
 
-    pub(super) fn op(mut self, bytes: &[u8]) -> Self {
+    pub(crate) fn op(mut self, bytes: &[u8]) -> Self {
         self.0.extend_from_slice(bytes);
         self
     }
 
-    pub(super) fn end(self) -> Vec<u8> {
+    pub(crate) fn end(self) -> Vec<u8> {
         self.op(b".").0
     }
 
-    pub(super) fn str(self, text: &str) -> Self {
+    pub(crate) fn str(self, text: &str) -> Self {
         self.op(b"X").op(&u32::try_from(text.len()).unwrap().to_le_bytes()).op(text.as_bytes())
     }
 
-    pub(super) fn int(self, value: i64) -> Self {
+    pub(crate) fn int(self, value: i64) -> Self {
         self.op(&[0x8a, 8]).op(&value.to_le_bytes())
     }
 
-    pub(super) fn ints(self, values: &[i64]) -> Self {
+    pub(crate) fn ints(self, values: &[i64]) -> Self {
         values.iter().fold(self.op(b"("), |p, &v| p.int(v)).op(b"t")
     }
 
-    pub(super) fn float(self, value: f64) -> Self {
+    pub(crate) fn float(self, value: f64) -> Self {
         self.op(b"G").op(&value.to_be_bytes())
     }
 
-    pub(super) fn global(self, module: &str, name: &str) -> Self {
+    pub(crate) fn global(self, module: &str, name: &str) -> Self {
         self.op(b"c").op(module.as_bytes()).op(b"\n").op(name.as_bytes()).op(b"\n")
     }
 
     /// `('storage', torch.<class>, key, location, numel)`, resolved.
-    pub(super) fn storage(self, class: &str, key: &str, location: &str, numel: i64) -> Self {
+    pub(crate) fn storage(self, class: &str, key: &str, location: &str, numel: i64) -> Self {
         self.op(b"(").str("storage").global("torch", class).str(key).str(location).int(numel).op(b"tQ")
     }
 
     /// `_rebuild_tensor_v2` over the storage that `storage` appends.
-    pub(super) fn tensor(
+    pub(crate) fn tensor(
         self,
         storage: impl FnOnce(Self) -> Self,
         offset: i64,
@@ -61,7 +61,7 @@ impl Pickle {
     }
 
     /// A row-major f32 tensor that is the whole storage `key`.
-    pub(super) fn floats(self, key: &str, shape: &[i64]) -> Self {
+    pub(crate) fn floats(self, key: &str, shape: &[i64]) -> Self {
         let strides: Vec<i64> = (0..shape.len()).map(|axis| shape[axis + 1..].iter().product()).collect();
         let numel = shape.iter().product();
         self.tensor(|p| p.storage("FloatStorage", key, "cpu", numel), 0, shape, &strides)
@@ -69,24 +69,24 @@ impl Pickle {
 }
 
 /// f32 values as bytes.
-pub(super) fn f32s(values: &[f32]) -> Vec<u8> {
+pub(crate) fn f32s(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
 /// A zip entry, and the lies its headers tell.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) data: Vec<u8>,
-    pub(super) method: u16,
-    pub(super) size: u32,
-    pub(super) stored: u32,
-    pub(super) crc32: u32,
-    pub(super) flags: u16,
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) data: Vec<u8>,
+    pub(crate) method: u16,
+    pub(crate) size: u32,
+    pub(crate) stored: u32,
+    pub(crate) crc32: u32,
+    pub(crate) flags: u16,
 }
 
 impl Entry {
-    pub(super) fn new(name: &str, data: &[u8]) -> Self {
+    pub(crate) fn new(name: &str, data: &[u8]) -> Self {
         let size = u32::try_from(data.len()).unwrap();
         let crc32 = crc32fast::hash(data);
         Self { name: name.to_owned(), data: data.to_vec(), method: 0, size, stored: size, crc32, flags: 0 }
@@ -108,7 +108,7 @@ impl Entry {
 }
 
 /// An archive of entries, as they say.
-pub(super) fn zip(entries: &[Entry]) -> Vec<u8> {
+pub(crate) fn zip(entries: &[Entry]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut directory = Vec::new();
     for entry in entries {
@@ -136,13 +136,13 @@ pub(super) fn zip(entries: &[Entry]) -> Vec<u8> {
 }
 
 /// Entries of a checkpoint archive: the pickle, and the storages under their keys.
-pub(super) fn entries(pickle: &[u8], storages: &[(&str, Vec<u8>)]) -> Vec<Entry> {
+pub(crate) fn entries(pickle: &[u8], storages: &[(&str, Vec<u8>)]) -> Vec<Entry> {
     let data = storages.iter().map(|(key, data)| Entry::new(&format!("archive/data/{key}"), data));
     std::iter::once(Entry::new("archive/data.pkl", pickle)).chain(data).collect()
 }
 
 /// A checkpoint in the stream layout; storages are key, element count and bytes.
-pub(super) fn legacy(object: &[u8], storages: &[(&str, i64, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn legacy(object: &[u8], storages: &[(&str, i64, Vec<u8>)]) -> Vec<u8> {
     let mut out = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.".to_vec();
     out.extend(object);
     let keys = storages.iter().fold(Pickle::new().op(b"]("), |p, (key, ..)| p.str(key)).op(b"e").end();
@@ -155,7 +155,7 @@ pub(super) fn legacy(object: &[u8], storages: &[(&str, i64, Vec<u8>)]) -> Vec<u8
 }
 
 /// The object of the sample checkpoints: two weights (one transposed, on a GPU), a counter, optimiser state, settings.
-pub(super) fn sample_object() -> Vec<u8> {
+pub(crate) fn sample_object() -> Vec<u8> {
     Pickle::new()
         .op(b"}(")
         .str("model")
@@ -195,7 +195,7 @@ pub(super) fn sample_object() -> Vec<u8> {
 }
 
 /// Storages of [`sample_object`]: key, elements, bytes.
-pub(super) fn sample_storages() -> Vec<(&'static str, i64, Vec<u8>)> {
+pub(crate) fn sample_storages() -> Vec<(&'static str, i64, Vec<u8>)> {
     let halves: Vec<u8> = [9.0f32, 0.5, -2.0].iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect();
     vec![
         ("0", 6, f32s(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])),
@@ -206,7 +206,7 @@ pub(super) fn sample_storages() -> Vec<(&'static str, i64, Vec<u8>)> {
 }
 
 /// The sample as an archive.
-pub(super) fn sample_zip() -> Vec<u8> {
+pub(crate) fn sample_zip() -> Vec<u8> {
     let storages: Vec<_> = sample_storages().into_iter().map(|(key, _, data)| (key, data)).collect();
     let mut all = entries(&sample_object(), &storages);
     all.push(Entry::new("archive/byteorder", b"little"));
@@ -215,12 +215,12 @@ pub(super) fn sample_zip() -> Vec<u8> {
 }
 
 /// The sample as a stream.
-pub(super) fn sample_legacy() -> Vec<u8> {
+pub(crate) fn sample_legacy() -> Vec<u8> {
     legacy(&sample_object(), &sample_storages())
 }
 
 /// `{'proj': numpy array [2, 3] column-major, 'scale': numpy float64}` as numpy pickles them.
-pub(super) fn sample_numpy() -> Vec<u8> {
+pub(crate) fn sample_numpy() -> Vec<u8> {
     let latin1 = |p: Pickle, bytes: &[u8]| {
         let text: String = bytes.iter().map(|&b| char::from(b)).collect();
         p.global("_codecs", "encode").str(&text).str("latin1").op(b"\x86R")
