@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use vidsieve_record::BundleId;
 
 use crate::config::Config;
+pub use crate::network::Network;
 use crate::tensors::{TensorFile, TensorsError};
 use crate::weights::{StateDict, WeightsError};
 
@@ -58,82 +59,6 @@ pub enum BundleError {
         /// Networks that are there.
         present: String,
     },
-}
-
-/// Networks of a bundle, each under its prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Network {
-    /// The convolutional backbone.
-    Backbone,
-    /// PCA-whitening.
-    Pca,
-    /// Teacher T.
-    Teacher,
-    /// S^f_A.
-    FineAttention,
-    /// S^f_B.
-    FineBinary,
-    /// S^f without attention and binarisation.
-    FinePlain,
-    /// Iterative quantisation: a start of the binary layer, for training.
-    Itq,
-    /// S^c.
-    Coarse,
-    /// SN.
-    Selector,
-}
-
-impl Network {
-    /// All networks.
-    pub const ALL: [Self; 9] = [
-        Self::Backbone,
-        Self::Pca,
-        Self::Teacher,
-        Self::FineAttention,
-        Self::FineBinary,
-        Self::FinePlain,
-        Self::Itq,
-        Self::Coarse,
-        Self::Selector,
-    ];
-
-    /// Name without the dot: `coarse`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Backbone => "backbone",
-            Self::Pca => "pca",
-            Self::Teacher => "teacher",
-            Self::FineAttention => "fine_attention",
-            Self::FineBinary => "fine_binary",
-            Self::FinePlain => "fine_plain",
-            Self::Itq => "itq",
-            Self::Coarse => "coarse",
-            Self::Selector => "selector",
-        }
-    }
-
-    /// Whether a configuration names this network.
-    #[must_use]
-    pub const fn is_in(self, config: &Config) -> bool {
-        match self {
-            Self::Backbone => config.backbone.is_some(),
-            Self::Pca => config.whitening.is_some(),
-            Self::Teacher => config.teacher.is_some(),
-            Self::FineAttention => config.fine_attention.is_some(),
-            Self::FineBinary => config.fine_binary.is_some(),
-            Self::FinePlain => config.fine_plain.is_some(),
-            Self::Itq => config.itq.is_some(),
-            Self::Coarse => config.coarse.is_some(),
-            Self::Selector => config.selector.is_some(),
-        }
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// What a bundle says about itself.
@@ -198,7 +123,7 @@ impl Bundle {
     pub fn from_bytes(file: &str, bytes: Vec<u8>) -> Result<Self, BundleError> {
         let tensors = TensorFile::parse(file, &bytes)?;
         let fail = |reason: String| BundleError::Manifest { file: file.to_owned(), reason };
-        let text = tensors.bundle_metadata().ok_or_else(|| {
+        let text = tensors.metadata(METADATA_KEY).ok_or_else(|| {
             fail(format!(
                 "safetensors, but no bundle: the metadata key `{METADATA_KEY}` is missing. \
                  Make a bundle with `vidsieve model convert`"

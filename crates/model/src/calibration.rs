@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::Network;
-use crate::config::{Config, ConfigError};
 use crate::math::sigmoid;
+use crate::network::Network;
 
 /// Most knots of a piecewise-linear curve.
 pub const MAX_KNOTS: usize = 1024;
@@ -30,7 +29,7 @@ pub enum Curve {
 
 impl Curve {
     /// Checks the parameters; the text says what is wrong.
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         match self {
             Self::Logistic { a, b } if !(a.is_finite() && *a > 0.0 && b.is_finite()) => {
                 Err(format!("a logistic curve with a = {a}, b = {b}: a must be positive, both finite"))
@@ -127,34 +126,11 @@ impl Calibration {
             None => (raw / 2.0 + 0.5).clamp(0.0, 1.0),
         }
     }
-
-    /// Checks every curve, and that its network is in `config`.
-    ///
-    /// # Errors
-    /// [`ConfigError`], naming the curve.
-    pub fn validate(&self, config: &Config) -> Result<(), ConfigError> {
-        for network in Network::ALL {
-            let Some(curve) = self.curve(network) else { continue };
-            let refuse = |reason: String| ConfigError { part: format!("calibration.{}", network.name()), reason };
-            if !network.is_in(config) {
-                return Err(refuse("there is no such network in the configuration: leave the curve out".into()));
-            }
-            curve.check().map_err(refuse)?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::CoarseConfig;
-
-    fn with_coarse(curve: Curve) -> (Config, Calibration) {
-        let coarse = CoarseConfig { dims: 4, attention: false, regions: None, transformer: None, netvlad: None };
-        let config = Config { coarse: Some(coarse), ..Config::default() };
-        (config, Calibration { coarse: Some(curve), ..Calibration::default() })
-    }
 
     #[test]
     fn curves_by_hand() {
@@ -195,34 +171,13 @@ mod tests {
 
     #[test]
     fn a_network_without_a_curve_is_mapped_linearly() {
-        let (_, calibration) = with_coarse(Curve::Logistic { a: 2.0, b: 0.0 });
+        let coarse = Some(Curve::Logistic { a: 2.0, b: 0.0 });
+        let calibration = Calibration { coarse, ..Calibration::default() };
         assert_eq!(calibration.apply(Network::FineBinary, 0.5), 0.75);
         assert_eq!(calibration.apply(Network::FineBinary, 3.0), 1.0);
         assert_eq!(calibration.apply(Network::FineBinary, f32::NAN), 0.0);
         assert!(calibration.apply(Network::Coarse, 0.5) < 0.74);
         assert!(calibration.curve(Network::Selector).is_none());
-    }
-
-    #[test]
-    fn bad_curves_are_refused_by_name() {
-        for (curve, part) in [
-            (Curve::Logistic { a: 0.0, b: 0.0 }, "a = 0"),
-            (Curve::Logistic { a: f32::NAN, b: 0.0 }, "finite"),
-            (Curve::Logistic { a: 1.0, b: f32::INFINITY }, "finite"),
-            (Curve::PiecewiseLinear { knots: vec![] }, "0 knots"),
-            (Curve::PiecewiseLinear { knots: vec![[0.0, 0.0]; MAX_KNOTS + 1] }, "1025 knots"),
-            (Curve::PiecewiseLinear { knots: vec![[0.0, 1.5]] }, "[0, 1.5]"),
-            (Curve::PiecewiseLinear { knots: vec![[f32::NAN, 0.5]] }, "finite"),
-            (Curve::PiecewiseLinear { knots: vec![[0.0, 0.1], [0.0, 0.2]] }, "increase"),
-            (Curve::PiecewiseLinear { knots: vec![[0.0, 0.2], [1.0, 0.1]] }, "decrease"),
-        ] {
-            let (config, calibration) = with_coarse(curve);
-            let message = calibration.validate(&config).unwrap_err().to_string();
-            assert!(message.contains("calibration.coarse") && message.contains(part), "{message}");
-        }
-        let (_, calibration) = with_coarse(Curve::Logistic { a: 1.0, b: 0.0 });
-        let message = calibration.validate(&Config::default()).unwrap_err().to_string();
-        assert!(message.contains("no such network"), "{message}");
     }
 
     #[test]

@@ -1,25 +1,19 @@
-//! Test helpers: reference files where the checkout has them, and the deterministic numbers they were made with.
+//! Test helpers: the golden files of the repository, and the deterministic numbers they were made with.
 
 use std::path::PathBuf;
 
 use safetensors::{Dtype, SafeTensors};
 
-/// A reference file of `../shared/golden` beside the workspace.
+/// A golden file of `tests/golden`.
 pub(crate) struct File {
     bytes: Vec<u8>,
 }
 
-/// The reference file `name`; `None` (and a line on stderr) where it is not there.
-pub(crate) fn file(name: &str) -> Option<File> {
-    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let path = workspace.join("../shared/golden").join(format!("{name}.safetensors"));
-    match std::fs::read(&path) {
-        Ok(bytes) => Some(File { bytes }),
-        Err(error) => {
-            eprintln!("skipped: {} cannot be read ({error})", path.display());
-            None
-        }
-    }
+/// The golden file `name`.
+pub(crate) fn file(name: &str) -> File {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+    let path = folder.join(format!("{name}.safetensors"));
+    File { bytes: std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())) }
 }
 
 impl File {

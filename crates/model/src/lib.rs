@@ -18,6 +18,7 @@ pub mod fine;
 pub mod frames;
 pub mod math;
 pub mod merge;
+mod network;
 pub mod regions;
 pub mod selector;
 pub mod tensors;

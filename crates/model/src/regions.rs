@@ -6,7 +6,8 @@
 use ndarray::{Array3, ArrayView3, ArrayView4};
 use serde::{Deserialize, Serialize};
 
-use crate::config::MAX_REGIONS;
+/// Most regions of a frame, all scales together.
+pub const MAX_REGIONS: usize = 4096;
 
 /// Smallest norm that a vector is divided by.
 const MIN_NORM: f64 = 1e-12;
@@ -519,18 +520,23 @@ mod tests {
 
     #[test]
     fn golden_region_pooling() {
-        let Some(file) = golden::file("region_pooling") else { return };
+        let file = golden::file("region_pooling");
         let pooling = RegionPooling::L3Imac { kernels: vec![28, 14, 6, 3] };
-        for (size, regions) in [("224x224", 9), ("256x256", 9), ("224x288", 12), ("160x160", 4)] {
-            let taps: Vec<Array4<f32>> = (1..=4)
-                .map(|i| {
-                    let (shape, values) = file.f32(&format!("{size}.layer{i}"));
-                    Array4::from_shape_vec((shape[0], shape[1], shape[2], shape[3]), values).unwrap()
+        // Channels and stride of each tap; the maps are the rule's numbers, rectified.
+        let layout = [(4, 4), (8, 8), (16, 16), (32, 32)];
+        for ((width, height), regions) in [((224, 224), 9), ((256, 256), 9), ((288, 224), 12), ((160, 160), 4)] {
+            let size = format!("{height}x{width}");
+            let (shape, expected) = file.f32(&format!("{size}.regions"));
+            let taps: Vec<Array4<f32>> = (layout.iter().enumerate())
+                .map(|(i, &(channels, stride))| {
+                    let shape = (shape[0], channels, height / stride, width / stride);
+                    let count = shape.0 * shape.1 * shape.2 * shape.3;
+                    let values = golden::numbers(&format!("maps.{size}.{i}"), count, 1.0, 0.0);
+                    Array4::from_shape_vec(shape, values.into_iter().map(|v| v.max(0.0)).collect()).unwrap()
                 })
                 .collect();
             let views: Vec<_> = taps.iter().map(|t| t.view()).collect();
             let got = pooling.pool(&views).unwrap();
-            let (shape, expected) = file.f32(&format!("{size}.regions"));
             assert_eq!(got.shape(), shape);
             assert_eq!(got.dim().1, regions);
             let error = golden::error(got.as_slice().unwrap(), &expected);

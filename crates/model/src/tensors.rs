@@ -1,5 +1,7 @@
 //! safetensors files, read strictly: one parser for bundles and for plain weight files.
 
+use std::collections::HashMap;
+
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 use serde_json::Value;
@@ -42,7 +44,7 @@ pub enum TensorsError {
 pub struct TensorFile<'a> {
     file: String,
     inner: SafeTensors<'a>,
-    metadata: Option<String>,
+    metadata: Option<HashMap<String, String>>,
 }
 
 impl<'a> TensorFile<'a> {
@@ -55,13 +57,13 @@ impl<'a> TensorFile<'a> {
         let damaged = |e: &SafeTensorError| TensorsError::Damaged { file: file.to_owned(), reason: explain(e, bytes) };
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e))?;
         let inner = SafeTensors::deserialize(bytes).map_err(|e| damaged(&e))?;
-        let metadata = metadata.metadata().as_ref().and_then(|m| m.get(crate::bundle::METADATA_KEY).cloned());
+        let metadata = metadata.metadata().clone();
         Ok(Self { file: file.to_owned(), inner, metadata })
     }
 
-    /// The value of the bundle's metadata key, if the file has it.
-    pub(crate) fn bundle_metadata(&self) -> Option<&str> {
-        self.metadata.as_deref()
+    /// The value of a key of the file's metadata.
+    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.as_ref()?.get(key).map(String::as_str)
     }
 
     /// Names of all tensors, sorted.
