@@ -1,4 +1,6 @@
 //! Milliseconds a view of one training step of the backbone on burn's CPU backend.
+//!
+//! `cargo bench -p vidsieve-train --bench instance`
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
 use std::time::Instant;

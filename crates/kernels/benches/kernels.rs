@@ -1,7 +1,7 @@
 //! Times the matrix product, the float region Chamfer similarity, the coarse scans and the selector's MLP on every
 //! instruction set beside the plain loops.
 //!
-//! `cargo run --release -p vidsieve-kernels --example kernels_time [gemm|chamfer|scan|selector]… [ROUNDS]`
+//! `cargo bench -p vidsieve-kernels --bench kernels -- [gemm|chamfer|scan|selector]… [ROUNDS]`
 //!
 //! Rounds of all paths of a kernel are interleaved; each figure is the best round. Ratios are to the first path. Runs
 //! natively and, with fewer rows and pairs, as a WASI program under Node.
@@ -185,7 +185,8 @@ fn time_selector(rounds: usize) {
 }
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    // Cargo adds `--bench`.
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let rounds = args.iter().find_map(|arg| arg.parse().ok()).unwrap_or(20);
     let names: Vec<&String> = args.iter().filter(|arg| arg.parse::<usize>().is_err()).collect();
     type Kernel = (&'static str, fn(usize));

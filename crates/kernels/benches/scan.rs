@@ -1,6 +1,6 @@
 //! Times coarse scans on every instruction set beside plain loops.
 //!
-//! `cargo run --release -p vidsieve-kernels --example scan_time [DIMS [ROWS [ROUNDS]]]`
+//! `cargo bench -p vidsieve-kernels --bench scan -- [DIMS [ROWS [ROUNDS]]]`
 //!
 //! Rounds of all paths are interleaved; each figure is the best round. `scores` is the pass over the rows alone; `best 100`
 //! includes the selection and, for small rows, exact scores of the best 400 (int8) or 2,000 (sign codes) from the f32

@@ -1,5 +1,7 @@
-//! Milliseconds a view of one training step of the network `tiny`: `backbone_time [threads] [images] [sides…]`; 0 threads:
-//! with one and with two.
+//! Milliseconds a view of one training step of the network `tiny`.
+//!
+//! `cargo bench -p vidsieve-train --bench backbone -- [THREADS] [IMAGES] [SIDES…]`; 0 threads: with one
+//! and with two.
 
 use std::time::Instant;
 

@@ -1,11 +1,14 @@
-//! How long reading files takes, at one frame a second and with every frame: `frames_time FILE… [--side PIXELS]`.
+//! How long reading files takes, at one frame a second and with every frame.
+//!
+//! `cargo bench -p vidsieve-video --bench frames -- FILE… [--side PIXELS]`, files by absolute paths.
 
 use std::time::Instant;
 
 use vidsieve_video::{Frames, Options, Sampling};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut files: Vec<_> = std::env::args_os().skip(1).collect();
+    // Cargo adds `--bench`.
+    let mut files: Vec<_> = std::env::args_os().skip(1).filter(|arg| arg != "--bench").collect();
     let mut max_side = Some(256);
     if let Some(at) = files.iter().position(|a| a == "--side") {
         let value = files.get(at + 1).and_then(|v| v.to_str()).ok_or("--side needs a number")?;

@@ -1,6 +1,6 @@
 //! Prints how long a training view takes on one core, by the view's side.
 //!
-//! Usage: `cargo run --release -p vidsieve-edits --example views_time [FOLDER OF JPEG IMAGES]`. Without a folder,
+//! Usage: `cargo bench -p vidsieve-edits --bench views -- [FOLDER OF JPEG IMAGES]`. Without a folder,
 //! procedural images of 192 x 144 are taken.
 
 use std::hint::black_box;
@@ -10,7 +10,8 @@ use vidsieve_edits::views::{Strength, ViewConfig, ViewMaker};
 use vidsieve_edits::{Image, generator, procedural};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let images: Vec<Image> = match std::env::args().nth(1) {
+    // Cargo adds `--bench`.
+    let images: Vec<Image> = match std::env::args().skip(1).find(|arg| arg != "--bench") {
         Some(folder) => {
             let mut paths: Vec<_> = std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
             paths.sort();

@@ -1,5 +1,5 @@
 //! Times the comparator on every instruction set of this machine beside the naive loops, one thread:
-//! `cargo run --release -p vidsieve-kernels --example comparator_time [ROUNDS]`.
+//! `cargo bench -p vidsieve-kernels --bench comparator -- [ROUNDS]`.
 //!
 //! The programs take turns in every round and the best round of each counts. GFLOP/s are against the operations of the
 //! direct convolution, so that a faster algorithm shows as a higher rate.
@@ -13,7 +13,7 @@ use vidsieve_kernels::comparator::{Comparator, Map, Padding, Pool, Scratch, Weig
 const CHANNELS: [usize; 4] = [1, 32, 64, 128];
 
 fn main() {
-    let rounds = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(40);
+    let rounds = std::env::args().skip(1).find_map(|n| n.parse().ok()).unwrap_or(40);
     let mut state = 1u64;
     let mut random = |len: usize, scale: f32| -> Vec<f32> {
         let next = |_| {

@@ -1,5 +1,6 @@
 //! Fine networks before any training on a working folder's validation corpus: which comparator, how many bits.
-//! `cargo run --release --example starts -- WORK [QUERIES]`
+//!
+//! `cargo bench -p vidsieve-train --bench starts -- WORK [QUERIES]`, the folder by its absolute path.
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
 use std::path::PathBuf;
@@ -45,7 +46,8 @@ fn comparator(p: &mut Parameters, maps: usize, along: [f32; 3], excess: f32, thr
 }
 
 fn main() {
-    let mut args = std::env::args().skip(1);
+    // Cargo adds `--bench`.
+    let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let work = PathBuf::from(args.next().expect("a working folder"));
     let queries = args.next().map_or(50, |n| n.parse().unwrap());
     let isa = Isa::best();

@@ -1,6 +1,6 @@
 //! Times the binary region Chamfer similarity on every instruction set beside the scalar references.
 //!
-//! `cargo run --release -p vidsieve-kernels --example hamming_time [QUERY_FRAMES TARGET_FRAMES [REGIONS BITS [ROUNDS]]]`
+//! `cargo bench -p vidsieve-kernels --bench hamming -- [QUERY_FRAMES TARGET_FRAMES [REGIONS BITS [ROUNDS]]]`
 //!
 //! Rounds of all paths are interleaved; each figure is the best round. `compare` is a target already packed, `repack`
 //! includes packing it from canonical codes. Ratios are to the popcount-instruction reference. Runs natively and, as a
