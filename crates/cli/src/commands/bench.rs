@@ -187,8 +187,16 @@ fn print_encode(r: &synthetic::EncodeReport) {
 }
 
 fn kernels(rounds: usize, only: Option<String>, quick: bool, check: bool, as_json: bool) -> Result<ExitCode, Failure> {
+    let options = bench::Options { rounds, only, quick };
+    let lacking = bench::without_tract(&options);
+    if !lacking.is_empty() {
+        let names = lacking.join(", ");
+        eprintln!(
+            "vidsieve: this build has no tract: {names}: rows that compare with it are left out (feature `tract`)"
+        );
+    }
     let bar = indicatif::ProgressBar::new_spinner();
-    let report = bench::kernels(&bench::Options { rounds, only, quick }, |what| {
+    let report = bench::kernels(&options, |what| {
         bar.set_message(what.to_owned());
         bar.tick();
     })?;

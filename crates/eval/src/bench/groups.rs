@@ -3,36 +3,55 @@
 use std::cell::RefCell;
 use std::hint::black_box;
 
-use ndarray::Array3;
 use vidsieve_kernels::comparator::{self, Comparator, Padding, Pool, Scratch};
 use vidsieve_kernels::{Isa, chamfer, hamming, scan, selector};
-use vidsieve_model::coarse::Coarse;
-use vidsieve_model::config::{CoarseConfig, NetVladConfig, TransformerConfig};
 
-use super::{BenchError, Contestant, Options, Row, race, tract};
+#[cfg(feature = "tract")]
+use super::tract;
+use super::{BenchError, Contestant, Options, Row, race};
 use crate::rule;
 
 type Group = fn(&Options, &mut Vec<Row>) -> Result<(), BenchError>;
 
-pub(super) const ALL: [(&str, Group); 7] = [
+/// Groups by name, in the order in which they run.
+pub(super) const ALL: &[(&str, Group)] = &[
     ("chamfer_binary", chamfer_binary),
     ("chamfer_float", chamfer_float),
-    ("comparator", comparator_maps),
-    ("pair_fine_binary", pair_fine_binary),
+    (COMPARATOR, comparator_maps),
+    #[cfg(feature = "tract")]
+    (PAIR, tract::pair_fine_binary),
     ("scan", scans),
     ("selector", selector_pairs),
-    ("coarse_index", coarse_index),
+    #[cfg(feature = "tract")]
+    (COARSE, tract::coarse_index),
 ];
 
-const REGIONS: usize = 9;
-const DIMS: usize = 512;
+/// Groups with rows whose reference is a tract graph.
+pub(super) const WITH_TRACT: [&str; 3] = [COMPARATOR, PAIR, COARSE];
 
-fn contestant<'a>(label: impl Into<String>, work: f64, call: impl FnMut() + 'a) -> Contestant<'a> {
+const COMPARATOR: &str = "comparator";
+const PAIR: &str = "pair_fine_binary";
+const COARSE: &str = "coarse_index";
+
+pub(super) const REGIONS: usize = 9;
+pub(super) const DIMS: usize = 512;
+
+pub(super) fn contestant<'a>(label: impl Into<String>, work: f64, call: impl FnMut() + 'a) -> Contestant<'a> {
     Contestant { label: label.into(), call: Box::new(call), work }
 }
 
-/// Times everything and adds a row for each instruction set and reference: the first `references` contestants.
-fn rows(name: &str, mut contestants: Vec<Contestant<'_>>, references: usize, options: &Options, out: &mut Vec<Row>) {
+/// Times everything and adds a row for each instruction set and reference: the first `references` contestants. Without a
+/// reference nothing is timed.
+pub(super) fn rows(
+    name: &str,
+    mut contestants: Vec<Contestant<'_>>,
+    references: usize,
+    options: &Options,
+    out: &mut Vec<Row>,
+) {
+    if references == 0 {
+        return;
+    }
     let times = race(&mut contestants, options);
     let (referees, paths) = contestants.split_at(references);
     for (path, &ns) in paths.iter().zip(&times[references..]) {
@@ -49,7 +68,7 @@ fn rows(name: &str, mut contestants: Vec<Contestant<'_>>, references: usize, opt
     }
 }
 
-fn same(
+pub(super) fn same(
     name: &str,
     path: &str,
     reference: &str,
@@ -69,24 +88,24 @@ fn same(
 }
 
 /// Pseudo-random codes.
-fn codes(name: &str, bytes: usize) -> Vec<u8> {
+pub(super) fn codes(name: &str, bytes: usize) -> Vec<u8> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     rule::values(name, bytes, 127.9, 128.0).into_iter().map(|v| v as u8).collect()
 }
 
 /// Unit region vectors [frames][9][dims].
-fn vectors(name: &str, frames: usize, dims: usize) -> Vec<f32> {
+pub(super) fn vectors(name: &str, frames: usize, dims: usize) -> Vec<f32> {
     let mut x = rule::values(name, frames * REGIONS * dims, 1.0, 0.0);
     vidsieve_model::math::normalise_rows(&mut x, dims);
     x
 }
 
-fn sizes(options: &Options) -> &'static [usize] {
+pub(super) fn sizes(options: &Options) -> &'static [usize] {
     if options.quick { &[12] } else { &[60, 30, 120] }
 }
 
 fn chamfer_binary(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
-    let shape = hamming::Shape::new(REGIONS, DIMS).map_err(|e| BenchError::Tract(e.to_string()))?;
+    let shape = hamming::Shape::new(REGIONS, DIMS).map_err(BenchError::contestant)?;
     for &frames in sizes(options) {
         let name = format!("chamfer_binary_{frames}x{frames}x{REGIONS}x{DIMS}");
         let (q, t) = (codes("q", frames * shape.frame_bytes()), codes("t", frames * shape.frame_bytes()));
@@ -96,7 +115,7 @@ fn chamfer_binary(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchErro
         let targets: Vec<RefCell<hamming::Target>> = Isa::available()
             .map(|isa| hamming::Target::new(isa, shape, &t).map(RefCell::new))
             .collect::<Result<_, _>>()
-            .map_err(|e| BenchError::Tract(e.to_string()))?;
+            .map_err(BenchError::contestant)?;
         let buffers: Vec<_> = targets.iter().map(|_| sums()).collect();
         let mut contestants = vec![contestant("count_ones loop", 1.0, || {
             hamming::naive::region_chamfer(black_box(shape), black_box(&q), black_box(&t), &mut plain.borrow_mut());
@@ -151,63 +170,74 @@ fn chamfer_float(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError
 }
 
 /// Upstream's comparator with weights by the rule.
-struct Network {
-    weights: tract::Weights,
+pub(super) struct Network {
+    /// Weights and biases of the 3x3 convolutions, in upstream's layout.
+    pub(super) conv: [(Vec<f32>, Vec<f32>); 3],
+    /// Weights of the last, 1x1 convolution.
+    pub(super) fconv: Vec<f32>,
+    /// Its bias.
+    pub(super) fbias: f32,
 }
 
 impl Network {
-    fn new() -> Self {
+    /// Channels of the map and after each convolution.
+    pub(super) const CHANNELS: [usize; 4] = [1, 32, 64, 128];
+
+    pub(super) fn new() -> Self {
+        let [_, a, b, c] = Self::CHANNELS;
         let conv = |key: &str, o: usize, i: usize| {
             (
                 rule::weight("bench", &format!("visil_head.{key}.weight"), &[o, i, 3, 3]),
                 rule::weight("bench", &format!("visil_head.{key}.bias"), &[o]),
             )
         };
-        let weights = tract::Weights {
-            conv: [conv("conv1", 32, 1), conv("conv2", 64, 32), conv("conv3", 128, 64)],
-            fconv: rule::weight("bench", "visil_head.fconv.weight", &[1, 128, 1, 1]),
+        Self {
+            conv: [conv("conv1", a, 1), conv("conv2", b, a), conv("conv3", c, b)],
+            fconv: rule::weight("bench", "visil_head.fconv.weight", &[1, c, 1, 1]),
             fbias: 0.05,
-        };
-        Self { weights }
-    }
-
-    fn view(&self) -> comparator::Weights<'_> {
-        let w = &self.weights;
-        comparator::Weights {
-            channels: [1, 32, 64, 128],
-            conv1: &w.conv[0].0,
-            bias1: &w.conv[0].1,
-            conv2: &w.conv[1].0,
-            bias2: &w.conv[1].1,
-            conv3: &w.conv[2].0,
-            bias3: &w.conv[2].1,
-            fconv: &w.fconv,
-            fbias: w.fbias,
         }
     }
 
-    fn kernels(&self) -> Result<Vec<Comparator>, BenchError> {
+    fn view(&self) -> comparator::Weights<'_> {
+        let [(conv1, bias1), (conv2, bias2), (conv3, bias3)] = &self.conv;
+        comparator::Weights {
+            channels: Self::CHANNELS,
+            conv1,
+            bias1,
+            conv2,
+            bias2,
+            conv3,
+            bias3,
+            fconv: &self.fconv,
+            fbias: self.fbias,
+        }
+    }
+
+    pub(super) fn kernels(&self) -> Result<Vec<Comparator>, BenchError> {
         let build = |isa| Comparator::new(isa, &self.view(), Padding::Zero);
-        Isa::available().map(build).collect::<Result<_, _>>().map_err(|e| BenchError::Tract(e.to_string()))
+        Isa::available().map(build).collect::<Result<_, _>>().map_err(BenchError::contestant)
     }
 }
 
 fn comparator_maps(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
     let network = Network::new();
     let kernels = network.kernels()?;
-    let wrong = |e: tract_core::prelude::TractError| BenchError::Tract(format!("{e:#}"));
     for &side in sizes(options) {
         let name = format!("comparator_{side}x{side}");
         let map = rule::values("map", side * side, 1.0, 0.0);
         let expected = comparator::naive::forward(&network.view(), Padding::Zero, &map, side, side, Pool::Floor);
-        let graph = tract::comparator(&network.weights, side, side).map_err(wrong)?;
-        let shape = [1, 1, side, side];
-        same(&name, "tract", "direct loops", 1e-4, &expected, &tract::run(&graph, &shape, &map).map_err(wrong)?)?;
         let buffers: Vec<_> =
             kernels.iter().map(|_| RefCell::new((vec![0f32; expected.len()], Scratch::default()))).collect();
-        let mut contestants = vec![contestant("tract graph", 1.0, || {
-            let _ = black_box(tract::run(&graph, &shape, black_box(&map)));
-        })];
+        let mut contestants = Vec::new();
+        #[cfg(feature = "tract")]
+        {
+            let graph = tract::comparator(&network, side)?;
+            same(&name, "tract", "direct loops", 1e-4, &expected, &graph.run(&map)?)?;
+            let map = &map;
+            contestants.push(contestant("tract graph", 1.0, move || {
+                let _ = black_box(graph.run(black_box(map)));
+            }));
+        }
         // The plain loops take a hundred times longer: once is enough to know it.
         if side == sizes(options)[0] {
             let (view, map) = (network.view(), &map);
@@ -231,71 +261,6 @@ fn comparator_maps(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchErr
             }));
         }
         rows(&name, contestants, references, options, out);
-    }
-    Ok(())
-}
-
-/// A whole S^f_B pair, codes to similarity, against the same in float32 as upstream computes it: signs as floats, einsum,
-/// maximum, mean, comparator on tract.
-fn pair_fine_binary(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
-    let shape = hamming::Shape::new(REGIONS, DIMS).map_err(|e| BenchError::Tract(e.to_string()))?;
-    let network = Network::new();
-    let kernels = network.kernels()?;
-    let wrong = |e: tract_core::prelude::TractError| BenchError::Tract(format!("{e:#}"));
-    for &frames in sizes(options) {
-        let name = format!("pair_fine_binary_{frames}x{frames}");
-        let (q, t) = (codes("q", frames * shape.frame_bytes()), codes("t", frames * shape.frame_bytes()));
-        let signs = |codes: &[u8]| -> Vec<f32> {
-            (0..codes.len() * 8).map(|i| if codes[i / 8] >> (i % 8) & 1 == 1 { 1.0 } else { -1.0 }).collect()
-        };
-        let (qf, tf) = (signs(&q), signs(&t));
-        let graph = tract::comparator(&network.weights, frames, frames).map_err(wrong)?;
-        let (rows_out, columns_out) = (frames / 2 / 2, frames / 2 / 2);
-        let float_pair = || -> Result<f32, BenchError> {
-            let mut f2f = vec![0f32; frames * frames];
-            chamfer::naive::region_chamfer(black_box(&qf), &tf, REGIONS, DIMS, &mut f2f);
-            #[allow(clippy::cast_precision_loss)]
-            f2f.iter_mut().for_each(|v| *v /= DIMS as f32);
-            let raw = tract::run(&graph, &[1, 1, frames, frames], &f2f).map_err(wrong)?;
-            Ok(comparator::chamfer_of_output(&raw, rows_out, columns_out))
-        };
-        let expected = float_pair()?;
-        type State = (hamming::Target, Vec<u16>, Vec<f32>, Vec<f32>, Scratch);
-        let states: Vec<RefCell<State>> = kernels
-            .iter()
-            .map(|kernel| {
-                let target = hamming::Target::new(kernel.isa(), shape, &t)?;
-                let n = frames * frames;
-                Ok(RefCell::new((
-                    target,
-                    vec![0; n],
-                    vec![0.0; n],
-                    vec![0.0; rows_out * columns_out],
-                    Scratch::default(),
-                )))
-            })
-            .collect::<Result<_, hamming::ShapeError>>()
-            .map_err(|e| BenchError::Tract(e.to_string()))?;
-        let pair = |kernel: &Comparator, state: &RefCell<State>| {
-            let (target, sums, f2f, raw, scratch) = &mut *state.borrow_mut();
-            let _ = target.repack(black_box(&t));
-            hamming::region_chamfer(black_box(&q), target, sums);
-            hamming::similarity(shape, sums, f2f);
-            kernel.forward(f2f, frames, frames, Pool::Floor, raw, scratch);
-            comparator::chamfer_of_output(raw, rows_out, columns_out)
-        };
-        let pair = &pair;
-        let mut contestants = vec![contestant("float32 einsum + tract", 1.0, || {
-            let _ = black_box(float_pair());
-        })];
-        for (kernel, state) in kernels.iter().zip(&states) {
-            let label = kernel.isa().name();
-            same(&name, label, "float32 einsum + tract", 1e-4, &[expected], &[pair(kernel, state)])?;
-            contestants.push(contestant(label, 1.0, move || {
-                black_box(pair(kernel, state));
-            }));
-        }
-        rows(&name, contestants, 1, options, out);
     }
     Ok(())
 }
@@ -385,7 +350,7 @@ fn selector_pairs(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchErro
     let networks: Vec<(Isa, selector::Mlp)> = Isa::available()
         .map(|isa| selector::Mlp::new(isa, &layers).map(|m| (isa, m)))
         .collect::<Result<_, _>>()
-        .map_err(|e| BenchError::Tract(e.to_string()))?;
+        .map_err(BenchError::contestant)?;
     let buffers: Vec<_> = networks.iter().map(|_| RefCell::new(vec![0f32; pairs])).collect();
     let mut contestants = vec![contestant("loop over pairs", work, || {
         for (&t, &c) in own.iter().zip(&coarse) {
@@ -397,47 +362,6 @@ fn selector_pairs(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchErro
         same(&name, isa.name(), "loop over pairs", 1e-5, &expected, &buffer.borrow())?;
         contestants.push(contestant(isa.name(), work, || {
             mlp.predict(black_box(query), &own, &coarse, &mut buffer.borrow_mut());
-        }));
-    }
-    rows(&name, contestants, 1, options, out);
-    Ok(())
-}
-
-/// S^c of 60 frames: the kernels against the same network as a tract graph.
-fn coarse_index(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
-    let frames = sizes(options)[0];
-    let (dims, feedforward, clusters, output) = if options.quick { (64, 128, 4, 32) } else { (512, 2048, 64, 1024) };
-    let name = format!("coarse_index_{frames}_frames");
-    let config = CoarseConfig {
-        dims,
-        attention: true,
-        transformer: Some(TransformerConfig { heads: 8, feedforward, layers: 1 }),
-        netvlad: Some(NetVladConfig { clusters, output }),
-        regions: None,
-    };
-    let shapes = crate::parity::coarse_shapes(dims, feedforward, clusters, output);
-    let wrong = |e: vidsieve_model::weights::WeightsError| BenchError::Tract(e.to_string());
-    let state = rule::state_dict("bench", shapes).map_err(wrong)?;
-    let x = vectors("q", frames, dims);
-    let video =
-        Array3::from_shape_vec((frames, REGIONS, dims), x.clone()).map_err(|e| BenchError::Tract(e.to_string()))?;
-    let tract_wrong = |e: tract_core::prelude::TractError| BenchError::Tract(format!("{e:#}"));
-    let graph = tract::coarse(&state, &config, frames, REGIONS).map_err(tract_wrong)?;
-    let shape = [frames * REGIONS, dims];
-    let expected = tract::run(&graph, &shape, &x).map_err(tract_wrong)?;
-    let networks: Vec<(Isa, Coarse)> = Isa::available()
-        .map(|isa| Coarse::new(isa, config, &state).map(|n| (isa, n)))
-        .collect::<Result<_, _>>()
-        .map_err(wrong)?;
-    let mut contestants = vec![contestant("tract graph", 1.0, || {
-        let _ = black_box(tract::run(&graph, &shape, black_box(&x)));
-    })];
-    for (isa, network) in &networks {
-        let got = network.index(video.view()).map_err(|e| BenchError::Tract(e.to_string()))?;
-        same(&name, isa.name(), "tract graph", 1e-5, &expected, &got)?;
-        let video = &video;
-        contestants.push(contestant(isa.name(), 1.0, move || {
-            let _ = black_box(network.index(video.view()));
         }));
     }
     rows(&name, contestants, 1, options, out);

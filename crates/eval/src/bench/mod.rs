@@ -4,6 +4,7 @@
 //! down slows all of them. Results are compared before anything is timed. Ratios are the point, not nanoseconds.
 
 mod groups;
+#[cfg(feature = "tract")]
 mod tract;
 
 use std::time::Instant;
@@ -28,9 +29,15 @@ pub enum BenchError {
         /// Largest difference allowed.
         tolerance: f64,
     },
-    /// tract refused a graph.
-    #[error("tract: {0}")]
-    Tract(String),
+    /// A contestant cannot be built or run.
+    #[error("a contestant of the benchmark failed: {0}")]
+    Contestant(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl BenchError {
+    fn contestant(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Contestant(source.into())
+    }
 }
 
 /// How to measure.
@@ -42,6 +49,12 @@ pub struct Options {
     pub only: Option<String>,
     /// Small sizes and few rounds: a test that everything runs, not a measurement.
     pub quick: bool,
+}
+
+impl Options {
+    fn selects(&self, group: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| group.contains(only.as_str()))
+    }
 }
 
 impl Default for Options {
@@ -150,14 +163,22 @@ fn race(contestants: &mut [Contestant<'_>], options: &Options) -> Vec<f64> {
     best
 }
 
-/// Runs all kernel benchmarks; `progress` is told what is measured.
+/// Selected groups that lack their rows against tract graphs; empty in a build with the feature `tract`.
+#[must_use]
+pub fn without_tract(options: &Options) -> Vec<&'static str> {
+    let lacks = |name: &&str| cfg!(not(feature = "tract")) && options.selects(name);
+    groups::WITH_TRACT.into_iter().filter(lacks).collect()
+}
+
+/// Runs all kernel benchmarks; `progress` gets the name of each group before it runs. In builds without the feature
+/// `tract`, rows whose reference is a tract graph are left out (see [`without_tract`]).
 ///
 /// # Errors
 /// [`BenchError`] when results differ: a benchmark of wrong results is none.
 pub fn kernels(options: &Options, mut progress: impl FnMut(&str)) -> Result<Report, BenchError> {
     let mut rows = Vec::new();
-    for (name, group) in groups::ALL {
-        if options.only.as_ref().is_none_or(|only| name.contains(only.as_str())) {
+    for &(name, group) in groups::ALL {
+        if options.selects(name) {
             progress(name);
             group(options, &mut rows)?;
         }
@@ -170,4 +191,26 @@ pub fn kernels(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
         debug: cfg!(debug_assertions),
         kernels: rows,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn rows_against_tract_are_there_with_it_and_named_without_it() {
+        let options = |only: &str| Options { only: Some(only.to_owned()), quick: true, ..Options::default() };
+        let tract = cfg!(feature = "tract");
+        assert_eq!(without_tract(&Options::default()).len(), if tract { 0 } else { 3 });
+        assert!(without_tract(&options("scan")).is_empty());
+        let rows = |only: &str| kernels(&options(only), |_| ()).unwrap().kernels;
+        let comparator = rows("comparator");
+        assert!(comparator.iter().any(|r| r.reference == "direct loops"));
+        assert_eq!(comparator.iter().any(|r| r.reference == "tract graph"), tract);
+        for only in ["pair", "coarse"] {
+            assert_eq!(rows(only).is_empty(), !tract, "{only}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod fine;
 mod rankings;
 mod selector;
 
+#[cfg(feature = "tract")]
 pub(crate) use coarse::shapes as coarse_shapes;
 
 use std::collections::{BTreeMap, BTreeSet};

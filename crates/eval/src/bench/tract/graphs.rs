@@ -7,14 +7,29 @@ use tract_core::ops::nn::{DataFormat, Reduce, Reducer, Softmax, SoftmaxKind};
 use vidsieve_model::config::CoarseConfig;
 use vidsieve_model::weights::StateDict;
 
-/// A comparator's weights in upstream's layout.
-pub(super) struct Weights {
-    pub(super) conv: [(Vec<f32>, Vec<f32>); 3],
-    pub(super) fconv: Vec<f32>,
-    pub(super) fbias: f32,
+use super::super::BenchError;
+use super::super::groups::Network;
+
+/// An optimised graph of one input and one output.
+pub(in super::super) struct Graph {
+    model: Arc<TypedRunnableModel>,
+    shape: TVec<usize>,
 }
 
-const CHANNELS: [usize; 4] = [1, 32, 64, 128];
+impl Graph {
+    fn new(model: TypedModel, shape: &[usize]) -> TractResult<Self> {
+        Ok(Self { model: model.into_optimized()?.into_runnable()?, shape: shape.into() })
+    }
+
+    /// The output for one input.
+    pub(in super::super) fn run(&self, x: &[f32]) -> Result<Vec<f32>, BenchError> {
+        let run = || -> TractResult<Vec<f32>> {
+            let out = self.model.run(tvec!(Tensor::from_shape(&self.shape, x)?.into()))?;
+            Ok(out[0].to_plain_array_view::<f32>()?.iter().copied().collect())
+        };
+        run().map_err(BenchError::contestant)
+    }
+}
 
 fn pool_spec(kernel: usize, pad: usize, stride: usize, channels: (usize, usize)) -> PoolSpec {
     PoolSpec::new(
@@ -29,12 +44,12 @@ fn pool_spec(kernel: usize, pad: usize, stride: usize, channels: (usize, usize))
 }
 
 /// The comparator over one [1, 1, h, w] map, optimised by tract.
-pub(super) fn comparator(weights: &Weights, h: usize, w: usize) -> TractResult<Arc<TypedRunnableModel>> {
+pub(super) fn comparator(network: &Network, h: usize, w: usize) -> TractResult<Graph> {
     let mut model = TypedModel::default();
     let mut x = model.add_source("map", f32::fact([1, 1, h, w]))?;
     let zero = model.add_const("zero", tensor0(0f32).broadcast_into_rank(4)?)?;
-    for (i, (weight, bias)) in weights.conv.iter().enumerate() {
-        let (ci, co) = (CHANNELS[i], CHANNELS[i + 1]);
+    for (i, (weight, bias)) in network.conv.iter().enumerate() {
+        let (ci, co) = (Network::CHANNELS[i], Network::CHANNELS[i + 1]);
         let weight = model.add_const(format!("w{i}"), Tensor::from_shape(&[co, ci, 3, 3], weight)?)?;
         let bias = model.add_const(format!("b{i}"), Tensor::from_shape(&[co], bias)?)?;
         let conv = Conv::new(pool_spec(3, 1, 1, (ci, co)), KernelFormat::OIHW, 1, None);
@@ -48,18 +63,12 @@ pub(super) fn comparator(weights: &Weights, h: usize, w: usize) -> TractResult<A
             )?[0];
         }
     }
-    let weight = model.add_const("fw", Tensor::from_shape(&[1, CHANNELS[3], 1, 1], &weights.fconv)?)?;
-    let bias = model.add_const("fb", Tensor::from_shape(&[1], &[weights.fbias])?)?;
-    let conv = Conv::new(pool_spec(1, 0, 1, (CHANNELS[3], 1)), KernelFormat::OIHW, 1, None);
+    let weight = model.add_const("fw", Tensor::from_shape(&[1, Network::CHANNELS[3], 1, 1], &network.fconv)?)?;
+    let bias = model.add_const("fb", Tensor::from_shape(&[1], &[network.fbias])?)?;
+    let conv = Conv::new(pool_spec(1, 0, 1, (Network::CHANNELS[3], 1)), KernelFormat::OIHW, 1, None);
     x = model.wire_node("fconv", conv, &[x, weight, bias])?[0];
     model.select_output_outlets(&[x])?;
-    model.into_optimized()?.into_runnable()
-}
-
-/// Runs a graph of one input and one output.
-pub(super) fn run(model: &Arc<TypedRunnableModel>, shape: &[usize], x: &[f32]) -> TractResult<Vec<f32>> {
-    let out = model.run(tvec!(Tensor::from_shape(shape, x)?.into()))?;
-    Ok(out[0].to_plain_array_view::<f32>()?.iter().copied().collect())
+    Graph::new(model, &[1, 1, h, w])
 }
 
 /// A graph under construction.
@@ -151,12 +160,7 @@ impl Builder<'_> {
 
 /// S^c with one transformer layer over region vectors [frames * regions, D] of a fixed number of frames.
 #[allow(clippy::cast_precision_loss)]
-pub(super) fn coarse(
-    state: &StateDict,
-    config: &CoarseConfig,
-    frames: usize,
-    regions: usize,
-) -> TractResult<Arc<TypedRunnableModel>> {
+pub(super) fn coarse(state: &StateDict, config: &CoarseConfig, frames: usize, regions: usize) -> TractResult<Graph> {
     let d = config.dims;
     let transformer = config.transformer.context("the benchmark's network has a transformer")?;
     let vlad = config.netvlad.context("the benchmark's network has NetVLAD")?;
@@ -214,5 +218,5 @@ pub(super) fn coarse(
     let v = g.norm(v, "netvlad.norm", vlad.output)?;
     let v = g.normalise(v)?;
     g.model.select_output_outlets(&[v])?;
-    g.model.into_optimized()?.into_runnable()
+    Graph::new(g.model, &[frames * regions, d])
 }
