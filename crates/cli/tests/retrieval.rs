@@ -9,6 +9,15 @@ fn vidsieve(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vidsieve")).args(arguments).output().unwrap()
 }
 
+/// The JSON report of `eval retrieval`, without what a clock says of it.
+fn report(arguments: &[&str], folder: &Path) -> serde_json::Value {
+    let command = Command::new(env!("CARGO_BIN_EXE_vidsieve")).args(arguments).current_dir(folder).output().unwrap();
+    assert!(command.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&command.stderr));
+    let mut report: serde_json::Value = serde_json::from_slice(&command.stdout).unwrap();
+    assert!(report.as_object_mut().unwrap().remove("ms_per_query").unwrap()["coarse"].is_number());
+    report
+}
+
 fn ok(arguments: &[&str]) -> String {
     let output = vidsieve(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -20,26 +29,17 @@ fn the_default_bundle_finds_edited_copies() {
     let folder = std::env::temp_dir().join(format!("vidsieve-retrieval-{}", std::process::id()));
     let at = |name: &str| folder.join(name).display().to_string();
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/default.safetensors").display().to_string();
+    // The built-in bundle is the default, from any folder.
+    let elsewhere = std::env::temp_dir();
     ok(&["train", "data", "render", "--out", &at("clips"), "--count", "4", "--seed", "9"]);
     let kinds = "crop,text_logo,border,colour,trim,recompress";
     ok(&["train", "data", "edit", "--videos", &at("clips"), "--out", &at("set"), "--kinds", kinds]);
     let (videos, truth, edits, plots) = (at("set"), at("set/truth.json"), at("set/edits.json"), at("plots"));
-    let text = ok(&[
-        "eval",
-        "retrieval",
-        "--videos",
-        &videos,
-        "--truth",
-        &truth,
-        "--edits",
-        &edits,
-        "--model",
-        &model,
-        "--plots",
-        &plots,
-        "--json",
-    ]);
-    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let retrieval = ["eval", "retrieval", "--videos", &videos, "--truth", &truth, "--edits", &edits, "--json"];
+    let named = [&retrieval[..], &["--model", &model, "--plots", &plots]].concat();
+    let report = [report(&retrieval, &elsewhere), report(&named, &elsewhere)];
+    assert_eq!(report[0], report[1], "the built-in bundle is models/default.safetensors");
+    let [report, _] = report;
     let number =
         |path: &str| report.pointer(path).and_then(serde_json::Value::as_f64).unwrap_or_else(|| panic!("{path}"));
     // Four clips, each with six kinds and three chains.

@@ -1,5 +1,7 @@
-//! Evaluation of Vidsieve: the data sets' metrics, parity with the golden numbers, and benchmarks.
+//! Evaluation of Vidsieve: metrics, plain baselines, retrieval on labelled videos, parity with the golden numbers, and kernel
+//! benchmarks. Training and the benchmarks of whole bundles are built on it.
 
+pub mod baselines;
 pub mod bench;
 pub mod metrics;
 pub mod parity;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::retrieval::{Curve, Report};
+use crate::retrieval::{RetrievalReport, SelectionCurve};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 440.0;
@@ -325,7 +325,7 @@ impl Series {
 /// mAP against the share of the database that is looked at again, for every order of selection; the networks on their
 /// own as horizontal lines.
 #[must_use]
-pub fn selection(report: &Report) -> Plot {
+pub fn selection(report: &RetrievalReport) -> Plot {
     let mut plot = Plot::new(
         "Whom to look at again",
         Axis::new("re-ranked share of the database [%]").range(0.0, 100.0),
@@ -349,7 +349,7 @@ pub fn selection(report: &Report) -> Plot {
     plot
 }
 
-fn curve_series(curve: &Curve, several: bool) -> Series {
+fn curve_series(curve: &SelectionCurve, several: bool) -> Series {
     let points: Vec<(f64, f64)> = curve.shares.iter().map(|s| f64::from(*s)).zip(curve.map.iter().copied()).collect();
     let name = if several { format!("{}, {}", curve.order, curve.fine.replace('_', " ")) } else { curve.order.clone() };
     let deviation = curve.deviation.iter().flatten();

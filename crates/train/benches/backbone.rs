@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use vidsieve_train::TrainError;
-use vidsieve_train::backbone::{Trainer, TrainerConfig};
+use vidsieve_train::networks::backbone::{Trainer, TrainerConfig};
 
 fn main() -> Result<(), TrainError> {
     let mut arguments = std::env::args().skip(1).filter_map(|a| a.parse::<usize>().ok());

@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
 use vidsieve_model::backbone::BackboneConfig;
-use vidsieve_train::backbone::LossConfig;
-use vidsieve_train::instance::{loss, regions, taps};
-use vidsieve_train::parameters::Leaves;
+use vidsieve_train::networks::backbone::LossConfig;
+use vidsieve_train::networks::instance::{loss, regions, taps};
+use vidsieve_train::networks::parameters::Leaves;
 
 fn main() {
     let BackboneConfig::Plain(config) = BackboneConfig::tiny() else { return };
-    let parameters = vidsieve_train::init::backbone(&config, 128, 1);
+    let parameters = vidsieve_train::networks::init::backbone(&config, 128, 1);
     let device = Device::flex().autodiff();
     let views = 64;
     for side in [64usize, 112] {

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 
 use vidsieve_kernels::Isa;
 use vidsieve_model::fine::Fine;
-use vidsieve_train::defaults::Sizes;
-use vidsieve_train::features::FeatureSet;
-use vidsieve_train::init;
-use vidsieve_train::linear::itq;
-use vidsieve_train::parameters::Parameters;
-use vidsieve_train::validation::Validation;
+use vidsieve_train::data::features::FeatureSet;
+use vidsieve_train::learners::validation::Validation;
+use vidsieve_train::networks::init;
+use vidsieve_train::networks::linear::itq;
+use vidsieve_train::networks::parameters::Parameters;
+use vidsieve_train::networks::sizes::Sizes;
+use vidsieve_train::stage::StageRecord;
 
 /// Comparator weights: taps of the first convolution along the diagonal, weight of what further channels exceed the first by.
 fn comparator(p: &mut Parameters, maps: usize, along: [f32; 3], excess: f32, through: [f32; 2]) {
@@ -51,7 +52,9 @@ fn main() {
     let work = PathBuf::from(args.next().expect("a working folder"));
     let queries = args.next().map_or(50, |n| n.parse().unwrap());
     let isa = Isa::best();
-    let mut set = FeatureSet::load_all(&work.join("features"), "validation").unwrap();
+    let features = work.join("features");
+    let record = StageRecord::complete(&features, "validation").unwrap();
+    let mut set = FeatureSet::load_all(record.paths(&features)).unwrap();
     set.group(isa, 0.7);
     let validation = Validation::new(&set, queries, 300);
     println!(
@@ -65,7 +68,7 @@ fn main() {
             v.iter().filter(|(k, _)| k.starts_with("kind_")).map(|(k, v)| format!("{} {v:.2}", &k[5..])).collect();
         println!("{name:<44} map {:.4}  {}", v["map"], kinds.join(" "));
     };
-    for (name, values) in validation.plain(isa) {
+    for (name, values) in validation.plain(isa).unwrap() {
         show(&name, &values);
     }
     let x: Vec<f32> = set

@@ -6,7 +6,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::TrainError;
-use crate::parameters::Parameters;
+use crate::networks::parameters::Parameters;
 
 /// Key of the header in the file's metadata.
 const HEADER: &str = "vidsieve_train";
@@ -16,7 +16,7 @@ const HEADER: &str = "vidsieve_train";
 /// # Errors
 /// [`TrainError::File`].
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let error = |e: std::io::Error| TrainError::File { path: path.to_owned(), reason: e.to_string() };
+    let error = |e: std::io::Error| TrainError::file(path, e);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(error)?;
     }
@@ -32,7 +32,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
 /// # Errors
 /// [`TrainError::File`].
 pub fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
-    std::fs::read(path).map_err(|e| TrainError::File { path: path.to_owned(), reason: e.to_string() })
+    std::fs::read(path).map_err(|e| TrainError::file(path, e))
 }
 
 /// Writes tensors and a header.
@@ -40,8 +40,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
 /// # Errors
 /// [`TrainError::File`].
 pub fn save(path: &Path, header: &impl Serialize, tensors: &Parameters) -> Result<(), TrainError> {
-    let failed = |reason: String| TrainError::File { path: path.to_owned(), reason };
-    let header = serde_json::to_string(header).map_err(|e| failed(e.to_string()))?;
+    let failed = |e: safetensors::SafeTensorError| TrainError::file(path, e);
+    let header = serde_json::to_string(header).map_err(|e| TrainError::file(path, e))?;
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
         .iter()
         .map(|(name, t)| (name.to_owned(), t.shape.clone(), t.data.iter().flat_map(|v| v.to_le_bytes()).collect()))
@@ -50,9 +50,9 @@ pub fn save(path: &Path, header: &impl Serialize, tensors: &Parameters) -> Resul
         .iter()
         .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|e| failed(e.to_string()))?;
+        .map_err(failed)?;
     let metadata = std::collections::HashMap::from([(HEADER.to_owned(), header)]);
-    let file = safetensors::serialize(views, Some(metadata)).map_err(|e| failed(e.to_string()))?;
+    let file = safetensors::serialize(views, Some(metadata)).map_err(failed)?;
     write_atomically(path, &file)
 }
 
@@ -61,20 +61,20 @@ pub fn save(path: &Path, header: &impl Serialize, tensors: &Parameters) -> Resul
 /// # Errors
 /// [`TrainError::File`] for a file that cannot be read or is none of [`save`]'s.
 pub fn load<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters), TrainError> {
-    let failed = |reason: String| TrainError::File { path: path.to_owned(), reason };
+    let failed = |e: safetensors::SafeTensorError| TrainError::file(path, e);
     let bytes = read(path)?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| failed(e.to_string()))?;
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(failed)?;
     let header = metadata
         .metadata()
         .as_ref()
         .and_then(|m| m.get(HEADER))
-        .ok_or_else(|| failed("it was not written by a training run".into()))?;
-    let header = serde_json::from_str(header).map_err(|e| failed(format!("its header: {e}")))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| failed(e.to_string()))?;
+        .ok_or_else(|| TrainError::file(path, "it was not written by a training run"))?;
+    let header = serde_json::from_str(header).map_err(|e| TrainError::file(path, e))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(failed)?;
     let mut tensors = Parameters::new();
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {
-            return Err(failed(format!("tensor `{name}` is not f32")));
+            return Err(TrainError::file(path, format!("tensor `{name}` is not f32")));
         }
         let data = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         tensors.insert(name, view.shape(), data);

@@ -1,65 +1,28 @@
-//! Training of every network of Distill-and-Select (§7 of the project's mathematics).
+//! Training of every network of Distill-and-Select: backbone, whitening, teacher, students, selector, bundle.
 //!
-//! The students, the teacher and the selector are graphs on burn ([`nets`]); the backbone, whose convolutions are most of the
-//! work, has an engine of its own on the project's kernels ([`backbone`]). Every stage reads and writes files of a working
-//! folder, keeps checkpoints, and continues where it stopped.
+//! The modules, each of which uses only those above it:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`networks`] | networks as graphs on burn, their parameters, starts and sizes; the engine of the backbone on the project's kernels |
+//! | [`data`] | clips and stills, corpora of edited copies, video tensors, pools of pairs |
+//! | [`learners`] | what each network learns from, the loop that trains it, validation, calibration |
+//! | [`stage`] | artefacts of a working folder, each under the key of the settings that it was made with |
+//! | [`recipe`] | all stages in order, from material to a bundle |
+//!
+//! [`checkpoint`] and [`monitor`] hold what all of them write and report. Metrics and plain baselines are those of
+//! [`vidsieve_eval`].
 
-use std::path::PathBuf;
-
-pub mod ablation;
-pub mod backbone;
-pub mod calibrate;
 pub mod checkpoint;
-pub mod coarse;
-pub mod corpus;
-pub mod defaults;
-pub mod direct;
-pub mod editing;
-pub mod features;
-pub mod fine;
-pub mod hard;
-pub mod init;
-pub mod instance;
-pub mod linear;
-pub mod losses;
-pub mod materials;
+pub mod data;
+mod error;
+pub mod learners;
 pub mod monitor;
-pub mod nets;
-pub mod parameters;
-pub mod pipeline;
-pub mod pools;
+pub mod networks;
 pub mod recipe;
-pub mod run;
-pub mod selector;
-pub mod self_supervised;
-pub mod temporal;
-pub mod validation;
+pub mod stage;
 
-/// Why training cannot go on.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrainError {
-    /// A file of the run cannot be read or written.
-    #[error("{}: {reason}", .path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Parameters, shapes and configuration do not fit together.
-    #[error("{0}")]
-    Network(String),
-    /// Too little material to train on.
-    #[error("{0}")]
-    Data(String),
-    /// The loss or a gradient is not finite.
-    #[error("training diverged: {0}; lower the learning rate, or continue from an earlier checkpoint")]
-    Diverged(String),
-    /// Stopped on request; a checkpoint was kept.
-    #[error("stopped; the same command continues from the last checkpoint")]
-    Cancelled,
-}
+pub use error::{FileError, TrainError};
 
 /// The device that burn trains on: the CPU, or a GPU where the feature `gpu` is built in and one is found.
 #[must_use]

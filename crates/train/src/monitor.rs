@@ -1,6 +1,8 @@
-//! What a training run tells while it works, and how it is stopped.
+//! What a training run reports while it works, and how it is stopped.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,10 +23,38 @@ pub struct Progress {
     pub seconds: f64,
 }
 
+/// An artefact that was not used because it was made with other settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StageNote {
+    /// Stage that makes it anew.
+    pub stage: String,
+    /// The artefact's file; the first of several.
+    pub file: PathBuf,
+    /// How many files it has.
+    pub files: usize,
+    /// Folder that they are set aside in.
+    pub aside: PathBuf,
+    /// Which settings differ.
+    pub reason: String,
+}
+
+impl fmt::Display for StageNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.file.display())?;
+        if self.files > 1 {
+            write!(f, "{} files: ", self.files)?;
+        }
+        write!(f, "made anew: {}; the former is in {}", self.reason, self.aside.display())
+    }
+}
+
 /// Receives progress; decides whether to go on.
 pub trait Monitor {
     /// Called now and then; `progress.step == progress.steps` at the end.
     fn report(&mut self, progress: &Progress);
+
+    /// Called for an artefact of other settings, which is set aside and made anew.
+    fn note(&mut self, _: &StageNote) {}
 
     /// Whether the run should stop at the next step, keeping a checkpoint.
     fn cancelled(&self) -> bool {

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use vidsieve_eval::retrieval::Truth;
-use vidsieve_train::editing::{EditOptions, RenderOptions, edit, render};
-use vidsieve_train::materials::{ClipLimits, load_clip};
+use vidsieve_train::data::clips::{ClipLimits, load_clip};
+use vidsieve_train::data::editing::{EditOptions, RenderOptions, edit, render};
 use vidsieve_train::monitor::Silent;
 
 #[test]

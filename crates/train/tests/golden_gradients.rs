@@ -9,8 +9,8 @@ use vidsieve_eval::rule;
 use vidsieve_model::config::{CoarseConfig, FineConfig, SelectorConfig};
 use vidsieve_model::tensors::TensorFile;
 use vidsieve_model::weights::StateDict;
-use vidsieve_train::nets::{Batch, CoarseNet, FineNet, SelectorNet};
-use vidsieve_train::parameters::{Adam, Leaves, NamedGradients, Parameters, values};
+use vidsieve_train::networks::nets::{Batch, CoarseNet, FineNet, SelectorNet};
+use vidsieve_train::networks::parameters::{Adam, Leaves, NamedGradients, Parameters, values};
 
 /// Relative to the largest value of the tensor.
 const GRADIENT: f32 = 1e-3;
@@ -170,12 +170,12 @@ fn selector() {
     let p = activation::sigmoid(logits.clone());
     close("prob", &values(p).unwrap(), &floats(&file, "prob_trainmode_bn_nodropout"), 1e-4);
     let labels = Tensor::<1>::from_data(TensorData::new(floats(&file, "labels"), [3]), &device);
-    let bce = vidsieve_train::losses::binary_cross_entropy(logits, labels);
+    let bce = vidsieve_train::networks::losses::binary_cross_entropy(logits, labels);
     close("bce", &values(bce.clone()).unwrap(), &floats(&file, "bce"), 1e-4);
     gradients(&file, &leaves.gradients(&bce.backward()).unwrap());
 
     let mut parameters = parameters;
-    vidsieve_train::nets::update_running(&mut parameters, statistics, 0.1).unwrap();
+    vidsieve_train::networks::nets::update_running(&mut parameters, statistics, 0.1).unwrap();
     for (name, stored) in [("running_mean", "bn1.running_mean_after"), ("running_var", "bn1.running_var_after")] {
         let got = parameters.values(&format!("mlp.model.1.{name}")).unwrap();
         close(name, got, &floats(&file, stored), 1e-4);

@@ -11,14 +11,15 @@ use vidsieve_edits::{Clip, Image};
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::{Bundle, Network, Storage};
 use vidsieve_train::TrainError;
-use vidsieve_train::corpus::{CorpusOptions, NamedClip, TAKE};
-use vidsieve_train::defaults::Sizes;
-use vidsieve_train::features::FeatureSet;
-use vidsieve_train::monitor::{Monitor, Progress, Silent};
-use vidsieve_train::pipeline::{Material, Workshop, read_bundle};
-use vidsieve_train::pools::{PoolOptions, Pools};
-use vidsieve_train::recipe::{Networks, Recipe, Stage, bundles, carry_out};
-use vidsieve_train::run::Schedule;
+use vidsieve_train::data::clips::NamedClip;
+use vidsieve_train::data::corpus::CorpusOptions;
+use vidsieve_train::data::features::TAKE;
+use vidsieve_train::data::material::Material;
+use vidsieve_train::data::pools::{PoolOptions, Pools};
+use vidsieve_train::learners::run::Schedule;
+use vidsieve_train::monitor::{Monitor, Progress, Silent, StageNote};
+use vidsieve_train::networks::sizes::Sizes;
+use vidsieve_train::recipe::{Networks, Recipe, RecipeStage, Workshop, bundles, carry_out, read_bundle};
 
 fn recipe() -> Recipe {
     let mut r = Recipe::default();
@@ -84,9 +85,9 @@ fn material() -> Material {
     material
 }
 
-/// Every other take is a video of a scene that the corpus has, nobody's copy, and a distractor of its scene's original.
+/// Every other take is a video of a scene that the corpus has, no copy, and a distractor of its scene's original.
 fn takes_are_no_copies(shop: &Workshop, sources: u64) {
-    let mut set = FeatureSet::load_all(&shop.path("features"), "train").unwrap();
+    let mut set = shop.made_features("train").unwrap().value;
     set.group(shop.isa, 0.98);
     let position = |source: u64, kind: &str| {
         set.videos.iter().position(|v| v.info.source == source && (v.info.kind == kind)).unwrap()
@@ -126,7 +127,7 @@ impl Monitor for StopAfter {
 fn from_images_to_a_bundle_the_same_however_often_interrupted() {
     let (recipe, material) = (recipe(), material());
     let whole = shop("whole");
-    let (networks, report) = carry_out(&whole, &recipe, &material, Stage::Calibration, &mut Silent).unwrap();
+    let (networks, report) = carry_out(&whole, &recipe, &material, RecipeStage::Calibration, &mut Silent).unwrap();
     let [browser, full] = files(&whole, &networks.unwrap());
     assert_eq!(report.stages.len(), 15, "{:?}", report.stages.keys());
     assert!(report.plain.contains_key("across_scales"));
@@ -146,7 +147,7 @@ fn from_images_to_a_bundle_the_same_however_often_interrupted() {
 
     // Networks of a bundle are taken as they are; what belongs to all of them is made anew.
     let later = Workshop { given: Some(Arc::new(full)), ..shop("given") };
-    let (networks, report) = carry_out(&later, &recipe, &material, Stage::Calibration, &mut Silent).unwrap();
+    let (networks, report) = carry_out(&later, &recipe, &material, RecipeStage::Calibration, &mut Silent).unwrap();
     let [_, given] = files(&later, &networks.unwrap());
     assert!(report.stages.keys().all(|k| !["backbone", "teacher", "coarse"].contains(&k.as_str())));
     let first = later.given.as_ref().unwrap();
@@ -161,7 +162,7 @@ fn from_images_to_a_bundle_the_same_however_often_interrupted() {
     let mut still = recipe.clone();
     (still.backbone_schedule.lr, still.backbone_schedule.validate_every) = (0.0, 10);
     let start = Workshop { start: later.given.clone(), ..shop("start") };
-    carry_out(&start, &still, &material, Stage::Pca, &mut Silent).unwrap();
+    carry_out(&start, &still, &material, RecipeStage::Pca, &mut Silent).unwrap();
     let started = read_bundle(&start.path("extractor.safetensors")).unwrap();
     let convolution = |b: &Bundle| {
         let weights = b.weights(Network::Backbone).unwrap();
@@ -170,14 +171,14 @@ fn from_images_to_a_bundle_the_same_however_often_interrupted() {
     assert_eq!(convolution(&started), convolution(first));
     let mut other = Workshop { folder: start.path("other"), ..start.clone() };
     other.sizes.stages = [8, 16, 16];
-    let error = carry_out(&other, &still, &material, Stage::Backbone, &mut Silent).unwrap_err();
+    let error = carry_out(&other, &still, &material, RecipeStage::Backbone, &mut Silent).unwrap_err();
     assert!(error.to_string().contains("to start from has no `stage2"), "{error}");
     std::fs::remove_dir_all(&start.folder).unwrap();
 
     let parts = shop("parts");
     let mut stops = 0u32;
     let networks = loop {
-        match carry_out(&parts, &recipe, &material, Stage::Calibration, &mut StopAfter(3 + 5 * stops)) {
+        match carry_out(&parts, &recipe, &material, RecipeStage::Calibration, &mut StopAfter(3 + 5 * stops)) {
             Err(TrainError::Cancelled) => stops += 1,
             other => break other.unwrap().0.unwrap(),
         }
@@ -191,12 +192,110 @@ fn from_images_to_a_bundle_the_same_however_often_interrupted() {
     }
 }
 
+/// Keeps what is said of artefacts of other settings.
+#[derive(Default)]
+struct Notes(Vec<StageNote>);
+
+impl Monitor for Notes {
+    fn report(&mut self, _: &Progress) {}
+
+    fn note(&mut self, note: &StageNote) {
+        self.0.push(note.clone());
+    }
+}
+
+/// Notes and contents of a run up to the features.
+fn features(shop: &Workshop, recipe: &Recipe, material: &Material) -> (Vec<StageNote>, BTreeMap<String, Vec<u8>>) {
+    let mut notes = Notes::default();
+    carry_out(shop, recipe, material, RecipeStage::Features, &mut notes).unwrap();
+    let files = [shop.folder.clone(), shop.path("features")]
+        .into_iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap()))
+        .collect();
+    (notes.0, files)
+}
+
+/// The stages that were made anew, and why.
+fn anew(notes: &[StageNote]) -> Vec<(&str, &str)> {
+    notes.iter().map(|note| (note.stage.as_str(), note.reason.as_str())).collect()
+}
+
+#[test]
+fn a_stage_of_other_settings_is_made_anew() {
+    let (mut recipe, mut material, shop) = (recipe(), material(), shop("settings"));
+    recipe.corpus.copies = 1;
+    recipe.validation.copies = 1;
+    let (notes, first) = features(&shop, &recipe, &material);
+    assert!(notes.is_empty(), "{notes:?}");
+    assert_eq!(
+        first.keys().map(String::as_str).collect::<Vec<_>>(),
+        [
+            "backbone.safetensors",
+            "extractor.safetensors",
+            "train-0000.safetensors",
+            "train-0001.safetensors",
+            "validation-0000.safetensors",
+            "validation-0001.safetensors"
+        ]
+    );
+    let (notes, again) = features(&shop, &recipe, &material);
+    assert!(notes.is_empty() && again == first, "the same settings use what is there: {notes:?}");
+
+    // Another corpus: of its own features, nothing of the former ones is used.
+    let mut other = recipe.clone();
+    (other.corpus.sources, other.corpus.seed) = (3, 70);
+    let (notes, changed) = features(&shop, &other, &material);
+    assert_eq!(anew(&notes), [("train", "`corpus.seed` was 7, is 70; `corpus.sources` was 6, is 3")]);
+    assert_eq!((notes[0].files, notes[0].file.clone()), (2, shop.path("features").join("train-0000.safetensors")));
+    assert_ne!(changed["train-0000.safetensors"], first["train-0000.safetensors"]);
+    assert!(!changed.contains_key("train-0001.safetensors"), "a leftover shard");
+    let sources = |set: &vidsieve_train::data::features::FeatureSet| {
+        set.videos.iter().filter(|v| v.info.kind == "original").count()
+    };
+    assert_eq!(sources(&shop.made_features("train").unwrap().value), 3);
+    for kept in ["backbone.safetensors", "extractor.safetensors", "validation-0000.safetensors"] {
+        assert_eq!(changed[kept], first[kept], "{kept}");
+    }
+
+    // Another whitening: it and all that is described with it.
+    other.pca_shrink = 0.5;
+    let (notes, shrunk) = features(&shop, &other, &material);
+    let described = "`extractor` is another one";
+    assert_eq!(
+        anew(&notes),
+        [("extractor", "`shrink` was 0.0, is 0.5"), ("train", described), ("validation", described)]
+    );
+    for (name, same) in
+        [("backbone.safetensors", true), ("extractor.safetensors", false), ("train-0000.safetensors", false)]
+    {
+        assert_eq!(shrunk[name] == changed[name], same, "{name}");
+    }
+    // Back to the first settings: the same artefacts as then.
+    assert_eq!(features(&shop, &recipe, &material).1, first);
+
+    // Artefacts without a record, as of a version before there were records.
+    std::fs::remove_file(shop.path("extractor.stage.json")).unwrap();
+    let (notes, _) = features(&shop, &recipe, &material);
+    let [note] = notes.as_slice() else { panic!("{notes:?}") };
+    assert!(note.file.ends_with("extractor.safetensors") && note.reason.contains("no record"), "{note}");
+    assert!(shop.path("stale/extractor.safetensors").exists(), "the former artefact is kept");
+
+    // Other material.
+    material.held_out.pop();
+    let (notes, _) = features(&shop, &recipe, &material);
+    let stages: Vec<&str> = notes.iter().map(|n| n.stage.as_str()).collect();
+    assert_eq!(stages, ["backbone", "extractor", "train", "validation"]);
+    std::fs::remove_dir_all(shop.folder).unwrap();
+}
+
 #[test]
 fn nothing_to_train_on_is_said() {
     let shop = shop("empty");
     let mut recipe = recipe();
     recipe.backbone.procedural = 0.0;
-    let error = carry_out(&shop, &recipe, &Material::default(), Stage::Backbone, &mut Silent).unwrap_err();
+    let error = carry_out(&shop, &recipe, &Material::default(), RecipeStage::Backbone, &mut Silent).unwrap_err();
     assert!(error.to_string().contains("stills"), "{error}");
     let _ = std::fs::remove_dir_all(PathBuf::from(&shop.folder));
 }

@@ -4,14 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use vidsieve_benchmark::ablation::{Ablation, AblationCorpora, AblationStudy};
 use vidsieve_kernels::Isa;
-use vidsieve_model::bundle::Network;
-use vidsieve_train::ablation::{Bench, Study};
 use vidsieve_train::device;
-use vidsieve_train::features::FeatureSet;
-use vidsieve_train::pipeline::{SAME, Workshop, read_bundle};
-use vidsieve_train::recipe::Recipe;
-use vidsieve_train::validation::Validation;
+use vidsieve_train::recipe::{Recipe, Workshop, read_bundle};
 
 use super::train::{Show, option};
 use crate::output::{Failure, json, line};
@@ -34,7 +30,7 @@ pub(crate) enum Kind {
 pub(crate) struct Args {
     /// What is varied.
     study: Kind,
-    /// Working folder of `train features`: both corpora are there; runs are kept, the same command continues where it stopped.
+    /// Working folder of `train features`, with both corpora; runs are kept, the same command continues where it stopped.
     #[arg(long)]
     work: std::path::PathBuf,
     /// Bundle of the networks that are not varied.
@@ -55,40 +51,31 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let isa = Isa::best();
     let bundle = Arc::new(read_bundle(&args.model)?);
     let recipe: Recipe = option(args.recipe.as_ref())?;
     let shop = Workshop {
         folder: args.work.clone(),
-        isa,
+        isa: Isa::best(),
         device: device(),
         sizes: option(args.sizes.as_ref())?,
         given: Some(Arc::clone(&bundle)),
         start: None,
     };
-    let load = |prefix: &str| -> Result<FeatureSet, Failure> {
-        let mut set = FeatureSet::load_all(&shop.path("features"), prefix)?;
-        set.group(isa, SAME);
-        Ok(set)
+    let corpora = AblationCorpora::load(&shop)?;
+    let study = match args.study {
+        Kind::Coarse => AblationStudy::Coarse,
+        Kind::Sizes => AblationStudy::Sizes,
+        Kind::Supervision => AblationStudy::Supervision,
+        Kind::Iterations => AblationStudy::Iterations,
+        Kind::Threshold => AblationStudy::Threshold,
     };
-    let (train, held_out) = (load("train")?, load("validation")?);
-    let validation = Validation::new(&held_out, recipe.queries, recipe.distractors);
-    let (study, network) = match args.study {
-        Kind::Coarse => (Study::Coarse, Network::FineAttention),
-        Kind::Sizes => (Study::Sizes, Network::FineAttention),
-        Kind::Supervision => (Study::Supervision, Network::Teacher),
-        Kind::Iterations => (Study::Iterations, Network::Teacher),
-        Kind::Threshold => (Study::Threshold, Network::FineBinary),
-    };
-    let teacher = bundle.fine(isa, network)?;
     let mut show = Show::new(args.json, None)?;
-    let bench = Bench { shop: &shop, recipe: &recipe, steps: args.steps, train: &train, validation: &validation };
-    let rows = bench.run(study, &teacher, &mut show)?;
+    let rows = Ablation::new(&shop, &recipe, &corpora, args.steps).run(study, &bundle, &mut show)?;
     show.finish();
     if args.json {
         json(&rows)?;
     } else {
-        line(format_args!("{} updates a run, {} training videos", args.steps, train.videos.len()));
+        line(format_args!("{} updates a run, {} training videos", args.steps, corpora.training_videos()));
         for row in &rows {
             let figures = row.score.map_or_else(
                 || "too little to train on".to_owned(),

@@ -6,21 +6,18 @@ use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
-use serde::Serialize;
+use vidsieve_eval::baselines::{MeanOf, PlainVideos};
 use vidsieve_eval::plots;
 use vidsieve_eval::retrieval::{
-    Comparers, EvaluateOptions, Matrix, Quality, Report, Scores, Task, Truth, VideoOutputs, evaluate, score,
+    EvaluateOptions, KindRow, Matrix, Quality, RetrievalNetworks, RetrievalOutput, Task, Truth, VideoOutputs,
+    bytes_per_video, evaluate, quality_of, score,
 };
-use vidsieve_kernels::{Isa, chamfer};
-use vidsieve_model::bundle::{Bundle, Network};
-use vidsieve_model::coarse::Coarse;
+use vidsieve_kernels::Isa;
 use vidsieve_model::extractor::Extractor;
-use vidsieve_model::fine::Fine;
 use vidsieve_model::frames::RgbFrame;
-use vidsieve_model::math::{dot, normalise_rows};
-use vidsieve_model::selector::Selector;
 use vidsieve_video::{Frames, Options};
 
+use crate::native::bundle;
 use crate::output::{Failure, json, line, read, write};
 
 /// Frames that are described at once.
@@ -36,9 +33,9 @@ pub(crate) struct Args {
     /// JSON of queries with their relevant videos, and the database; paths below the folder.
     #[arg(long)]
     truth: PathBuf,
-    /// Bundle of the networks.
-    #[arg(long, default_value = "models/default.safetensors")]
-    model: PathBuf,
+    /// Bundle of the networks (default: the built-in one).
+    #[arg(long, value_name = "BUNDLE")]
+    model: Option<PathBuf>,
     /// JSON list of copies with their kinds (edits.json of `train data edit`): a row for each kind.
     #[arg(long)]
     edits: Option<PathBuf>,
@@ -48,33 +45,6 @@ pub(crate) struct Args {
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// One kind of edit: mean reciprocal rank among the videos that are no copies, share found first, copies.
-#[derive(Debug, Serialize)]
-pub(crate) struct KindRow {
-    reciprocal_rank: f64,
-    first: f64,
-    copies: usize,
-}
-
-impl KindRow {
-    /// The rows of [`Task::by_label`].
-    pub(crate) fn all(rows: BTreeMap<String, (f64, f64, usize)>) -> BTreeMap<String, Self> {
-        let row = |(kind, (reciprocal_rank, first, copies))| (kind, Self { reciprocal_rank, first, copies });
-        rows.into_iter().map(row).collect()
-    }
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Output {
-    #[serde(flatten)]
-    pub(crate) report: Report,
-    /// Plain uses of the same descriptors: mean vector, frame and region Chamfer.
-    pub(crate) plain: BTreeMap<String, Quality>,
-    /// Each network's rows by kind of edit.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) kinds: BTreeMap<String, BTreeMap<String, KindRow>>,
 }
 
 /// Frames of a video at one a second to its tensor, a few frames at a time.
@@ -106,122 +76,6 @@ fn tensor(extractor: &Extractor, path: &Path) -> Result<ndarray::Array3<f32>, St
     ndarray::concatenate(ndarray::Axis(0), &views).map_err(|e| e.to_string())
 }
 
-/// Similarities of plain uses of the descriptors, by name.
-pub(crate) fn plain(
-    isa: Isa,
-    task: &Task,
-    tensor: &(dyn Fn(&str) -> ndarray::Array3<f32> + Sync),
-) -> Vec<(&'static str, Vec<Vec<f64>>)> {
-    let all: Vec<(&str, ndarray::Array3<f32>)> =
-        task.queries().iter().chain(task.targets()).map(|v| (v.as_str(), tensor(v))).collect();
-    let tensors: HashMap<&str, &ndarray::Array3<f32>> = all.iter().map(|(name, t)| (*name, t)).collect();
-    let of = |video: &String| tensors[video.as_str()];
-    let (regions, d) = all.first().map_or((0, 0), |(_, t)| (t.dim().1.min(9), t.dim().2));
-    let frames = |x: &ndarray::Array3<f32>| {
-        let part = x.slice(ndarray::s![.., ..regions, ..]);
-        let mut mean: Vec<f32> =
-            part.mean_axis(ndarray::Axis(1)).map(|m| m.iter().copied().collect()).unwrap_or_default();
-        normalise_rows(&mut mean, d.max(1));
-        mean
-    };
-    let video = |x: &ndarray::Array3<f32>| {
-        let mut sum = vec![0f32; d];
-        frames(x).chunks_exact(d).for_each(|f| sum.iter_mut().zip(f).for_each(|(s, v)| *s += v));
-        normalise_rows(&mut sum, d.max(1));
-        sum
-    };
-    let windows =
-        |x: &ndarray::Array3<f32>| x.slice(ndarray::s![.., ..regions, ..]).iter().copied().collect::<Vec<f32>>();
-    let chamfers = |part: &(dyn Fn(&ndarray::Array3<f32>) -> Vec<f32> + Sync), r: usize| -> Vec<Vec<f64>> {
-        let targets: Vec<(Vec<f32>, usize)> = task.targets().iter().map(|t| (part(of(t)), of(t).dim().0)).collect();
-        let packed: Vec<chamfer::Target> =
-            targets.iter().map(|(data, t)| chamfer::Target::new(isa, data, *t, r, d)).collect();
-        task.queries()
-            .par_iter()
-            .map(|q| {
-                let (query, frames) = (part(of(q)), of(q).dim().0);
-                packed
-                    .iter()
-                    .zip(&targets)
-                    .map(|(target, (_, t))| {
-                        let mut map = vec![0f32; frames * t];
-                        chamfer::region_chamfer(&query, target, &mut map);
-                        let rows = map.chunks_exact(*t).map(|row| row.iter().copied().fold(f32::MIN, f32::max));
-                        #[allow(clippy::cast_precision_loss)]
-                        let mean = f64::from(rows.sum::<f32>()) / frames as f64;
-                        mean
-                    })
-                    .collect()
-            })
-            .collect()
-    };
-    let vectors: HashMap<&String, Vec<f32>> =
-        task.queries().iter().chain(task.targets()).map(|v| (v, video(of(v)))).collect();
-    let mean = task
-        .queries()
-        .iter()
-        .map(|q| task.targets().iter().map(|t| f64::from(dot(&vectors[q], &vectors[t]))).collect())
-        .collect();
-    vec![
-        ("mean_vector", mean),
-        ("frame_chamfer", chamfers(&frames, 1)),
-        ("region_chamfer", chamfers(&windows, regions)),
-    ]
-}
-
-/// How a bundle's scores are evaluated.
-pub(crate) fn options(bundle: &Bundle) -> EvaluateOptions {
-    let floor = bundle.config().fine_binary.as_ref().is_some_and(|fine| fine.direct);
-    EvaluateOptions { floor, ..EvaluateOptions::default() }
-}
-
-/// The networks of a bundle that describe and compare videos.
-pub(crate) struct Networks {
-    coarse: Option<Coarse>,
-    selector: Option<Selector>,
-    fine: Vec<(Network, Fine)>,
-}
-
-impl Networks {
-    pub(crate) fn new(isa: Isa, bundle: &Bundle) -> Result<Self, Failure> {
-        let has = |network: Network| bundle.networks().any(|n| n == network);
-        let fine = [Network::FineAttention, Network::FineBinary, Network::FinePlain, Network::Teacher]
-            .into_iter()
-            .filter(|n| has(*n))
-            .map(|n| Ok((n, bundle.fine(isa, n)?)))
-            .collect::<Result<Vec<_>, Failure>>()?;
-        Ok(Self {
-            coarse: has(Network::Coarse).then(|| bundle.coarse(isa)).transpose()?,
-            selector: has(Network::Selector).then(|| bundle.selector(isa)).transpose()?,
-            fine,
-        })
-    }
-
-    /// What they keep of a video; the error says why one refuses it.
-    pub(crate) fn outputs(&self, tensor: &ndarray::Array3<f32>) -> Result<VideoOutputs, String> {
-        let wrong = |e: vidsieve_model::fine::InputError| e.to_string();
-        let view = || tensor.view();
-        let mut tensors = BTreeMap::new();
-        for (network, fine) in &self.fine {
-            tensors.insert(*network, fine.index(view()).map_err(wrong)?);
-        }
-        Ok(VideoOutputs {
-            coarse: self.coarse.as_ref().map(|c| c.index(view())).transpose().map_err(wrong)?,
-            self_similarity: self.selector.as_ref().map(|s| s.self_similarity(view())).transpose().map_err(wrong)?,
-            tensors,
-        })
-    }
-
-    /// Those that compare; the selector doubts S^f_B's, or the first fine network's, coarse counterpart.
-    pub(crate) fn comparers(&self) -> Comparers<'_> {
-        let binary = self.fine.iter().find(|(n, _)| *n == Network::FineBinary).or_else(|| self.fine.first());
-        Comparers {
-            fine: self.fine.iter().map(|(n, f)| (*n, f)).collect(),
-            selector: self.selector.as_ref().zip(binary.map(|(n, _)| *n)).filter(|_| self.coarse.is_some()),
-        }
-    }
-}
-
 /// Copies' kinds by file.
 fn kinds(path: Option<&PathBuf>) -> Result<HashMap<String, String>, Failure> {
     #[derive(serde::Deserialize)]
@@ -237,11 +91,11 @@ fn kinds(path: Option<&PathBuf>) -> Result<HashMap<String, String>, Failure> {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let isa = Isa::best();
-    let bundle = Bundle::from_bytes(&args.model.display().to_string(), read(&args.model)?)?;
+    let bundle = bundle(args.model.as_deref())?;
     let truth = Truth::parse(&args.truth.display().to_string(), &read(&args.truth)?)?;
     let kinds = kinds(args.edits.as_ref())?;
     let extractor = Extractor::new(isa, &bundle)?;
-    let networks = Networks::new(isa, &bundle)?;
+    let networks = RetrievalNetworks::new(isa, &bundle)?;
 
     let files: Vec<&str> = truth.files().into_iter().collect();
     let bar = ProgressBar::new(files.len() as u64);
@@ -253,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .par_iter()
         .map(|&file| {
             let outputs = tensor(&extractor, &args.videos.join(file)).and_then(|tensor| {
-                let outputs = networks.outputs(&tensor)?;
+                let outputs = networks.outputs(tensor.view()).map_err(|e| e.to_string())?;
                 Ok((tensor, outputs))
             });
             bar.inc(1);
@@ -273,23 +127,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     let task = Task::new(&truth, |file| outputs.contains_key(file))?;
     let (scores, times) = score(&task, &outputs, &networks.comparers())?;
-    let options = options(&bundle);
+    let options = EvaluateOptions::of(&bundle);
     let mut report = evaluate(&task, &scores, &options)?;
     report.ms_per_query = times;
-    report.bytes_per_video = bytes(&outputs);
-    let mut output = Output { report, plain: BTreeMap::new(), kinds: BTreeMap::new() };
-    for (name, rows) in plain(isa, &task, &|video| tensors[video].clone()) {
-        // A plain similarity is ranked as a network's would be.
-        let alone = Scores { networks: [(Network::Coarse, Matrix::new(name, rows)?)].into(), selectors: Vec::new() };
-        let options = EvaluateOptions { curve: Vec::new(), ..options.clone() };
-        if let Some(quality) = evaluate(&task, &alone, &options)?.coarse {
-            output.plain.insert(name.to_owned(), quality);
-        }
+    report.bytes_per_video = bytes_per_video(&outputs);
+    let mut output = RetrievalOutput { report, plain: BTreeMap::new(), kinds: BTreeMap::new() };
+    let of = |videos: &[String]| videos.iter().map(|video| tensors[video].clone()).collect::<Vec<_>>();
+    let (queries, targets) = (of(task.queries()), of(task.targets()));
+    let plain = PlainVideos { queries: &queries, targets: &targets };
+    for (name, rows) in plain.similarities(isa, MeanOf::Windows) {
+        let quality = quality_of(name, &task, &Matrix::new(name, rows)?, &options)?;
+        output.plain.insert(name.to_owned(), quality);
     }
     if !kinds.is_empty() {
         for (network, matrix) in &scores.networks {
-            let rows = task.by_label(matrix, |file| kinds.get(file).cloned());
-            output.kinds.insert(network.name().to_owned(), KindRow::all(rows));
+            let rows = KindRow::all(&task, matrix, |file| kinds.get(file).cloned());
+            output.kinds.insert(network.name().to_owned(), rows);
         }
     }
     if let Some(folder) = &args.plots {
@@ -304,26 +157,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Mean bytes that each network keeps of a video.
-pub(crate) fn bytes(outputs: &HashMap<String, VideoOutputs>) -> BTreeMap<String, f64> {
-    let mut sums: BTreeMap<String, usize> = BTreeMap::new();
-    for output in outputs.values() {
-        let mut add = |name: &str, bytes: usize| *sums.entry(name.to_owned()).or_default() += bytes;
-        if let Some(vector) = &output.coarse {
-            add(Network::Coarse.name(), 4 * vector.len());
-        }
-        if output.self_similarity.is_some() {
-            add(Network::Selector.name(), 4);
-        }
-        for (network, tensor) in &output.tensors {
-            add(network.name(), tensor.bytes());
-        }
-    }
-    #[allow(clippy::cast_precision_loss)]
-    sums.into_iter().map(|(name, sum)| (name, sum as f64 / outputs.len().max(1) as f64)).collect()
-}
-
-pub(crate) fn print(output: &Output) {
+pub(crate) fn print(output: &RetrievalOutput) {
     let report = &output.report;
     line(format_args!("{} queries, {} videos, {} copies", report.queries, report.database, report.relevant_pairs));
     line(format_args!("{:18} {:>7} {:>9} {:>7}", "", "mAP", "recall@1", "micro-AP"));

@@ -9,13 +9,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Storage;
-use vidsieve_train::defaults::Sizes;
-use vidsieve_train::editing::{self, EditOptions, RenderOptions};
-use vidsieve_train::materials::{Stills, VIDEOS, files, gather, named_in_truth};
-use vidsieve_train::monitor::{Monitor, Progress, Stop};
-use vidsieve_train::pipeline::{Workshop, read_bundle};
-use vidsieve_train::recipe::{Networks, Recipe, Stage, bundles, carry_out, save_report};
-use vidsieve_train::run::Values;
+use vidsieve_train::data::clips::{VIDEOS, files};
+use vidsieve_train::data::editing::{self, EditOptions, RenderOptions};
+use vidsieve_train::data::material::{Stills, gather, named_in_truth};
+use vidsieve_train::learners::run::Values;
+use vidsieve_train::monitor::{Monitor, Progress, StageNote, Stop};
+use vidsieve_train::networks::sizes::Sizes;
+use vidsieve_train::recipe::{Networks, Recipe, RecipeStage, Workshop, bundles, carry_out, read_bundle, save_report};
 use vidsieve_train::{TrainError, device};
 
 use crate::output::{Failure, json, line, make_folder_of, read, size, write};
@@ -207,6 +207,16 @@ impl Show {
         Ok(Self { bar, stage: String::new(), json, log, stop })
     }
 
+    /// Writes a line of the working folder's log.
+    fn log(&mut self, what: &impl serde::Serialize) -> Option<String> {
+        use std::io::Write;
+        let text = serde_json::to_string(what).ok()?;
+        if let Some(log) = &mut self.log {
+            let _ = writeln!(log, "{text}");
+        }
+        Some(text)
+    }
+
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -220,14 +230,10 @@ fn figures(values: &Values) -> String {
 
 impl Monitor for Show {
     fn report(&mut self, progress: &Progress) {
-        use std::io::Write;
-        if let Ok(text) = serde_json::to_string(progress) {
-            if let Some(log) = &mut self.log {
-                let _ = writeln!(log, "{text}");
-            }
-            if self.json {
-                line(text);
-            }
+        if let Some(text) = self.log(progress)
+            && self.json
+        {
+            line(text);
         }
         if self.stage != progress.stage {
             if !self.stage.is_empty() {
@@ -240,6 +246,11 @@ impl Monitor for Show {
         self.bar.set_length(progress.steps);
         self.bar.set_position(progress.step);
         self.bar.set_message(figures(&progress.values));
+    }
+
+    fn note(&mut self, note: &StageNote) {
+        self.log(note);
+        self.bar.suspend(|| eprintln!("vidsieve: {note}"));
     }
 
     fn cancelled(&self) -> bool {
@@ -255,7 +266,7 @@ pub(crate) fn option<T: Default + serde::de::DeserializeOwned>(path: Option<&Pat
 /// Carries the recipe out up to a stage; the exit status of an interrupted run is 1.
 fn stage(
     run: &Run,
-    until: Stage,
+    until: RecipeStage,
     then: impl FnOnce(&Workshop, &Networks) -> Result<(), Failure>,
 ) -> Result<ExitCode, Failure> {
     let recipe: Recipe = option(run.recipe.as_ref())?;
@@ -310,20 +321,20 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             json(&Recipe::default())?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Backbone(run) => stage(&run, Stage::Backbone, |_, _| Ok(())),
-        Command::Pca(run) => stage(&run, Stage::Pca, |_, _| Ok(())),
-        Command::Features(run) => stage(&run, Stage::Features, |_, _| Ok(())),
-        Command::Itq(run) => stage(&run, Stage::Itq, |_, _| Ok(())),
-        Command::Teacher(run) => stage(&run, Stage::Teacher, |_, _| Ok(())),
+        Command::Backbone(run) => stage(&run, RecipeStage::Backbone, |_, _| Ok(())),
+        Command::Pca(run) => stage(&run, RecipeStage::Pca, |_, _| Ok(())),
+        Command::Features(run) => stage(&run, RecipeStage::Features, |_, _| Ok(())),
+        Command::Itq(run) => stage(&run, RecipeStage::Itq, |_, _| Ok(())),
+        Command::Teacher(run) => stage(&run, RecipeStage::Teacher, |_, _| Ok(())),
         Command::Student { kind, run } => {
             let until = match kind {
-                Kind::Coarse => Stage::Coarse,
-                Kind::FineAttention => Stage::FineAttention,
-                Kind::FineBinary => Stage::FineBinary,
+                Kind::Coarse => RecipeStage::Coarse,
+                Kind::FineAttention => RecipeStage::FineAttention,
+                Kind::FineBinary => RecipeStage::FineBinary,
             };
             stage(&run, until, |_, _| Ok(()))
         }
-        Command::Selector(run) => stage(&run, Stage::Selector, |_, _| Ok(())),
+        Command::Selector(run) => stage(&run, RecipeStage::Selector, |_, _| Ok(())),
         Command::Bundle { out, full, storage, licence, run } => {
             let storage = match storage {
                 StorageArg::F32 => Storage::F32,
@@ -331,7 +342,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
                 StorageArg::Int8 => Storage::Int8,
             };
             [Some(&out), full.as_ref()].into_iter().flatten().try_for_each(|path| make_folder_of(path))?;
-            stage(&run, Stage::Calibration, |shop, networks| {
+            stage(&run, RecipeStage::Calibration, |shop, networks| {
                 let provenance = BTreeMap::from([
                     ("trained by".to_owned(), format!("vidsieve {}", env!("CARGO_PKG_VERSION"))),
                     ("recipe".to_owned(), serde_json::to_string(&option::<Recipe>(run.recipe.as_ref())?)?),
