@@ -1,13 +1,12 @@
-//! What the HTTP API is, whoever answers it: tokens and what they open, problems, query parameters, pages, bodies. `docs/http.md`
-//! and `docs/openapi.json` say what clients see. Nothing here reads a socket, a clock or a disk: the native server and the edge
-//! Workers do, and the command prints the same pages.
+//! The HTTP API without its servers: tokens and what they open, problems, query parameters, bodies.
+//! `docs/http.md` and `docs/openapi.json` describe what clients see. Nothing here reads a socket, a clock
+//! or a disk: the native server and the edge Workers do.
 
 pub mod access;
 pub mod auth;
 pub mod encode;
 pub mod model;
 pub mod options;
-pub mod page;
 pub mod problem;
 pub mod rerank;
 pub mod videos;
@@ -15,7 +14,6 @@ pub mod videos;
 pub use auth::{MIN_TOKEN, Scope, TokenError, Tokens};
 pub use model::Model;
 pub use options::{ListOptions, SearchOptions};
-pub use page::{Page, Stage, Timings};
 pub use problem::Problem;
 pub use rerank::{Candidates, Reranked};
 
@@ -26,6 +24,3 @@ pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 pub const NDJSON: &str = "application/x-ndjson";
 /// The media type of problems.
 pub const PROBLEM: &str = "application/problem+json";
-
-/// Records that are in memory while segments are looked for.
-pub const ALIGNED: usize = 32;

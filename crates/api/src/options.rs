@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use vidsieve_search::Budget;
 use vidsieve_search::budget::BudgetError;
+use vidsieve_search::{Budget, SearchParameters};
 
 use crate::problem::Problem;
 
@@ -14,30 +14,25 @@ pub const MAX_LIST: usize = 1000;
 
 /// `?top=&budget=&explain=&segments=&min_score=`
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct SearchOptions {
-    /// Most hits of a page, 1 to [`MAX_TOP`].
-    #[serde(default = "ten")]
+    /// Most hits of a page, 1 to [`MAX_TOP`]; 10.
     pub top: usize,
-    #[serde(default)]
-    budget: Option<String>,
-    /// Whether hits tell the numbers behind their scores.
-    #[serde(default)]
+    /// What may be compared frame by frame; `auto`.
+    pub budget: Option<String>,
+    /// Whether hits have the numbers behind their scores.
     pub explain: bool,
-    /// Whether it is told where hits match.
-    #[serde(default = "yes")]
+    /// Whether segments are computed for the hits; true.
     pub segments: bool,
-    /// Hits below it are left out.
-    #[serde(default)]
+    /// Hits below this score are left out.
     pub min_score: f32,
 }
 
-fn ten() -> usize {
-    10
-}
-
-fn yes() -> bool {
-    true
+impl Default for SearchOptions {
+    fn default() -> Self {
+        let SearchParameters { top, min_score, explain, segments, .. } = SearchParameters::default();
+        Self { top, budget: None, explain, segments, min_score }
+    }
 }
 
 fn parsed<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
@@ -45,20 +40,20 @@ fn parsed<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
 }
 
 impl SearchOptions {
-    /// Reads what stands behind the `?` of a search, and its budget.
+    /// Reads the query string of a search.
     ///
     /// # Errors
     /// `bad-request`.
-    pub fn parse(query: &str) -> Result<(Self, Budget), Problem> {
-        let options: Self = parsed(query)?;
-        if options.top == 0 || options.top > MAX_TOP {
-            return Err(Problem::bad_request(format!("top is {}, must be 1 to {MAX_TOP}", options.top)));
+    pub fn parse(query: &str) -> Result<SearchParameters, Problem> {
+        let Self { top, budget, explain, segments, min_score } = parsed(query)?;
+        if top == 0 || top > MAX_TOP {
+            return Err(Problem::bad_request(format!("top is {top}, must be 1 to {MAX_TOP}")));
         }
-        let budget = match &options.budget {
+        let budget = match budget {
             Some(text) => text.parse().map_err(|e: BudgetError| Problem::bad_request(e.to_string()))?,
             None => Budget::default(),
         };
-        Ok((options, budget))
+        Ok(SearchParameters { top, min_score, budget, explain, segments, coarse_page: true })
     }
 }
 

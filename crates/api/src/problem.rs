@@ -155,6 +155,12 @@ impl Problem {
             "detail": self.detail,
         })
     }
+
+    /// The last line of an answer to a search that failed after its first page.
+    #[must_use]
+    pub fn line(&self) -> String {
+        json!({ "page": "error", "last": true, "problem": self.to_json() }).to_string() + "\n"
+    }
 }
 
 #[cfg(feature = "axum")]

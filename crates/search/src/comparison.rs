@@ -4,7 +4,9 @@ use serde::Serialize;
 use vidsieve_model::fine::Workspace;
 use vidsieve_record::Record;
 
-use crate::engine::{Engine, Query, SearchError};
+use crate::engine::Engine;
+use crate::error::SearchError;
+use crate::query::Query;
 use crate::segments::{Alignment, Segment};
 
 /// What is told of a pair.

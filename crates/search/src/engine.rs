@@ -1,132 +1,20 @@
-//! The networks of a search, and the comparison of pairs.
+//! The networks of a search: scores, doubts, comparisons and segments of pairs.
 
 use ndarray::Array2;
-use vidsieve_kernels::{Isa, hamming};
+use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::{Bundle, Network};
 use vidsieve_model::calibration::Calibration;
-use vidsieve_model::encoder::Encoded;
-use vidsieve_model::extractor::ExtractError;
-use vidsieve_model::fine::{Fine, InputError, VideoTensor, Workspace};
+use vidsieve_model::fine::{Fine, Workspace};
 use vidsieve_model::merge::fine_to_unit;
 use vidsieve_model::selector::Selector;
-use vidsieve_record::{BundleId, Parts, Record, RecordError};
+use vidsieve_record::{BundleId, Record, RecordError};
 
-use crate::budget::Budget;
-use crate::plan::{Outcome, Plan};
+use crate::error::SearchError;
+use crate::hit::{Outcome, Pair};
+use crate::query::{Query, codes};
 use crate::segments::{self, Alignment, Raster, Segment, Timeline};
-use crate::table::Table;
 
-/// Why a search cannot be answered.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SearchError {
-    /// A vector of another length than the table's.
-    #[error("a video vector of {found} values where {expected} are indexed")]
-    Dims {
-        /// Values that the index has.
-        expected: usize,
-        /// Values given.
-        found: usize,
-    },
-    /// Columns of a table that do not belong together.
-    #[error("{ids} ids, {values} values and {scalars} scalars do not make a table of {dims} dimensions")]
-    Columns {
-        /// Ids.
-        ids: usize,
-        /// Values of all vectors.
-        values: usize,
-        /// Self-similarities.
-        scalars: usize,
-        /// Dimensions of a vector.
-        dims: usize,
-    },
-    /// A record of another bundle, or damaged.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// Codes of another shape than the networks'.
-    #[error(transparent)]
-    Input(#[from] InputError),
-    /// The bundle lacks a network.
-    #[error(transparent)]
-    Bundle(#[from] ExtractError),
-}
-
-/// A video that is searched for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Query {
-    /// The bundle that encoded it.
-    pub bundle: BundleId,
-    /// S^c's vector, of unit length.
-    pub global: Vec<f32>,
-    /// The selector's scalar.
-    pub self_similarity: f32,
-    /// S^f_B's codes.
-    pub codes: VideoTensor,
-    /// When its frames are shown, in seconds from the first, and how long it lasts.
-    pub timeline: Timeline,
-}
-
-impl Query {
-    /// The video of a record.
-    ///
-    /// # Errors
-    /// [`SearchError::Input`] for codes that no network could have made.
-    pub fn from_record<B: AsRef<[u8]>>(record: &Record<B>) -> Result<Self, SearchError> {
-        Ok(Self {
-            bundle: record.bundle(),
-            global: record.global().collect(),
-            self_similarity: record.self_similarity(),
-            codes: codes(record)?,
-            timeline: Timeline::new(record.times().collect(), record.duration()),
-        })
-    }
-
-    /// What is kept of the video.
-    ///
-    /// # Errors
-    /// [`RecordError`] for times or codes that no record holds.
-    pub fn record(&self) -> Result<Record<Vec<u8>>, RecordError> {
-        let (codes, shape) = match &self.codes {
-            VideoTensor::Codes { data, shape, .. } => (data.as_slice(), (shape.regions(), shape.bits())),
-            VideoTensor::Float { .. } => (&[][..], (0, 0)),
-        };
-        Record::new(&Parts {
-            bundle: self.bundle,
-            duration: self.timeline.duration(),
-            self_similarity: self.self_similarity,
-            global: &self.global,
-            times: self.timeline.times(),
-            regions: shape.0,
-            bits: shape.1,
-            codes,
-        })
-    }
-
-    /// A video that has just been encoded.
-    #[must_use]
-    pub fn new(bundle: BundleId, encoded: Encoded, timeline: Timeline) -> Self {
-        let Encoded { global, self_similarity, codes } = encoded;
-        Self { bundle, global, self_similarity, codes, timeline }
-    }
-}
-
-/// The codes of a record as the networks take them.
-fn codes<B: AsRef<[u8]>>(record: &Record<B>) -> Result<VideoTensor, SearchError> {
-    let shape = record.shape();
-    let codes = hamming::Shape::new(shape.regions, shape.bits).map_err(InputError::from)?;
-    Ok(VideoTensor::Codes { data: record.codes().to_vec(), frames: shape.frames, shape: codes })
-}
-
-/// Two videos compared frame by frame.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pair {
-    /// S^f_B's similarity in [-1, 1].
-    pub raw: f32,
-    /// The score that users see, in [0, 1].
-    pub score: f32,
-}
-
-/// All networks that look at pairs of videos.
+/// The networks that compare pairs of videos.
 #[derive(Debug)]
 pub struct Engine {
     isa: Isa,
@@ -137,7 +25,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine of a bundle with S^f_B, and SN if there is one: without it the most similar pairs are looked at again.
+    /// The engine of a bundle with S^f_B, and SN if it has one: without it the most similar pairs are
+    /// selected for re-ranking.
     ///
     /// # Errors
     /// [`SearchError::Bundle`] for a bundle without S^f_B or with damaged weights.
@@ -199,31 +88,7 @@ impl Engine {
         Some(doubt)
     }
 
-    /// The coarse answer to a query and the pairs that are to be looked at again.
-    ///
-    /// # Errors
-    /// [`SearchError::Record`] for a query of another bundle, [`SearchError::Dims`] for vectors of different lengths.
-    pub fn plan(&self, query: &Query, table: &Table, budget: Budget) -> Result<Plan, SearchError> {
-        self.plan_scanned(query, table, table.scan(self.isa, &query.global)?, budget)
-    }
-
-    /// [`Engine::plan`] after the table's scan for the query: who wants to know how long each takes.
-    ///
-    /// # Errors
-    /// [`SearchError::Record`] for a query of another bundle.
-    pub fn plan_scanned(
-        &self,
-        query: &Query,
-        table: &Table,
-        coarse: Vec<f32>,
-        budget: Budget,
-    ) -> Result<Plan, SearchError> {
-        self.same_bundle(query.bundle)?;
-        let doubt = self.doubt(query.self_similarity, table.self_similarities(), &coarse);
-        Ok(Plan::new(coarse, doubt, budget))
-    }
-
-    fn same_bundle(&self, found: BundleId) -> Result<(), SearchError> {
+    pub(crate) fn same_bundle(&self, found: BundleId) -> Result<(), SearchError> {
         if found == self.bundle {
             return Ok(());
         }
@@ -301,7 +166,7 @@ impl Engine {
         self.same_bundle(record.bundle())?;
         let (target, timeline) = (codes(record)?, Timeline::new(record.times().collect(), record.duration()));
         let (h, w) = (query.codes.frames(), target.frames());
-        let options = segments::Options::default();
+        let options = segments::AlignmentOptions::default();
         let mut raster = Raster::new([h.min(query.timeline.times().len()), w], &options);
         let rows = (BAND / w.max(1)).max(1);
         for first in (0..h).step_by(rows) {
@@ -309,5 +174,38 @@ impl Engine {
             raster.fill(first, self.fine.frame_similarity(&band, &target)?.view());
         }
         Ok(raster.align(&query.timeline, &timeline, &options))
+    }
+
+    /// [`Engine::segments`] of each record, on all cores where the crate is built with `parallel`; a
+    /// record that is `None` has none.
+    #[must_use]
+    pub fn segments_each<B: AsRef<[u8]> + Sync>(
+        &self,
+        query: &Query,
+        records: &[Option<Record<B>>],
+    ) -> Vec<Result<Vec<Segment>, SearchError>> {
+        let one = |record: &Option<Record<B>>| match record {
+            Some(record) => self.segments(query, record),
+            None => Ok(Vec::new()),
+        };
+        #[cfg(feature = "parallel")]
+        {
+            use rayon::prelude::*;
+            records.par_iter().map(one).collect()
+        }
+        #[cfg(not(feature = "parallel"))]
+        records.iter().map(one).collect()
+    }
+
+    /// [`Engine::segments_each`], or the first error of them.
+    ///
+    /// # Errors
+    /// As [`Engine::segments`].
+    pub fn segments_all<B: AsRef<[u8]> + Sync>(
+        &self,
+        query: &Query,
+        records: &[Option<Record<B>>],
+    ) -> Result<Vec<Vec<Segment>>, SearchError> {
+        self.segments_each(query, records).into_iter().collect()
     }
 }

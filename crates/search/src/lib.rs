@@ -1,9 +1,10 @@
 //! The search of Distill-and-Select over an index of records, without input or output of its own.
 //!
-//! A search has two pages, and [`Session`] leads from one to the other. [`Engine::plan`] scans a [`Table`] of all videos with S^c's vectors, asks the selector which of
-//! the answers are to be doubted, and chooses the pairs that the [`Budget`] pays for: that is enough for the coarse page. The
-//! caller fetches the records of [`Plan::selected`] from wherever they lie, [`Engine::compare`] compares them frame by frame,
-//! and [`Plan::page`] merges both into the refined page. [`Engine::segments`] tells where two videos match.
+//! A search has two pages. [`SearchRun`] leads through both: it scans a [`Table`] of all videos with
+//! S^c's vectors, asks the selector which coarse scores are doubtful, and selects the pairs that the
+//! [`Budget`] pays for; that is enough for the coarse page. Then it says which records it needs, compares
+//! them frame by frame, computes the segments of the hits, and returns the refined page. The caller
+//! fetches and waits. [`Engine::comparison`] compares two videos alone.
 //!
 //! The same code answers natively, in a page and in a Worker.
 
@@ -11,21 +12,31 @@ pub mod budget;
 pub mod cluster;
 pub mod comparison;
 pub mod engine;
+pub mod error;
+pub mod hit;
 pub mod matrix;
+pub mod page;
 pub mod plan;
 pub mod quantised;
+pub mod query;
 #[cfg(all(feature = "parallel", not(target_family = "wasm")))]
 pub mod read_ahead;
+pub mod run;
 pub mod segments;
 pub mod session;
 pub mod table;
 
 pub use budget::Budget;
 pub use comparison::Comparison;
-pub use engine::{Engine, Pair, Query, SearchError};
+pub use engine::Engine;
+pub use error::SearchError;
+pub use hit::{Explanation, Hit, HitStage, Outcome, Pair};
 pub use matrix::Matrix;
-pub use plan::{Hit, Outcome, Plan, Stage};
+pub use page::{PageStage, SearchPage, SearchTimings};
+pub use plan::Plan;
 pub use quantised::{Quantised, Wanted};
+pub use query::Query;
+pub use run::{SearchParameters, SearchRun, SearchStep};
 pub use segments::Segment;
 pub use session::{Fetched, Session};
 pub use table::Table;

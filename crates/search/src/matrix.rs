@@ -3,7 +3,9 @@
 use ndarray::Array2;
 use vidsieve_record::Record;
 
-use crate::engine::{Engine, Query, SearchError};
+use crate::engine::Engine;
+use crate::error::SearchError;
+use crate::query::Query;
 
 /// Cells of the whole matrix that are worked on at once.
 const BAND: usize = 1 << 20;

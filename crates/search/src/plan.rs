@@ -1,75 +1,15 @@
-//! The coarse answer, the pairs that are looked at again, and the merged ranking.
+//! The coarse scores, the pairs that are selected for re-ranking, and the merged ranking.
 
 use std::collections::HashMap;
 
-use serde::Serialize;
 use vidsieve_model::merge::fine_to_unit;
 
 use crate::budget::Budget;
-use crate::engine::{Engine, Pair};
-use crate::segments::Segment;
+use crate::engine::Engine;
+use crate::error::SearchError;
+use crate::hit::{Explanation, Hit, HitStage, Outcome};
+use crate::query::Query;
 use crate::table::Table;
-
-/// What came of looking at a pair again.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// It was compared frame by frame.
-    Compared(Pair),
-    /// Its codes are not there.
-    Missing,
-    /// Its codes cannot be used; the reason.
-    Failed(String),
-}
-
-/// Which network a hit's score comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// S^c: the cosine of two vectors.
-    Coarse,
-    /// S^f_B: frame by frame.
-    Fine,
-}
-
-/// The numbers behind a hit's scores.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Explanation {
-    /// S^c's cosine in [-1, 1].
-    pub coarse_cosine: f32,
-    /// S^f_B's similarity in [-1, 1], if the pair was compared.
-    pub fine_similarity: Option<f32>,
-    /// The selector's scalar of the video.
-    pub self_similarity: f32,
-    /// Whether the budget paid for the pair.
-    pub selected: bool,
-    /// Place among all videos by the coarse score, from 1.
-    pub coarse_rank: usize,
-}
-
-/// One video of an answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Hit {
-    /// The video.
-    pub id: String,
-    /// Its score in [0, 1]: by the bundle's calibration the probability that it shows the query's footage.
-    pub score: f32,
-    /// Where the score comes from.
-    pub stage: Stage,
-    /// S^c's score in [0, 1].
-    pub coarse: f32,
-    /// S^f_B's score in [0, 1], if the pair was compared.
-    pub fine: Option<f32>,
-    /// The selector's probability that the coarse score is wrong, if there is a selector.
-    pub doubt: Option<f32>,
-    /// Where the videos match, if that was looked for; best first.
-    pub segments: Vec<Segment>,
-    /// Why a pair that was to be compared was not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unavailable: Option<String>,
-    /// The numbers behind it, if asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub explain: Option<Explanation>,
-}
 
 /// The coarse answer to a query: every video's cosine and doubt, and the pairs to look at again.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,7 +110,7 @@ impl Plan {
                 Hit {
                     id: table.id(i).to_owned(),
                     score: fine.map_or(coarse, |pair| pair.score),
-                    stage: if fine.is_some() { Stage::Fine } else { Stage::Coarse },
+                    stage: if fine.is_some() { HitStage::Fine } else { HitStage::Coarse },
                     coarse,
                     fine: fine.map(|pair| pair.score),
                     doubt: self.doubt.as_ref().map(|d| d[i]),
@@ -186,6 +126,33 @@ impl Plan {
                 }
             })
             .collect()
+    }
+}
+
+impl Engine {
+    /// The coarse scores of a query and the pairs that are selected for re-ranking.
+    ///
+    /// # Errors
+    /// [`SearchError::Record`] for a query of another bundle, [`SearchError::Dims`] for vectors of different lengths.
+    pub fn plan(&self, query: &Query, table: &Table, budget: Budget) -> Result<Plan, SearchError> {
+        self.plan_scanned(query, table, table.scan(self.isa(), &query.global)?, budget)
+    }
+
+    /// [`Engine::plan`] of cosines that were computed before, so that callers can time scan and
+    /// selection separately.
+    ///
+    /// # Errors
+    /// [`SearchError::Record`] for a query of another bundle.
+    pub fn plan_scanned(
+        &self,
+        query: &Query,
+        table: &Table,
+        coarse: Vec<f32>,
+        budget: Budget,
+    ) -> Result<Plan, SearchError> {
+        self.same_bundle(query.bundle)?;
+        let doubt = self.doubt(query.self_similarity, table.self_similarities(), &coarse);
+        Ok(Plan::new(coarse, doubt, budget))
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use vidsieve_kernels::{Isa, scan};
 
-use crate::engine::{Engine, SearchError};
+use crate::engine::Engine;
+use crate::error::SearchError;
 
 /// int8 vectors and self-similarities of videos that are known by a number: D + 8 bytes a video, and 16 to find its place.
 ///

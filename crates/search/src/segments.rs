@@ -74,12 +74,12 @@ pub struct Segment {
     pub score: f32,
 }
 
-/// Score from which it is told where a video matches that was not compared.
+/// Minimum score at which segments are computed for hits that were not re-ranked.
 pub const LIKELY: f32 = 0.5;
 
 /// What counts as a match.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Options {
+pub struct AlignmentOptions {
     /// Frame similarity that unrelated frames seldom reach, in [-1, 1]; the floor is at least this.
     pub floor: f32,
     /// How far above the background of its own pair a similarity must be, as a share of the way from the background (a tenth
@@ -99,7 +99,7 @@ pub struct Options {
     pub cells: usize,
 }
 
-impl Default for Options {
+impl Default for AlignmentOptions {
     fn default() -> Self {
         Self { floor: 0.35, contrast: 0.25, ceiling: 0.55, repeat: 0.95, most: 16, least: 0.2, cells: 4_000_000 }
     }
@@ -203,7 +203,12 @@ pub struct Alignment {
 /// The segments of a pair, best first: the greatest sum of similarities above the floor. `similarity` is [Tq][Tt] in [-1, 1];
 /// rows and columns beyond the timelines (repeated frames) are not looked at.
 #[must_use]
-pub fn find(similarity: ArrayView2<'_, f32>, query: &Timeline, target: &Timeline, options: &Options) -> Vec<Segment> {
+pub fn find(
+    similarity: ArrayView2<'_, f32>,
+    query: &Timeline,
+    target: &Timeline,
+    options: &AlignmentOptions,
+) -> Vec<Segment> {
     align(similarity, query, target, options).into_iter().map(|alignment| alignment.segment).collect()
 }
 
@@ -213,7 +218,7 @@ pub fn align(
     similarity: ArrayView2<'_, f32>,
     query: &Timeline,
     target: &Timeline,
-    options: &Options,
+    options: &AlignmentOptions,
 ) -> Vec<Alignment> {
     let size = [similarity.nrows().min(query.times.len()), similarity.ncols().min(target.times.len())];
     let mut raster = Raster::new(size, options);
@@ -222,7 +227,7 @@ pub fn align(
 }
 
 /// The matrix of frame similarities that paths are looked for in, filled band by band. Of more cells than
-/// [`Options::cells`] it keeps the most similar cell of each square, so that hours against hours need no more memory.
+/// [`AlignmentOptions::cells`] it keeps the most similar cell of each square, so that hours against hours need no more memory.
 #[derive(Debug)]
 pub struct Raster {
     size: [usize; 2],
@@ -235,7 +240,7 @@ pub struct Raster {
 impl Raster {
     /// An empty raster for [Tq, Tt] frames.
     #[must_use]
-    pub fn new(size: [usize; 2], options: &Options) -> Self {
+    pub fn new(size: [usize; 2], options: &AlignmentOptions) -> Self {
         let [h, w] = size;
         let mut stride = 1usize;
         while stride < 255 && h.div_ceil(stride) * w.div_ceil(stride) > options.cells.max(1) {
@@ -282,7 +287,7 @@ impl Raster {
 
     /// The aligned segments, best first.
     #[must_use]
-    pub fn align(&self, query: &Timeline, target: &Timeline, options: &Options) -> Vec<Alignment> {
+    pub fn align(&self, query: &Timeline, target: &Timeline, options: &AlignmentOptions) -> Vec<Alignment> {
         if self.values.is_empty() {
             return Vec::new();
         }
@@ -365,7 +370,7 @@ mod tests {
         for i in 0..6 {
             s[[i, i + 10]] = 0.9;
         }
-        let found = find(s.view(), &seconds(6), &seconds(30), &Options::default());
+        let found = find(s.view(), &seconds(6), &seconds(30), &AlignmentOptions::default());
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].query, found[0].target), ([0.0, 6.0], [10.0, 16.0]));
         assert!((found[0].score - 0.9).abs() < 1e-6);
@@ -379,7 +384,7 @@ mod tests {
             s[[20 + i, 5 + i]] = 0.8;
             s[[30 + i, 25 + i / 2]] = 0.85;
         }
-        let found = find(s.view(), &seconds(40), &seconds(40), &Options::default());
+        let found = find(s.view(), &seconds(40), &seconds(40), &AlignmentOptions::default());
         assert_eq!(found.len(), 2, "{found:?}");
         assert_eq!((found[0].query, found[0].target), ([19.5, 29.5], [4.5, 14.5]));
         let [a, b] = found[1].query;
@@ -390,10 +395,10 @@ mod tests {
 
     #[test]
     fn nothing_in_common() {
-        assert_eq!(find(unrelated(50, 60).view(), &seconds(50), &seconds(60), &Options::default()), []);
-        assert_eq!(find(Array2::zeros((0, 4)).view(), &seconds(0), &seconds(4), &Options::default()), []);
+        assert_eq!(find(unrelated(50, 60).view(), &seconds(50), &seconds(60), &AlignmentOptions::default()), []);
+        assert_eq!(find(Array2::zeros((0, 4)).view(), &seconds(0), &seconds(4), &AlignmentOptions::default()), []);
         let nan = Array2::from_elem((5, 5), f32::NAN);
-        assert_eq!(find(nan.view(), &seconds(5), &seconds(5), &Options::default()), []);
+        assert_eq!(find(nan.view(), &seconds(5), &seconds(5), &AlignmentOptions::default()), []);
     }
 
     #[test]
@@ -402,7 +407,7 @@ mod tests {
         for i in 0..20 {
             s[[i, i]] = if i == 9 || i == 10 { 0.2 } else { 0.9 };
         }
-        let found = find(s.view(), &seconds(20), &seconds(20), &Options::default());
+        let found = find(s.view(), &seconds(20), &seconds(20), &AlignmentOptions::default());
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].query, [0.0, 20.0]);
     }
@@ -413,7 +418,7 @@ mod tests {
         for i in 0..200 {
             s[[i + 100, i + 150]] = 0.9;
         }
-        let options = Options { cells: 100 * 100, ..Options::default() };
+        let options = AlignmentOptions { cells: 100 * 100, ..AlignmentOptions::default() };
         let found = align(s.view(), &seconds(400), &seconds(400), &options);
         let Segment { query: [a, b], target: [c, d], .. } = found[0].segment;
         for (is, want) in [(a, 100.0), (b, 300.0), (c, 150.0), (d, 350.0)] {

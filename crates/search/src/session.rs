@@ -2,13 +2,16 @@
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::time::Duration;
 
 use vidsieve_record::Record;
 
 use crate::budget::Budget;
-use crate::engine::{Engine, Query, SearchError};
-use crate::plan::{Hit, Outcome, Plan, Stage};
-use crate::segments::{LIKELY, Segment};
+use crate::engine::Engine;
+use crate::error::SearchError;
+use crate::hit::{Hit, Outcome};
+use crate::plan::Plan;
+use crate::query::Query;
 use crate::table::Table;
 
 /// Pairs whose records are in memory at the same time.
@@ -41,6 +44,12 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
         let selected = plan.selected().iter().map(|&i| table.id(i).to_owned()).collect();
         let changes = table.changes();
         Ok(Self { engine, query, budget, plan, changes, selected, done: 0, outcomes: HashMap::new() })
+    }
+
+    /// The networks that compare.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        self.engine.borrow()
     }
 
     /// The video that is searched for.
@@ -81,16 +90,28 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
         &self.selected[self.done..]
     }
 
-    /// All videos that are to be compared, the most doubtful first: for who has pairs compared elsewhere, in any order, and tells
-    /// of each by [`Session::settle`].
+    /// All videos that are to be compared, the most doubtful first: for callers that have pairs
+    /// compared elsewhere, in any order, and report each by [`Session::settle`].
     #[must_use]
     pub fn all_selected(&self) -> &[String] {
         &self.selected
     }
 
-    /// What came of comparing a video elsewhere. The last word on a video counts.
+    /// Keeps the outcome of a video that was compared elsewhere; a later one replaces it.
     pub fn settle(&mut self, id: &str, outcome: Outcome) {
         self.outcomes.insert(id.to_owned(), outcome);
+    }
+
+    /// Counts the next `pairs` of [`Session::left`] as done; those without an outcome keep their coarse
+    /// scores.
+    pub(crate) fn pass(&mut self, pairs: usize) {
+        self.done = self.selected.len().min(self.done.saturating_add(pairs));
+    }
+
+    /// Whether the budget allows further comparing after this much time of it.
+    #[must_use]
+    pub fn has_time(&self, spent: Duration) -> bool {
+        self.budget.time().is_none_or(|time| spent < time)
     }
 
     /// Compares the records of [`Session::wanted`], in its order; of the first of them where fewer are given.
@@ -120,8 +141,8 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
         ids
     }
 
-    /// The best `top` videos of at least `min_score` by all that is known ([`Plan::page`]). A table that has changed since is
-    /// scanned again: the answer is about the videos that are there now.
+    /// The best `top` videos of at least `min_score` by all that is known ([`Plan::page`]). A table
+    /// that has changed since the last page is scanned again, so that hits are videos of the table.
     ///
     /// # Errors
     /// As [`Engine::plan`].
@@ -135,38 +156,5 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
         let mut hits = self.plan.page(self.engine.borrow(), table, &placed, top, explain);
         hits.retain(|hit| hit.score >= min_score);
         Ok(hits)
-    }
-}
-
-impl Hit {
-    /// Whether it is told where the videos match: of pairs that were compared, and of likely ones.
-    #[must_use]
-    pub fn wants_segments(&self) -> bool {
-        self.unavailable.is_none() && (self.stage == Stage::Fine || self.score >= LIKELY)
-    }
-}
-
-impl Engine {
-    /// [`Engine::segments`] for several records, on all cores where the crate is built with `parallel`; nothing for a record that
-    /// is not there.
-    ///
-    /// # Errors
-    /// As [`Engine::segments`].
-    pub fn segments_all<B: AsRef<[u8]> + Sync>(
-        &self,
-        query: &Query,
-        records: &[Option<Record<B>>],
-    ) -> Result<Vec<Vec<Segment>>, SearchError> {
-        let one = |record: &Option<Record<B>>| match record {
-            Some(record) => self.segments(query, record),
-            None => Ok(Vec::new()),
-        };
-        #[cfg(feature = "parallel")]
-        {
-            use rayon::prelude::*;
-            records.par_iter().map(one).collect()
-        }
-        #[cfg(not(feature = "parallel"))]
-        records.iter().map(one).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use vidsieve_kernels::{Isa, scan};
 
-use crate::engine::SearchError;
+use crate::error::SearchError;
 
 /// Ids, S^c vectors and self-similarities of the indexed videos. 4 D + 4 bytes a video beside its id.
 ///

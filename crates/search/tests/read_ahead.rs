@@ -1,69 +1,20 @@
-//! The second look, with records that are read on another thread.
+//! Re-ranking with records that are read on another thread.
 #![cfg(feature = "parallel")]
 #![allow(clippy::unwrap_used)]
+
+mod world;
 
 use std::convert::Infallible;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use vidsieve_kernels::Isa;
-use vidsieve_model::bundle::Bundle;
-use vidsieve_record::{Parts, Record};
 use vidsieve_search::session::BATCH;
-use vidsieve_search::{Budget, Engine, Fetched, Outcome, Query, Session, Table};
+use vidsieve_search::{Budget, Fetched, Outcome, SearchParameters, SearchRun, SearchStep};
+
+use world::World;
 
 type Answer = Result<Vec<Fetched<Vec<u8>>>, Infallible>;
-
-/// Videos `0`, `1`, … with codes that differ, and a query that is the first of them.
-struct World {
-    engine: Engine,
-    query: Query,
-    table: Table,
-    records: Vec<Record<Vec<u8>>>,
-}
-
-impl World {
-    fn new(videos: u8) -> Self {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/default.safetensors");
-        let bundle = Bundle::from_bytes(path, std::fs::read(path).unwrap()).unwrap();
-        let engine = Engine::new(Isa::best(), &bundle).unwrap();
-        let encoder = vidsieve_model::encoder::Encoder::new(Isa::best(), &bundle).unwrap();
-        let (shape, dims) = (encoder.shape(), encoder.global_dims());
-        let record = |video: u8| {
-            let global: Vec<f32> = (0..dims).map(|i| if i == usize::from(video) % dims { 1.0 } else { 0.0 }).collect();
-            let codes: Vec<u8> =
-                (0..shape.regions() * shape.bits() / 8).map(|i| (i as u8).wrapping_mul(video)).collect();
-            Record::new(&Parts {
-                bundle: bundle.id(),
-                duration: 1.0,
-                self_similarity: f32::from(video) / 256.0,
-                global: &global,
-                times: &[0.0],
-                regions: shape.regions(),
-                bits: shape.bits(),
-                codes: &codes,
-            })
-            .unwrap()
-        };
-        let records: Vec<_> = (0..videos).map(record).collect();
-        let mut table = Table::new(dims);
-        for (id, record) in records.iter().enumerate() {
-            let global: Vec<f32> = record.global().collect();
-            table.put(&id.to_string(), &global, record.self_similarity()).unwrap();
-        }
-        Self { engine, query: Query::from_record(&records[0]).unwrap(), table, records }
-    }
-
-    fn session(&self, budget: Budget) -> Session<&Engine, &Query> {
-        let coarse = self.table.scan(Isa::best(), &self.query.global).unwrap();
-        Session::new(&self.engine, &self.query, &self.table, coarse, budget).unwrap()
-    }
-
-    fn fetch(&self, ids: &[String]) -> Vec<Fetched<Vec<u8>>> {
-        ids.iter().map(|id| Ok(self.records[id.parse::<usize>().unwrap()].clone())).collect()
-    }
-}
 
 #[test]
 fn everything_selected_is_fetched_once_and_in_order() {
@@ -118,4 +69,29 @@ fn no_time_compares_nothing_and_an_error_ends_it() {
     };
     assert_eq!(session.refine(fetch, |_| true).err(), Some("the disk is gone"));
     assert_eq!(session.compared(), BATCH);
+}
+
+#[test]
+fn a_run_that_reads_ahead_gives_the_pages_of_one_that_does_not() {
+    let world = World::new(150);
+    let parameters = SearchParameters { budget: Budget::All, top: 150, explain: true, ..SearchParameters::default() };
+    let start = || SearchRun::new(&world.engine, &world.query, &world.table, parameters, || 0.0).unwrap();
+    let pages = |ahead: bool| {
+        let (mut run, mut pages) = (start(), Vec::new());
+        loop {
+            match run.step(|| &world.table).unwrap() {
+                SearchStep::Page(page) => pages.push(page.with_timings(())),
+                SearchStep::Compare(_) if ahead => {
+                    run.refine(|ids| -> Answer { Ok(world.fetch(ids)) }, |_| true).unwrap()
+                }
+                SearchStep::Compare(ids) => run.compare(world.fetch(&ids)),
+                SearchStep::Align(ids) => run.align(world.fetch(&ids)).unwrap(),
+                SearchStep::Done => return pages,
+            }
+        }
+    };
+    let (ahead, one_by_one) = (pages(true), pages(false));
+    assert_eq!(ahead.len(), 2);
+    assert_eq!(ahead[1].reranked, 150);
+    assert_eq!(ahead, one_by_one);
 }

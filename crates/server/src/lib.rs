@@ -4,6 +4,7 @@
 mod log;
 mod metrics;
 mod routes;
+mod search;
 mod state;
 
 use std::io::ErrorKind;

@@ -1,6 +1,5 @@
 //! What is answered where.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,30 +15,25 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use futures::StreamExt as _;
-use rayon::prelude::*;
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::services::ServeDir;
 use vidsieve_api::access::{self, HEALTH, MEDIA, is_own, media_type};
 use vidsieve_api::encode::{self, Kind};
-use vidsieve_api::page::{Shown, failed};
 use vidsieve_api::videos::{self, Listed, Listing, etag};
-use vidsieve_api::{
-    ALIGNED, Candidates, ListOptions, NDJSON, OPENAPI, Page, Problem, Reranked, Scope, SearchOptions, Stage, Timings,
-};
+use vidsieve_api::{Candidates, ListOptions, OPENAPI, Problem, Reranked, Scope};
 use vidsieve_index::store::{Put, Source};
 use vidsieve_record::wire;
+use vidsieve_search::Query;
 use vidsieve_search::session::BATCH;
-use vidsieve_search::{Budget, Engine, Hit, Query, SearchError, Session, Table};
 
 use crate::ServeError;
 use crate::log;
 use crate::metrics::{Answer, Route};
+use crate::search;
 use crate::state::{Caller, State, kib};
 
-/// Pages of an answer at most: a client that does not read holds no worker.
-const PAGES: usize = 2;
 /// The status that is counted for a request whose client went away before there was an answer.
 const GONE: u16 = 499;
 /// Where nothing of the API is: also a web application has nothing there.
@@ -49,13 +43,13 @@ const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; wor
                    img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; font-src 'self'; \
                    manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-type Answered = Result<Response, Problem>;
+pub(crate) type Answered = Result<Response, Problem>;
 
 /// All routes.
 pub(crate) fn router(state: Arc<State>) -> Result<Router, ServeError> {
     let limits = middleware::from_fn_with_state(state.clone(), limit);
     let mut router = Router::new()
-        .route("/v1/search", post(search))
+        .route("/v1/search", post(search::answer))
         .route("/v1/rerank", post(rerank))
         .route("/v1/encode", post(encode))
         .route("/v1/videos", get(list))
@@ -255,7 +249,7 @@ async fn limit(Shared(state): Shared<Arc<State>>, request: Request, next: Next) 
 }
 
 /// A body within the limits of size and time, and its share of the memory for bodies, which is taken before it is read.
-async fn body_of(state: &State, request: Request) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+pub(crate) async fn body_of(state: &State, request: Request) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
     let (limit, patience) = (state.config.body_limit, state.config.patience);
     let body = request.into_body();
     let told = body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -306,7 +300,7 @@ async fn dropped(mut chunks: BodyDataStream, limit: usize) {
 }
 
 /// A place among those that compute.
-async fn worker(state: &State) -> Result<OwnedSemaphorePermit, Problem> {
+pub(crate) async fn worker(state: &State) -> Result<OwnedSemaphorePermit, Problem> {
     match tokio::time::timeout(state.config.patience, state.work.clone().acquire_owned()).await {
         Ok(Ok(permit)) => Ok(permit),
         _ => Err(Problem::busy()),
@@ -349,135 +343,8 @@ async fn computing<T: Send + 'static>(
 }
 
 /// What stands behind the `?`.
-fn parameters(request: &Request) -> &str {
+pub(crate) fn parameters(request: &Request) -> &str {
     request.uri().query().unwrap_or_default()
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
-fn ms(start: Instant) -> f64 {
-    milliseconds(start.elapsed())
-}
-
-async fn search(Shared(state): Shared<Arc<State>>, request: Request) -> Answered {
-    let (options, budget) = SearchOptions::parse(parameters(&request))?;
-    let (body, share) = body_of(&state, request).await?;
-    let query = state.model.query(body)?;
-    let permit = worker(&state).await?;
-    let (sender, receiver) = mpsc::channel::<Result<Page, Problem>>(PAGES);
-    tokio::task::spawn_blocking(move || {
-        let _held = (permit, share);
-        let asked = Asked { state: &state, query: &query, budget, options: &options, sender: &sender };
-        if let Err(error) = asked.answer() {
-            // Whoever asked has gone if nobody takes it.
-            let _ = sender.blocking_send(Err(log::internal(&error)));
-        }
-    });
-    let lines = futures::stream::unfold(receiver, |mut receiver| async {
-        let line = match receiver.recv().await? {
-            Ok(page) => page.line(),
-            Err(problem) => failed(&problem),
-        };
-        Some((Ok::<_, Infallible>(Bytes::from(line)), receiver))
-    });
-    Ok(([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(lines)).into_response())
-}
-
-/// A search under way.
-struct Asked<'a> {
-    state: &'a State,
-    query: &'a Query,
-    budget: Budget,
-    options: &'a SearchOptions,
-    sender: &'a mpsc::Sender<Result<Page, Problem>>,
-}
-
-impl Asked<'_> {
-    fn page(&self, stage: Stage, table: &Table, session: &mut Session<&Engine, &Query>) -> Result<Page, SearchError> {
-        let SearchOptions { top, min_score, explain, .. } = *self.options;
-        let model = self.state.engine.bundle().to_string();
-        Page::of(stage, model, self.budget, table, session, Shown { top, min_score, explain })
-    }
-
-    /// Whether the answer has no use any more: nobody listens, or the server ends.
-    fn is_over(&self) -> bool {
-        self.sender.is_closed() || self.state.ending.load(Ordering::Relaxed)
-    }
-
-    /// Compares what was selected, most doubtful first, until all is done, the time is up or nobody listens. Memory does not
-    /// grow with what is selected.
-    fn compare(&self, session: &mut Session<&Engine, &Query>, timings: &mut Timings) {
-        let runtime = tokio::runtime::Handle::current();
-        let fetch = |ids: &[String]| {
-            let _entered = runtime.enter();
-            Ok::<_, Infallible>(self.state.fetch(ids))
-        };
-        let Ok(spent) = session.refine(fetch, |_| !self.is_over());
-        timings.fetch = milliseconds(spent.fetch);
-        timings.compare = milliseconds(spent.compare);
-        self.state.count_pairs(session.compared(), session.missing().len());
-    }
-
-    /// Finds where the hits match: those that were compared, and those that are likely anyway. Memory does not grow with
-    /// their number.
-    fn segments(&self, hits: &mut [Hit]) {
-        let (engine, query) = (&self.state.engine, self.query);
-        let mut wanted: Vec<&mut Hit> = hits.iter_mut().filter(|hit| hit.wants_segments()).collect();
-        for some in wanted.chunks_mut(ALIGNED) {
-            if self.is_over() {
-                return;
-            }
-            let ids: Vec<String> = some.iter().map(|hit| hit.id.clone()).collect();
-            let records = self.state.fetch(&ids);
-            some.par_iter_mut().zip(&records).for_each(|(hit, record)| {
-                if let Ok(record) = record
-                    && let Ok(segments) = engine.segments(query, record)
-                {
-                    hit.segments = segments;
-                }
-            });
-        }
-    }
-
-    /// Answers: a coarse page at once, then a refined one. Ends early when nobody listens any more.
-    fn answer(&self) -> Result<(), SearchError> {
-        let start = Instant::now();
-        let mut timings = Timings::default();
-        let (mut session, mut coarse) = {
-            let table = self.state.table();
-            let scan = table.scan(self.state.engine.isa(), &self.query.global)?;
-            timings.scan = ms(start);
-            let selecting = Instant::now();
-            let mut session = Session::new(&self.state.engine, self.query, &table, scan, self.budget)?;
-            timings.select = ms(selecting);
-            let page = self.page(Stage::Coarse, &table, &mut session)?;
-            (session, page)
-        };
-        let last = session.selected() == 0 && !self.options.segments;
-        coarse.last = last;
-        coarse.timings_ms = Timings { total: ms(start), ..timings };
-        if self.sender.blocking_send(Ok(coarse)).is_err() || last {
-            return Ok(());
-        }
-        self.compare(&mut session, &mut timings);
-        let mut refined = self.page(Stage::Refined, &self.state.table(), &mut session)?;
-        refined.last = true;
-        if self.options.segments {
-            let begin = Instant::now();
-            self.segments(&mut refined.hits);
-            timings.segments = ms(begin);
-        }
-        if self.is_over() {
-            return Ok(());
-        }
-        timings.total = ms(start);
-        refined.timings_ms = timings;
-        // Whoever asked has gone if nobody takes it.
-        let _ = self.sender.blocking_send(Ok(refined));
-        Ok(())
-    }
 }
 
 async fn rerank(Shared(state): Shared<Arc<State>>, request: Request) -> Answered {

@@ -188,12 +188,12 @@ impl Asked<'_> {
     }
 
     async fn search(self, request: &mut Request, context: &Context) -> Result<Response, Problem> {
-        let (options, budget) = SearchOptions::parse(&query_string(request)?)?;
+        let parameters = SearchOptions::parse(&query_string(request)?)?;
         let record = self.record(request).await?;
         let query = self.networks.model.query(record.as_slice())?;
         let Self { env, networks, index, admitted } = self;
         let namespace = admitted.namespace;
-        let search = Search { env: env.clone(), networks, index, namespace, record, query, options, budget };
+        let search = Search { env: env.clone(), networks, index, namespace, record, query, parameters };
         let (lines, work) = search.begin().await?;
         context.wait_until(work);
         let lines = lines.map(|line| Ok::<_, worker::Error>(line.into_bytes()));

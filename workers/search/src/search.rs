@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
-use vidsieve_api::page::{Shown, failed};
+use vidsieve_api::Problem;
 use vidsieve_api::rerank::LATE;
-use vidsieve_api::{Page, Problem, SearchOptions, Stage, Timings};
 use vidsieve_edge::{EdgeError, Networks, now, number};
-use vidsieve_search::{Budget, Engine, Outcome, Query, SearchError, Session, Table};
+use vidsieve_search::{
+    Budget, Outcome, Query, SearchError, SearchPage, SearchParameters, SearchRun, SearchStep, Table,
+};
 use worker::Env;
 
 use crate::index::{Index, Scanned};
@@ -20,7 +21,7 @@ const MAX_PAIRS: usize = 1000;
 /// Milliseconds that comparing may take, where `RERANK_MS` says nothing.
 const RERANK_MS: f64 = 15_000.0;
 
-/// What is asked.
+/// A search, with what it needs.
 pub(crate) struct Search {
     pub(crate) env: Env,
     pub(crate) networks: Rc<Networks>,
@@ -29,21 +30,19 @@ pub(crate) struct Search {
     /// The query's record.
     pub(crate) record: Vec<u8>,
     pub(crate) query: Query,
-    pub(crate) options: SearchOptions,
-    pub(crate) budget: Budget,
+    pub(crate) parameters: SearchParameters,
 }
 
-/// What the shards answered, and what is made of it.
+/// What the shards answered, and the pairs to compare.
 struct Planned {
     start: f64,
     scanned: Scanned,
     table: Table,
     cosines: Vec<f32>,
-    /// What the session may compare.
+    /// What may be compared here.
     budget: Budget,
     /// Pairs that the budget pays for beyond what is compared here.
     cut: usize,
-    timings: Timings,
 }
 
 /// The lines of an answer.
@@ -64,69 +63,60 @@ impl Search {
         let (sender, lines) = unbounded();
         Ok((lines, async move {
             if let Err(problem) = self.answer(planned, &sender).await {
-                // Whoever asked has gone if nobody takes it.
-                let _ = sender.unbounded_send(failed(&problem));
+                // Sending fails if the client has gone.
+                let _ = sender.unbounded_send(problem.line());
             }
         }))
     }
 
     async fn plan(&self, most: usize) -> Result<Planned, Problem> {
         let start = now();
-        let doubtful = match self.budget {
+        let doubtful = match self.parameters.budget {
             Budget::Pairs(pairs) => pairs.min(most),
             Budget::None => 0,
             _ => most,
         };
-        let above = if let Budget::Probability(p) = self.budget { Some(p) } else { None };
+        let above = if let Budget::Probability(p) = self.parameters.budget { Some(p) } else { None };
         let ask = Scan {
             doubtful,
             // All that are compared may turn out to be none.
-            similar: self.options.top + doubtful,
+            similar: self.parameters.top + doubtful,
             above,
-            cosines: self.options.explain,
+            cosines: self.parameters.explain,
             self_similarity: self.query.self_similarity,
         };
         let scanned = self.index.scan(&self.query, ask).await;
         if scanned.lost == scanned.shards {
             return Err(Problem::busy());
         }
-        let scan = now() - start;
         let ids = scanned.candidates.iter().map(|c| c.id.clone()).collect();
         let scalars = scanned.candidates.iter().map(|c| c.self_similarity).collect();
         let cosines: Vec<f32> = scanned.candidates.iter().map(|c| c.cosine).collect();
         // The vectors were compared where they lie.
         let table = Table::from_columns(0, ids, Vec::new(), scalars).map_err(|e| internal(&e))?;
-        let paid = match self.budget {
+        let paid = match self.parameters.budget {
             Budget::Probability(p) => {
                 let doubt = self.networks.engine.doubt(self.query.self_similarity, table.self_similarities(), &cosines);
                 doubt.map_or(0, |doubt| doubt.iter().filter(|d| **d > p).count())
             }
             budget => budget.pairs(scanned.videos, std::iter::empty()),
         };
-        let cut = match self.budget {
+        let cut = match self.parameters.budget {
             // What is reasonable is for the server to say.
             Budget::Auto | Budget::Time(_) => 0,
             _ => paid.saturating_sub(most),
         };
-        let budget = match self.budget {
+        let budget = match self.parameters.budget {
             Budget::Probability(p) if paid <= most => Budget::Probability(p),
             _ => Budget::Pairs(paid.min(most)),
         };
-        let timings = Timings { scan, ..Timings::default() };
-        Ok(Planned { start, scanned, table, cosines, budget, cut, timings })
+        Ok(Planned { start, scanned, table, cosines, budget, cut })
     }
 
-    fn page(
-        &self,
-        stage: Stage,
-        planned: &Planned,
-        session: &mut Session<&Engine, &Query>,
-    ) -> Result<Page, SearchError> {
-        let SearchOptions { top, min_score, explain, .. } = self.options;
-        let model = self.networks.id().to_string();
-        let mut page: Page =
-            Page::of(stage, model, self.budget, &planned.table, session, Shown { top, min_score, explain })?;
+    /// Adds to a page what the candidates alone do not show.
+    fn complete(&self, page: &mut SearchPage, planned: &Planned) {
         let Scanned { videos, lost, shards, cosines, .. } = &planned.scanned;
+        page.budget = self.parameters.budget.to_string();
         page.videos = *videos;
         page.selected += planned.cut;
         page.missing += planned.cut;
@@ -142,22 +132,16 @@ impl Search {
         for explain in page.hits.iter_mut().filter_map(|hit| hit.explain.as_mut()) {
             explain.coarse_rank = 1 + cosines.iter().filter(|c| **c > explain.coarse_cosine).count();
         }
-        Ok(page)
     }
 
     async fn answer(&self, mut planned: Planned, sender: &UnboundedSender<String>) -> Result<(), Problem> {
         let Self { networks, query, .. } = self;
-        let coarse = std::mem::take(&mut planned.cosines);
-        let mut session =
-            Session::new(&networks.engine, query, &planned.table, coarse, planned.budget).map_err(|e| internal(&e))?;
-        let mut timings = planned.timings;
-        let mut page = self.page(Stage::Coarse, &planned, &mut session).map_err(|e| internal(&e))?;
-        page.last = session.selected() == 0 && !self.options.segments;
-        page.timings_ms = Timings { total: now() - planned.start, ..timings };
-        let last = page.last;
-        if sender.unbounded_send(page.line()).is_err() || last {
-            return Ok(());
-        }
+        let (cosines, start) = (std::mem::take(&mut planned.cosines), planned.start);
+        let parameters = SearchParameters { budget: planned.budget, ..self.parameters };
+        let clock = move || now() - start;
+        let mut run = SearchRun::scanned(&networks.engine, query, &planned.table, cosines, parameters, clock)
+            .map_err(|e| internal(&e))?
+            .unbatched();
         let targets: HashMap<&str, Target> = planned
             .scanned
             .candidates
@@ -167,21 +151,35 @@ impl Search {
                 (c.id.as_str(), target)
             })
             .collect();
-        let begin = now();
-        self.compare(&mut session, &targets, begin).await?;
-        timings.compare = now() - begin;
-        let mut page = self.page(Stage::Refined, &planned, &mut session).map_err(|e| internal(&e))?;
-        page.last = true;
-        if self.options.segments && !sender.is_closed() {
-            let begin = now();
-            self.segments(&mut page, &targets, begin).await?;
-            timings.segments = now() - begin;
+        let mut without = 0;
+        loop {
+            match run.step(|| &planned.table).map_err(|e| internal(&e))? {
+                SearchStep::Page(mut page) => {
+                    self.complete(&mut page, &planned);
+                    if without > 0 {
+                        page.warnings.push(format!("where {without} of the hits match could not be looked for"));
+                        page.degraded = true;
+                    }
+                    if sender.unbounded_send(page.line()).is_err() {
+                        return Ok(());
+                    }
+                }
+                SearchStep::Compare(ids) => run.settle(self.compare(&ids, &targets).await?),
+                SearchStep::Align(_) if sender.is_closed() => return Ok(()),
+                SearchStep::Align(ids) => {
+                    let wanted: Vec<Target> = ids.iter().filter_map(|id| targets.get(id.as_str()).cloned()).collect();
+                    let mut settled = self.comparing(true).compare(&wanted, now() + self.deadline()?).await;
+                    run.settle_segments(ids.iter().map(|id| match settled.remove(id) {
+                        Some(Ok(compared)) => Some(compared.segments.unwrap_or_default()),
+                        _ => {
+                            without += 1;
+                            None
+                        }
+                    }));
+                }
+                SearchStep::Done => return Ok(()),
+            }
         }
-        timings.total = now() - planned.start;
-        page.timings_ms = timings;
-        // Whoever asked has gone if nobody takes it.
-        let _ = sender.unbounded_send(page.line());
-        Ok(())
     }
 
     fn comparing(&self, segments: bool) -> Comparing<'_> {
@@ -196,50 +194,22 @@ impl Search {
     /// Has the selected pairs compared. What is not done in time is missing, unless the budget is a time.
     async fn compare(
         &self,
-        session: &mut Session<&Engine, &Query>,
+        ids: &[String],
         targets: &HashMap<&str, Target>,
-        begin: f64,
-    ) -> Result<(), Problem> {
-        let time = self.budget.time().map(|t| t.as_secs_f64() * 1000.0);
-        let end = begin + self.deadline()?.min(time.unwrap_or(f64::INFINITY));
-        let selected: Vec<Target> =
-            session.all_selected().iter().filter_map(|id| targets.get(id.as_str()).cloned()).collect();
+    ) -> Result<Vec<(String, Outcome)>, Problem> {
+        let time = self.parameters.budget.time().map(|t| t.as_secs_f64() * 1000.0);
+        let end = now() + self.deadline()?.min(time.unwrap_or(f64::INFINITY));
+        let selected: Vec<Target> = ids.iter().filter_map(|id| targets.get(id.as_str()).cloned()).collect();
         let mut settled = self.comparing(false).compare(&selected, end).await;
-        for Target { id, .. } in &selected {
-            let outcome = match settled.remove(id) {
+        let outcome = |Target { id, .. }| {
+            let outcome = match settled.remove(&id) {
                 Some(Ok(compared)) => Outcome::Compared(compared.pair()),
                 Some(Err(reason)) => Outcome::Failed(reason),
-                None if time.is_some() => continue,
+                None if time.is_some() => return None,
                 None => Outcome::Failed(LATE.to_owned()),
             };
-            session.settle(id, outcome);
-        }
-        Ok(())
-    }
-
-    /// Finds where the hits match. A hit for which this fails says nothing of it.
-    async fn segments(&self, page: &mut Page, targets: &HashMap<&str, Target>, begin: f64) -> Result<(), Problem> {
-        let wanted: Vec<Target> = page
-            .hits
-            .iter()
-            .filter(|hit| hit.wants_segments())
-            .filter_map(|hit| targets.get(hit.id.as_str()).cloned())
-            .collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let mut settled = self.comparing(true).compare(&wanted, begin + self.deadline()?).await;
-        let mut without = 0usize;
-        for hit in page.hits.iter_mut().filter(|hit| hit.wants_segments()) {
-            match settled.remove(&hit.id) {
-                Some(Ok(compared)) => hit.segments = compared.segments.unwrap_or_default(),
-                _ => without += 1,
-            }
-        }
-        if without > 0 {
-            page.warnings.push(format!("where {without} of the hits match could not be looked for"));
-            page.degraded = true;
-        }
-        Ok(())
+            Some((id, outcome))
+        };
+        Ok(selected.into_iter().filter_map(outcome).collect())
     }
 }

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use vidsieve_api::page::Shown;
-use vidsieve_api::{Page, Stage};
 use vidsieve_model::encoder::Encoder;
-use vidsieve_search::{self as search, Budget, Engine, Hit, Query, Session, Table};
+use vidsieve_search::{
+    Budget, Hit, HitStage, PageStage, Query, SearchPage, SearchParameters, SearchRun, SearchStep, SearchTimings, Table,
+};
 
 use crate::commands::compare::span;
-use crate::native::store::{Store, refine, sampling, segments};
+use crate::native::store::{Store, fetch, sampling};
 use crate::native::{encode, interrupt, terminal};
 use crate::output::{Failure, json, line, text};
 
@@ -51,7 +51,7 @@ struct Timings {
     decode: f64,
     encode: f64,
     #[serde(flatten)]
-    search: vidsieve_api::Timings,
+    search: SearchTimings,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,49 +79,61 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut timings = Timings::default();
     let query = query(args, &store, &mut table, &mut timings)?;
 
-    let at = Instant::now();
-    let coarse = table.scan(store.isa, &query.global)?;
-    timings.search.scan = ms(at.elapsed());
-    let at = Instant::now();
-    let mut session = Session::new(&store.engine, &query, &table, coarse, args.budget)?;
-    timings.search.select = ms(at.elapsed());
-
     let watched = !args.json && std::io::stdout().is_terminal();
-    let (selected, only_coarse) = (session.selected(), session.selected() == 0);
-    if args.pages || (watched && !only_coarse) {
-        timings.search.total = ms(start.elapsed());
-        let page = page(Stage::Coarse, args, &store, &table, &mut session, timings)?;
-        if args.pages {
-            let last = only_coarse;
-            text(Page { last, ..page }.line());
-            if last {
-                return Ok(ExitCode::SUCCESS);
+    let parameters = SearchParameters {
+        top: args.top,
+        min_score: args.min_score,
+        budget: args.budget,
+        explain: args.explain,
+        segments: true,
+        coarse_page: args.pages || watched,
+    };
+    let mut run = SearchRun::new(&store.engine, &query, &table, parameters, || ms(start.elapsed()))?;
+    let selected = run.session().selected();
+    let page = loop {
+        match run.step(|| &table)? {
+            SearchStep::Page(page) if page.page == PageStage::Refined => break page,
+            SearchStep::Page(page) if args.pages => {
+                let last = selected == 0;
+                let timings = Timings { search: page.timings_ms, ..timings };
+                text(SearchPage { last, ..page.with_timings(timings) }.line());
+                if last {
+                    return Ok(ExitCode::SUCCESS);
+                }
             }
-        } else {
-            line("at first sight");
-            print(&page.hits, args.explain);
-            line("");
+            // With nothing to compare the refined page is the same.
+            SearchStep::Page(_) if selected == 0 => {}
+            SearchStep::Page(page) => {
+                line("at first sight");
+                print(&page.hits, args.explain);
+                line("");
+            }
+            SearchStep::Compare(_) => {
+                let bar = terminal::bar(selected as u64, "comparing [{bar:24}] {pos}/{len}, {eta} left");
+                run.refine(
+                    |ids| fetch(&store.index, ids),
+                    |done| {
+                        bar.set_position(done as u64);
+                        !cancel.is_cancelled()
+                    },
+                )?;
+                bar.finish_and_clear();
+            }
+            SearchStep::Align(ids) => run.align(fetch(&store.index, &ids)?)?,
+            SearchStep::Done => return Ok(ExitCode::SUCCESS),
         }
-    }
+    };
+    timings.search = page.timings_ms;
 
-    let bar = terminal::bar(selected as u64, "comparing [{bar:24}] {pos}/{len}, {eta} left");
-    let spent = refine(&store.index, &mut session, &cancel, &|n| bar.set_position(n as u64))?;
-    bar.finish_and_clear();
-    (timings.search.fetch, timings.search.compare) = (ms(spent.fetch), ms(spent.compare));
-    let mut page = page(Stage::Refined, args, &store, &table, &mut session, timings)?;
-    let at = Instant::now();
-    segments(&store, &query, &mut page.hits)?;
-    timings.search.segments = ms(at.elapsed());
-    timings.search.total = ms(start.elapsed());
-
+    let session = run.session();
     let (reranked, missing) = (session.compared(), session.missing());
     for id in &missing {
         eprintln!("vidsieve: {}: its record cannot be read: `vidsieve verify` tells more", terminal::plain(id));
     }
     if args.pages {
-        text(Page { last: true, timings_ms: timings, ..page }.line());
+        text(page.with_timings(timings).line());
     } else if args.json {
-        let Page { model, videos, budget, hits, .. } = &page;
+        let SearchPage { model, videos, budget, hits, .. } = &*page;
         json(&Answer { model, videos: *videos, budget, reranked, hits, timings_ms: &timings })?;
     } else {
         print(&page.hits, args.explain);
@@ -137,20 +149,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What is known of the answer now.
-fn page(
-    stage: Stage,
-    args: &Args,
-    store: &Store,
-    table: &Table,
-    session: &mut Session<&Engine, &Query>,
-    timings_ms: Timings,
-) -> Result<Page<Timings>, Failure> {
-    let shown = Shown { top: args.top, min_score: args.min_score, explain: args.explain };
-    let page = Page::of(stage, store.bundle.id().to_string(), args.budget, table, session, shown)?;
-    Ok(Page { timings_ms, ..page })
 }
 
 /// The video that is searched for: a video of the index, which leaves the table, or an encoded file.
@@ -192,8 +190,8 @@ fn print(hits: &[Hit], explain: bool) {
     let mut rows = vec![["score", "stage", "coarse", "fine", "doubt", "id", "matches"].map(str::to_owned).to_vec()];
     for hit in hits {
         let stage = match hit.stage {
-            search::Stage::Coarse => "coarse",
-            search::Stage::Fine => "fine",
+            HitStage::Coarse => "coarse",
+            HitStage::Fine => "fine",
         };
         let mut matches: Vec<String> = hit.segments.iter().take(3).map(span).collect();
         if hit.segments.len() > 3 {

@@ -8,7 +8,7 @@ use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
 use vidsieve_record::{Record, RecordError};
 use vidsieve_search::read_ahead::Spent;
-use vidsieve_search::{Engine, Fetched, Hit, Outcome, Query, Session, Table};
+use vidsieve_search::{Engine, Fetched, Outcome, Query, Session, Table};
 use vidsieve_video::{CancelToken, Sampling};
 
 use crate::native::isa;
@@ -126,18 +126,4 @@ pub(crate) fn refine(
     )?;
     progress(session.done());
     Ok(spent)
-}
-
-/// Finds where the hits match.
-pub(crate) fn segments(store: &Store, query: &Query, hits: &mut [Hit]) -> Result<(), Failure> {
-    /// Records that are in memory at a time.
-    const AT_ONCE: usize = 32;
-    let mut wanted: Vec<&mut Hit> = hits.iter_mut().filter(|hit| hit.wants_segments()).collect();
-    for some in wanted.chunks_mut(AT_ONCE) {
-        let ids: Vec<&str> = some.iter().map(|hit| hit.id.as_str()).collect();
-        let records: Vec<_> = fetch(&store.index, &ids)?.into_iter().map(Result::ok).collect();
-        let found = store.engine.segments_all(query, &records)?;
-        some.iter_mut().zip(found).for_each(|(hit, segments)| hit.segments = segments);
-    }
-    Ok(())
 }
