@@ -40,6 +40,7 @@ enum Command {
     #[command(subcommand)]
     Model(commands::model::Command),
     /// Compare this implementation with known numbers.
+    #[cfg(feature = "eval")]
     #[command(subcommand)]
     Eval(commands::eval::Command),
     /// Train networks on your own images and videos.
@@ -62,6 +63,7 @@ enum Command {
     /// The manual.
     Man(commands::complete::ManArgs),
     /// Measure this machine; figures are machine-readable with --json.
+    #[cfg(feature = "eval")]
     #[command(subcommand)]
     Bench(commands::bench::Command),
 }
@@ -99,6 +101,7 @@ fn run(command: Command) -> Result<ExitCode, output::Failure> {
         Command::Dedupe(args) => commands::dedupe::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
         Command::Model(command) => commands::model::run(command),
+        #[cfg(feature = "eval")]
         Command::Eval(command) => commands::eval::run(command),
         #[cfg(feature = "train")]
         Command::Train(command) => commands::train::run(command),
@@ -109,6 +112,7 @@ fn run(command: Command) -> Result<ExitCode, output::Failure> {
         Command::Samples(args) => commands::samples::run(args),
         Command::Completions { shell } => commands::complete::completions(Cli::command(), shell),
         Command::Man(args) => commands::complete::man(Cli::command(), &args),
+        #[cfg(feature = "eval")]
         Command::Bench(command) => commands::bench::run(command),
     }
 }

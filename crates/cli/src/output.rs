@@ -61,6 +61,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|e| Failure::new(format_args!("{}: {e}", path.display())))
 }
 
+#[cfg(any(feature = "convert", feature = "train"))]
 /// Makes the folder that a file is to be written to: before long work, not after it.
 pub(crate) fn make_folder_of(path: &Path) -> Result<(), Failure> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };

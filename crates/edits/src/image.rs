@@ -1,9 +1,5 @@
 //! RGB images, their files and their sizes.
 
-use std::io::Cursor;
-
-use image::ImageEncoder;
-
 use crate::EditError;
 
 /// The longest side of an image, in pixels.
@@ -57,14 +53,15 @@ impl Image {
         Self { width, height, pixels }
     }
 
-    /// Decodes a JPEG or PNG file.
+    /// Decodes a JPEG or PNG file. Needs the feature `decode`.
     ///
     /// # Errors
     /// [`EditError::Decode`] for anything else, [`EditError::Size`] for an image outside the limits.
+    #[cfg(feature = "decode")]
     pub fn decode(bytes: &[u8]) -> Result<Self, EditError> {
         let decode = |error: image::ImageError| EditError::Decode { reason: error.to_string() };
         let reader = || {
-            image::ImageReader::new(Cursor::new(bytes))
+            image::ImageReader::new(std::io::Cursor::new(bytes))
                 .with_guessed_format()
                 .map_err(|error| EditError::Decode { reason: error.to_string() })
         };
@@ -86,17 +83,28 @@ impl Image {
     /// [`EditError::Encode`] where the encoder fails.
     pub fn encode_png(&self) -> Result<Vec<u8>, EditError> {
         let mut bytes = Vec::new();
-        image::codecs::png::PngEncoder::new(&mut bytes)
-            .write_image(&self.pixels, self.width, self.height, image::ExtendedColorType::Rgb8)
+        let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Fast);
+        encoder.set_filter(png::Filter::Adaptive);
+        encoder
+            .write_header()
+            .and_then(|mut writer| {
+                writer.write_image_data(&self.pixels)?;
+                writer.finish()
+            })
             .map_err(|error| EditError::Encode { reason: error.to_string() })?;
         Ok(bytes)
     }
 
-    /// A JPEG file of the image, `quality` 1 to 100.
+    /// A JPEG file of the image, `quality` 1 to 100. Needs the feature `decode`.
     ///
     /// # Errors
     /// [`EditError::Encode`] where the encoder fails.
+    #[cfg(feature = "decode")]
     pub fn encode_jpeg(&self, quality: u8) -> Result<Vec<u8>, EditError> {
+        use image::ImageEncoder;
         let mut bytes = Vec::new();
         image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality.clamp(1, 100))
             .write_image(&self.pixels, self.width, self.height, image::ExtendedColorType::Rgb8)

@@ -2,20 +2,23 @@
 
 #[cfg(feature = "train")]
 pub(crate) mod ablation;
+#[cfg(feature = "eval")]
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod complete;
 pub(crate) mod dedupe;
+#[cfg(feature = "eval")]
 pub(crate) mod eval;
 #[cfg(feature = "train")]
 pub(crate) mod hard;
 pub(crate) mod index;
 pub(crate) mod library;
-#[cfg(feature = "remote")]
+#[cfg(all(feature = "eval", feature = "remote"))]
 pub(crate) mod load;
 pub(crate) mod model;
 #[cfg(feature = "remote")]
 pub(crate) mod push;
+#[cfg(feature = "eval")]
 pub(crate) mod retrieval;
 pub(crate) mod samples;
 pub(crate) mod search;

@@ -5,13 +5,17 @@ use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
-use vidsieve_model::bundle::{Bundle, Storage};
+use vidsieve_model::bundle::Bundle;
+#[cfg(feature = "convert")]
+use vidsieve_model::bundle::Storage;
+#[cfg(feature = "convert")]
 use vidsieve_model::convert::{Options, Source, convert};
 
 use crate::output::{self, Failure, line, size};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[cfg(feature = "convert")]
     /// Convert official PyTorch files (.pth) to one bundle. Nothing in them is executed.
     Convert {
         /// Official files: students, selector, ViSiL head, PCA, ITQ, torchvision's ResNet-50; zip or legacy pickles.
@@ -61,6 +65,7 @@ pub(crate) enum StorageKind {
 
 pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
+        #[cfg(feature = "convert")]
         Command::Convert { from, out, storage, dims, symmetric, licence, json } => {
             let files = from.iter().map(|p| Ok((name_of(p), output::read(p)?))).collect::<Result<Vec<_>, Failure>>()?;
             let sources: Vec<Source<'_>> = files.iter().map(|(name, bytes)| Source { name, bytes }).collect();
@@ -87,6 +92,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+#[cfg(feature = "convert")]
 fn name_of(path: &std::path::Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }

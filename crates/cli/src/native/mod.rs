@@ -5,9 +5,10 @@ pub(crate) mod costs;
 pub(crate) mod encode;
 pub(crate) mod heatmap;
 pub(crate) mod interrupt;
-#[cfg(feature = "remote")]
+#[cfg(all(feature = "eval", feature = "remote"))]
 pub(crate) mod load;
 pub(crate) mod store;
+#[cfg(feature = "eval")]
 pub(crate) mod synthetic;
 pub(crate) mod terminal;
 

@@ -110,6 +110,7 @@ pub(crate) fn fetch(index: &Index, ids: &[impl AsRef<str>]) -> Result<Vec<Fetche
     Ok(index.records(ids)?.into_iter().map(of).collect())
 }
 
+#[cfg_attr(not(feature = "eval"), allow(dead_code))]
 /// Compares the query with the videos that the session selected ([`Session::refine`]), until it is done or cancelled.
 pub(crate) fn refine(
     index: &Index,
