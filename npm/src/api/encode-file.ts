@@ -1,13 +1,13 @@
-/** A long file encoded by several Workers: each takes the next range of samples until there are none. */
+/** A file encoded by one Worker, or a long one by several: each takes the next range of samples until there are none. */
 
-import type { Backend, Encoded, Range } from "../engine/methods.js";
 import type { Progress } from "../data/types.js";
+import type { Backend, Encoded, Range } from "../engine/methods.js";
 
-/** Samples of a range: looking for its first frame takes little beside them. */
+/** Samples of a range: seeking to its first frame takes little beside them. */
 const RANGE = 60;
 
 /** What is encoded, and by how many. */
-export interface Job {
+export interface FileJob {
   model: string;
   file: Blob;
   fps: number;
@@ -15,18 +15,49 @@ export interface Job {
   workers: number;
 }
 
+interface Options {
+  signal: AbortSignal | undefined;
+  onProgress: ((progress: Progress) => void) | undefined;
+}
+
+/** The number that the last file was opened under. */
+let lastReader = 0;
+
 /**
- * Encodes a file by several Workers; the video is the one that a single Worker makes of it. Null for a file that is too short for that, or
- * so long that it is cut.
+ * Encodes a file. Each Worker opens it once: the first one then knows whether it is worth sharing. A file that is too short for that, or
+ * so long that it is cut, is encoded by one Worker.
  */
-export async function encodeShared(
+export async function encodeFile(backend: Backend, job: FileJob, options: Options): Promise<Encoded> {
+  const { model, file, fps, maxFrames, workers } = job;
+  const { signal, onProgress } = options;
+  const reader = ++lastReader;
+  try {
+    const { count, duration } = await backend.call("openFile", { reader, file, fps }, { signal });
+    const ranges = Math.ceil(count / RANGE);
+    if (workers > 1 && ranges > 1 && count + RANGE <= maxFrames) {
+      return await encodeShared(backend, { ...job, reader, count, duration, ranges }, options);
+    }
+    return await backend.call("encodeFile", { model, reader }, { signal, onEvent: (event) => onProgress?.(event) });
+  } finally {
+    backend.call("closeFile", { reader }).catch(() => {});
+  }
+}
+
+/** A file that the first Worker has opened. */
+interface SharedJob extends FileJob {
+  reader: number;
+  /** Samples and seconds that the file claims to have. */
+  count: number;
+  duration: number;
+  ranges: number;
+}
+
+/** Encodes an open file by several Workers; the video is the one that a single Worker makes of it. */
+async function encodeShared(
   backend: Backend,
-  { model, file, fps, maxFrames, workers }: Job,
-  options: { signal: AbortSignal | undefined; onProgress: ((progress: Progress) => void) | undefined },
-): Promise<Encoded | null> {
-  const { count, duration } = await backend.call("probe", { file, fps }, { signal: options.signal });
-  const ranges = Math.ceil(count / RANGE);
-  if (ranges < 2 || count + RANGE > maxFrames) return null;
+  { model, file, fps, maxFrames, workers, reader, count, duration, ranges }: SharedJob,
+  options: Options,
+): Promise<Encoded> {
   const helpers = backend.helpers(Math.min(workers, ranges) - 1);
   const failed = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
@@ -39,20 +70,24 @@ export async function encodeShared(
     while (next <= last) {
       const range = next++;
       const from = range * RANGE;
-      // The file may have a sample more than it says.
+      // The file may have a sample more than it claims.
       const to = range === ranges - 1 ? maxFrames : from + RANGE;
       const onEvent = (progress: Progress) => {
         done[range] = progress.done;
         const all = done.reduce((a, b) => a + b, 0);
         options.onProgress?.({ phase: "encode", done: all, total: Math.max(all, count), seconds: all / fps, duration });
       };
-      const result = await by.call("encodeRange", { model, file, fps, from, to }, { signal, onEvent });
+      const result = await by.call("encodeRange", { model, reader, from, to }, { signal, onEvent });
       found[range] = result;
       if (result.warnings.length > 0) last = Math.min(last, range);
     }
   };
+  const help = async (helper: Backend): Promise<void> => {
+    await helper.call("openFile", { reader, file, fps }, { signal });
+    await work(helper);
+  };
   try {
-    await Promise.all([backend, ...helpers].map(work));
+    await Promise.all([work(backend), ...helpers.map(help)]);
   } catch (thrown) {
     failed.abort();
     throw thrown;

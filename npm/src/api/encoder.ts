@@ -8,7 +8,7 @@ import { Sampler } from "../sources/sampling.js";
 import { streamFrames } from "../sources/stream.js";
 import type { EncodeOptions, FrameSource, LoadOptions, ModelInfo, Pixels, TimedFrame } from "../data/types.js";
 import { release, workersOf } from "../worker/backend.js";
-import { encodeShared } from "./encode-file.js";
+import { encodeFile } from "./encode-file.js";
 import { EncodedVideo } from "./video.js";
 
 /** What can be encoded. */
@@ -102,12 +102,9 @@ export class Encoder {
     const { signal, onProgress } = options;
     if (file.size === 0) throw new VidsieveError("unreadable", "the file is empty");
     try {
-      const args = { model: this.model.id, file, fps };
       const workers = this.model.threads > 1 ? 1 : workersOf();
-      const job = { ...args, maxFrames: this.#loaded.maxFrames, workers };
-      const shared = workers > 1 ? await encodeShared(this.#use(), job, { signal, onProgress }) : null;
-      if (shared) return this.#video(shared);
-      return this.#video(await this.#use().call("encodeFile", args, { signal, onEvent: (event) => onProgress?.(event) }));
+      const job = { model: this.model.id, file, fps, maxFrames: this.#loaded.maxFrames, workers };
+      return this.#video(await encodeFile(this.#use(), job, { signal, onProgress }));
     } catch (thrown) {
       signal?.throwIfAborted();
       const error = asError(thrown);

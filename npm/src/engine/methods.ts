@@ -42,11 +42,14 @@ export interface Methods {
   unload: { args: { id: string }; result: void; event: never };
   inspect: { args: { bytes: Uint8Array }; result: RecordInfo; event: never };
   compare: { args: { a: Uint8Array; b: Uint8Array; side: number }; result: Comparison | ComparisonWithMatrix; event: never };
-  encodeFile: { args: { model: string; file: Blob; fps: number }; result: Encoded; event: Progress };
-  /** Samples there are and seconds, by what the file says. */
-  probe: { args: { file: Blob; fps: number }; result: { count: number; duration: number }; event: never };
-  /** Samples `from` up to `to`, that one not included. */
-  encodeRange: { args: { model: string; file: Blob; fps: number; from: number; to: number }; result: Range; event: Progress };
+  /** Opens a file under a number of the caller's; returns the samples and seconds that the file claims to have. */
+  openFile: { args: { reader: number; file: Blob; fps: number }; result: { count: number; duration: number }; event: never };
+  /** Closes an open file, after the calls that still read it. */
+  closeFile: { args: { reader: number }; result: void; event: never };
+  /** Encodes an open file. */
+  encodeFile: { args: { model: string; reader: number }; result: Encoded; event: Progress };
+  /** Describes the samples of an open file from number `from` up to `to`, which is not included. */
+  encodeRange: { args: { model: string; reader: number; from: number; to: number }; result: Range; event: Progress };
   /** The video of ranges that follow one another. */
   join: {
     args: { model: string; parts: Uint8Array[]; times: Float64Array; duration: number; warnings: string[] };

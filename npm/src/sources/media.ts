@@ -15,6 +15,8 @@ export interface Sampled {
 
 /** The frames of a file. */
 export interface Reader {
+  /** Samples a second. */
+  fps: number;
   /** Seconds from the first frame to the end, as the container says. */
   duration: number;
   /** Samples there are, by what the file says of its length. */
@@ -114,7 +116,7 @@ export async function frames(file: Blob, fps: number, signal: AbortSignal): Prom
         await taken.return(undefined).catch(() => {});
       }
     }
-    return { duration: Math.max(end - first, last), count: sampleCount(last, fps), samples, close: () => input.dispose() };
+    return { fps, duration: Math.max(end - first, last), count: sampleCount(last, fps), samples, close: () => input.dispose() };
   } catch (thrown) {
     input.dispose();
     throw thrown;
