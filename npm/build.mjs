@@ -40,7 +40,10 @@ const common = {
 };
 const define = (kind) => ({ KIND: JSON.stringify(kind), MODEL_SHA256: JSON.stringify(sha256), THREADS: String(threads) });
 
-/** Modules that are loaded on demand stay files of their own: dist/ is flat, whatever the folder of the source. */
+/**
+ * Modules that are loaded on demand stay files of their own. `dist/` is flat: they lie beside the
+ * importing file, whatever the folder of their source.
+ */
 const apart = {
   name: "apart",
   setup(build) {
@@ -105,8 +108,8 @@ if (tsc.status !== 0) process.exit(1);
 await shipDeclarations(["api/index", "worker/worker", "worker/slim-worker"]);
 
 /**
- * Writes the declarations that the entries reach to dist/, without the folders of src/: they lie beside the modules, and the
- * declarations of internal files are not shipped.
+ * Writes the declarations that the entries reach to `dist/`, without the folders of `src/`. Those of
+ * files that no entry reaches are not shipped.
  */
 async function shipDeclarations(entries) {
   const shipped = new Map();

@@ -1,4 +1,7 @@
-/** A file encoded by one Worker, or a long one by several: each takes the next range of samples until there are none. */
+/**
+ * Encodes a file by one Worker, or a long one by several: each takes the next range of samples until
+ * there are none.
+ */
 
 import type { Progress } from "../data/types.js";
 import type { Backend, Encoded, Range } from "../engine/methods.js";
@@ -24,8 +27,8 @@ interface Options {
 let lastReader = 0;
 
 /**
- * Encodes a file. Each Worker opens it once: the first one then knows whether it is worth sharing. A file that is too short for that, or
- * so long that it is cut, is encoded by one Worker.
+ * Encodes a file. Each Worker opens it once; the first one thereby knows whether sharing is worth it.
+ * One Worker encodes a file that is too short for that, or so long that it is cut.
  */
 export async function encodeFile(backend: Backend, job: FileJob, options: Options): Promise<Encoded> {
   const { model, file, fps, maxFrames, workers } = job;
@@ -52,7 +55,7 @@ interface SharedJob extends FileJob {
   ranges: number;
 }
 
-/** Encodes an open file by several Workers; the video is the one that a single Worker makes of it. */
+/** Encodes an open file by several Workers; the record is the one that a single Worker makes. */
 async function encodeShared(
   backend: Backend,
   { model, file, fps, maxFrames, workers, reader, count, duration, ranges }: SharedJob,

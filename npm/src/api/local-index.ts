@@ -4,7 +4,8 @@ import { VidsieveError } from "../data/errors.js";
 import { searchDefaults } from "./options.js";
 import { channel } from "./channel.js";
 import type { Backend } from "../engine/methods.js";
-import type { SearchOptions, SearchPage } from "../data/types.js";
+import type { SearchOptions } from "../data/types.js";
+import type { SearchPage } from "../data/wire.js";
 import { EncodedVideo, recordBytes } from "./video.js";
 
 /**

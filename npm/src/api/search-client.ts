@@ -1,6 +1,7 @@
-import { HttpError, VidsieveError, type Problem } from "../data/errors.js";
+import { HttpError, VidsieveError } from "../data/errors.js";
 import { searchDefaults } from "./options.js";
-import type { SearchOptions, SearchPage } from "../data/types.js";
+import type { SearchOptions } from "../data/types.js";
+import type { Listed, Problem, SearchPage, ServerModel } from "../data/wire.js";
 import { EncodedVideo, recordBytes } from "./video.js";
 
 /** How a server is asked. */
@@ -13,27 +14,6 @@ export interface ClientOptions {
   backoff?: number;
   /** Instead of the host's own. */
   fetch?: typeof fetch;
-}
-
-/** A video of a server's listing. */
-export interface Listed {
-  id: string;
-  duration: number;
-  frames: number;
-  bytes: number;
-  /** Seconds since 1970. */
-  added: number;
-}
-
-/** A server's model. */
-export interface ServerModel {
-  /** SHA-256. */
-  bundle: string;
-  regions: number | null;
-  bits: number | null;
-  dims: number | null;
-  networks: string[];
-  bytes: number;
 }
 
 /** Longest wait that is taken from `Retry-After`, in milliseconds. */

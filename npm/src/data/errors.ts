@@ -1,3 +1,5 @@
+import type { Problem } from "./wire.js";
+
 /** What went wrong, stable across versions. */
 export type ErrorCode =
   /** The bytes are no sound bundle, or it lacks a network. */
@@ -43,15 +45,6 @@ export class VidsieveError extends Error {
     this.name = "VidsieveError";
     this.code = code;
   }
-}
-
-/** What a server says of an error (RFC 9457). */
-export interface Problem {
-  /** `urn:vidsieve:problem:` and a stable code. */
-  type: string;
-  title: string;
-  status: number;
-  detail: string;
 }
 
 /** A server's answer that is an error. */

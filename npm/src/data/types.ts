@@ -1,61 +1,4 @@
-/** Where two videos match: start and end in each, in seconds. */
-export interface Segment {
-  query: [number, number];
-  target: [number, number];
-  /** Mean similarity of the aligned frames, in [0, 1]. */
-  score: number;
-}
-
-/** The numbers behind a hit's scores. */
-export interface Explanation {
-  coarse_cosine: number;
-  fine_similarity: number | null;
-  self_similarity: number;
-  selected: boolean;
-  coarse_rank: number;
-}
-
-/** One video of an answer. */
-export interface Hit {
-  id: string;
-  /** In [0, 1]: the probability that it shows the query's footage. */
-  score: number;
-  /** Where the score comes from. */
-  stage: "coarse" | "fine";
-  coarse: number;
-  fine: number | null;
-  /** The probability that the coarse score is wrong; null of a bundle without a selector. */
-  doubt: number | null;
-  /** Best first; empty where it was not looked for. */
-  segments: Segment[];
-  /** Why a pair that was to be compared was not. */
-  unavailable?: string;
-  /** If asked for. */
-  explain?: Explanation;
-}
-
-/** A page of an answer: the coarse one comes at once, the refined one after frames were compared. The names are the HTTP API's. */
-export interface SearchPage {
-  page: "coarse" | "refined";
-  /** Whether no page follows. */
-  last: boolean;
-  /** SHA-256 of the bundle. */
-  model: string;
-  /** Videos that were searched. */
-  videos: number;
-  budget: string;
-  /** Pairs that the budget pays for. */
-  selected: number;
-  /** Pairs that were compared. */
-  reranked: number;
-  /** Pairs that were to be compared and could not be. */
-  missing: number;
-  degraded: boolean;
-  /** What else the page lacks, in words: a part of a server's index that did not answer. */
-  warnings?: string[];
-  hits: Hit[];
-  timings_ms: { scan: number; select: number; fetch: number; compare: number; segments: number; total: number };
-}
+import type { Comparison } from "./wire.js";
 
 /** What a search may cost and what it tells. */
 export interface SearchOptions {
@@ -104,20 +47,6 @@ export interface SimilarityMatrix {
   values: Float32Array;
   /** The matrix in colours, a pixel a cell. In hosts that have no `ImageData` it is an object with the same width, height and data. */
   image: ImageData;
-}
-
-/** Two videos compared. */
-export interface Comparison {
-  /** How probably the first video's footage is in the second, in [0, 1]. */
-  score: number;
-  coarse: number;
-  fine: number;
-  /** The probability that the coarse score is wrong; null of a bundle without a selector. */
-  doubt: number | null;
-  /** Best first. */
-  segments: Segment[];
-  /** The aligned frames of each segment: frame of the first video, frame of the second. */
-  paths: [number, number][][];
 }
 
 /** Two videos compared, with the similarity of all their frames. */

@@ -2,10 +2,14 @@
 
 import { pause } from "#platform";
 
-import type { Comparison, ComparisonWithMatrix, SimilarityMatrix } from "../data/types.js";
+import type { ComparisonWithMatrix, SimilarityMatrix } from "../data/types.js";
+import type { Comparison } from "../data/wire.js";
 import type { Engine } from "./glue.js";
 
-/** Compares two records; with a `side` above 0 also makes the similarity matrix, whose sides have at most that many cells. */
+/**
+ * Compares two records. With a `side` above 0 it also makes the similarity matrix, of at most that many
+ * cells a side.
+ */
 export async function comparePair(
   engine: Engine,
   a: Uint8Array,

@@ -1,5 +1,5 @@
-import type { Comparison, ComparisonWithMatrix, ModelInfo, Progress, SearchPage } from "../data/types.js";
-import type { RecordInfo } from "../data/wire.js";
+import type { ComparisonWithMatrix, ModelInfo, Progress } from "../data/types.js";
+import type { Comparison, RecordInfo, SearchPage, SearchParameters } from "../data/wire.js";
 import type { Frame } from "../sources/pixels.js";
 
 /** Where a model comes from, as it crosses to a Worker. */
@@ -27,22 +27,16 @@ export interface Range {
   warnings: string[];
 }
 
-/** Options of a search in a local index. */
-export interface WireSearch {
-  top: number;
-  budget: string;
-  minScore: number;
-  segments: boolean;
-  explain: boolean;
-}
-
 /** What a host does for the page: arguments, result, and events on the way. */
 export interface Methods {
   load: { args: { source: WireSource; sha256: string | null; encoder: boolean }; result: Loaded; event: Progress };
   unload: { args: { id: string }; result: void; event: never };
   inspect: { args: { bytes: Uint8Array }; result: RecordInfo; event: never };
   compare: { args: { a: Uint8Array; b: Uint8Array; side: number }; result: Comparison | ComparisonWithMatrix; event: never };
-  /** Opens a file under a number of the caller's; returns the samples and seconds that the file claims to have. */
+  /**
+   * Opens a file under a number that the caller chooses; returns the samples and seconds that the
+   * file claims to have.
+   */
   openFile: { args: { reader: number; file: Blob; fps: number }; result: { count: number; duration: number }; event: never };
   /** Closes an open file, after the calls that still read it. */
   closeFile: { args: { reader: number }; result: void; event: never };
@@ -69,7 +63,7 @@ export interface Methods {
   indexExport: { args: { name: string }; result: Blob; event: never };
   indexImport: { args: { name: string; file: Blob }; result: number; event: number };
   indexClose: { args: { name: string }; result: void; event: never };
-  indexSearch: { args: { name: string; bytes: Uint8Array; options: WireSearch }; result: void; event: SearchPage };
+  indexSearch: { args: { name: string; bytes: Uint8Array; options: SearchParameters }; result: void; event: SearchPage };
 }
 
 /** What a method is given beside its arguments. */

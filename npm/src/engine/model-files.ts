@@ -17,7 +17,10 @@ export interface ModelFile {
 
 const hex = (bytes: ArrayBuffer) => Array.from(new Uint8Array(bytes), (b) => b.toString(16).padStart(2, "0")).join("");
 
-/** SHA-256 in hexadecimal digits; null in insecure contexts, where the engine's own hash is the only check. */
+/**
+ * SHA-256 in hexadecimal digits; null in insecure contexts, where the engine's own hash is the only
+ * check.
+ */
 async function sha256(bytes: Uint8Array): Promise<string | null> {
   if (typeof crypto === "undefined" || !crypto.subtle) return null;
   return hex(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
@@ -60,8 +63,8 @@ async function readBody(
 }
 
 /**
- * Gets a model's bytes. `sha` is the SHA-256 that the caller expects. A URL's bytes are taken from the cache if they are there with the
- * expected hash, else downloaded, checked and cached.
+ * Gets a model's bytes. `sha` is the SHA-256 that the caller expects. A URL's bytes are taken from the
+ * cache if it has them with the expected hash; otherwise they are downloaded, checked and cached.
  */
 export async function modelFile(
   source: WireSource,

@@ -21,7 +21,7 @@ export type MakeEncoder<E> = (model: Model) => { encoder: E; frameSide: number; 
 export class Models<E extends { free(): void }> {
   readonly #loaded = new Map<string, LoadedModel<E>>();
 
-  /** `threads` is the module's number of threads; `makeEncoder` is null for a module without the encoder. */
+  /** `threads` is the module's number of threads; without the encoder `makeEncoder` is null. */
   constructor(
     readonly glue: SlimGlue,
     readonly threads: number,

@@ -25,8 +25,9 @@ export async function pushFrame(session: Session, frame: Frame, samples: number)
 }
 
 /**
- * Describes the samples of a file from number `from` on, at most `most` of them. `to` bounds what is decoded. Damage ends the
- * samples with a warning; it is an error if it comes before the file's first sample.
+ * Describes the samples of a file from number `from` on, at most `most` of them; samples from number
+ * `to` on are not decoded. Damage ends the samples with a warning. It is an error if the file has no
+ * sample before it.
  */
 export async function readSamples(
   encoder: Encoder,

@@ -1,10 +1,10 @@
-/** A search of a local index: a coarse page, the comparing that the budget allows, a refined page. */
+/** A search of a local index: a coarse page, the comparisons of the budget, a refined page. */
 
 import { pause } from "#platform";
 
-import type { Hit, SearchPage } from "../data/types.js";
+import type { Hit, SearchPage, SearchParameters, Timings } from "../data/wire.js";
 import type { Engine, SlimGlue } from "./glue.js";
-import type { Context, WireSearch } from "./methods.js";
+import type { Context } from "./methods.js";
 import type { OpenIndex } from "./open-index.js";
 
 /** Milliseconds of comparing after which the thread's other work gets a turn. */
@@ -23,11 +23,11 @@ export interface SearchPlace {
 export async function searchIndex(
   { glue, threads, engine, index: { records, table, bundle } }: SearchPlace,
   record: Uint8Array,
-  options: WireSearch,
+  options: SearchParameters,
   { signal, emit }: Context<SearchPage>,
 ): Promise<void> {
   const start = performance.now();
-  const timings = { scan: 0, select: 0, fetch: 0, compare: 0, segments: 0, total: 0 };
+  const timings: Timings = { scan: 0, select: 0, fetch: 0, compare: 0, segments: 0, total: 0 };
   const search = new glue.Search(engine, table, record, options.budget);
   try {
     timings.scan = performance.now() - start;

@@ -27,7 +27,10 @@ export class WorkerBackend implements Backend {
   /** Closed with this one. */
   #helpers = new Set<WorkerBackend>();
 
-  /** `worker` is the first Worker, or null if the first call starts one; each may start at most `threads` threads. */
+  /**
+   * `worker` is the first Worker, or null if the first call starts one. Each starts at most `threads`
+   * threads.
+   */
   constructor(
     worker: Worker | null,
     readonly threads: number,
