@@ -1,7 +1,7 @@
-import { backendOf } from "../worker/backend.js";
 import { VidsieveError } from "../data/errors.js";
 import type { ComparisonWithMatrix } from "../data/types.js";
 import type { Comparison } from "../data/wire.js";
+import { backendOf } from "../worker/backend.js";
 import { recordBytes, type EncodedVideo } from "./video.js";
 
 /** What is told of a pair. */

@@ -1,14 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { VidsieveError, asError } from "../data/errors.js";
-import { elementFrames } from "../sources/element.js";
+import type { EncodeOptions, FrameSource, LoadOptions, ModelInfo, Pixels, TimedFrame } from "../data/types.js";
 import type { Backend, Encoded, Loaded } from "../engine/methods.js";
-import { load } from "./model.js";
+import { elementFrames } from "../sources/element.js";
 import type { Frame } from "../sources/pixels.js";
 import { Sampler } from "../sources/sampling.js";
 import { streamFrames } from "../sources/stream.js";
-import type { EncodeOptions, FrameSource, LoadOptions, ModelInfo, Pixels, TimedFrame } from "../data/types.js";
 import { release, workersOf } from "../worker/backend.js";
 import { encodeFile } from "./encode-file.js";
+import { load } from "./model.js";
 import { EncodedVideo } from "./video.js";
 
 /** What can be encoded. */

@@ -1,11 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { hold, release } from "../worker/backend.js";
 import { VidsieveError } from "../data/errors.js";
-import { searchDefaults } from "./options.js";
-import { channel } from "./channel.js";
-import type { Backend } from "../engine/methods.js";
 import type { SearchOptions } from "../data/types.js";
 import type { SearchPage } from "../data/wire.js";
+import type { Backend } from "../engine/methods.js";
+import { hold, release } from "../worker/backend.js";
+import { channel } from "./channel.js";
+import { searchDefaults } from "./options.js";
 import { EncodedVideo, recordBytes } from "./video.js";
 
 /**

@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { hold, release } from "../worker/backend.js";
 import { VidsieveError } from "../data/errors.js";
-import type { Backend, Loaded, WireSource } from "../engine/methods.js";
 import type { LoadOptions, ModelInfo } from "../data/types.js";
+import type { Backend, Loaded, WireSource } from "../engine/methods.js";
+import { hold, release } from "../worker/backend.js";
 
 function wireSource({ model }: LoadOptions): WireSource {
   if (model === undefined) return { packaged: true };

@@ -1,7 +1,7 @@
 import { HttpError, VidsieveError } from "../data/errors.js";
-import { searchDefaults } from "./options.js";
 import type { SearchOptions } from "../data/types.js";
 import type { Listed, Problem, SearchPage, ServerModel } from "../data/wire.js";
+import { searchDefaults } from "./options.js";
 import { EncodedVideo, recordBytes } from "./video.js";
 
 /** How a server is asked. */

@@ -4,9 +4,9 @@
  */
 
 import { VidsieveError } from "../data/errors.js";
+import type { TimedFrame } from "../data/types.js";
 import { canvasOf } from "./pixels.js";
 import { TOLERANCE } from "./sampling.js";
-import type { TimedFrame } from "../data/types.js";
 
 /** Seconds before the end at which no frame begins any more. */
 const END = 0.01;

@@ -1,9 +1,9 @@
 /** The frames of a camera, a screen or a canvas as they come. */
 
 import { VidsieveError } from "../data/errors.js";
+import type { TimedFrame } from "../data/types.js";
 import { canvasOf } from "./pixels.js";
 import { TOLERANCE } from "./sampling.js";
-import type { TimedFrame } from "../data/types.js";
 
 /** When a stream ends, other than by its track's end. */
 export interface StreamOptions {
