@@ -108,8 +108,8 @@ if (tsc.status !== 0) process.exit(1);
 await shipDeclarations(["api/index", "worker/worker", "worker/slim-worker"]);
 
 /**
- * Writes the declarations that the entries reach to `dist/`, without the folders of `src/`. Those of
- * files that no entry reaches are not shipped.
+ * Writes the declarations that the entries reach to `dist/`, without the folders of `src/`. Those
+ * of files that no entry reaches are not shipped.
  */
 async function shipDeclarations(entries) {
   const shipped = new Map();

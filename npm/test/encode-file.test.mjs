@@ -1,5 +1,6 @@
-// How the encoding of a file is shared, and when its file is opened and closed. The Workers here record
-// their calls and describe nothing; the records of real ones are compared in browser/parallel.test.mjs.
+// How the encoding of a file is shared, and when its file is opened and closed. The Workers here
+// record their calls and describe nothing; the records of real ones are compared in
+// browser/parallel.test.mjs.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as esbuild from "esbuild";
@@ -24,7 +25,10 @@ const { OpenFiles } = await module(
   "export const frames = async (file, fps) => ({ fps, file, open: true, close() { this.open = false; } });",
 );
 
-/** Workers that record their calls. A range takes a turn of the event loop; `answer` may give its result or fail. */
+/**
+ * Workers that record their calls. A range takes a turn of the event loop; `answer` may give its
+ * result or fail.
+ */
 function workers(count, answer = () => undefined) {
   const calls = [];
   const open = new Set();

@@ -435,8 +435,8 @@ export interface Timings {
     total: number;
 }
 /**
- * A page of an answer: the coarse one comes at once, the refined one after frames were compared. The
- * names are the HTTP API's.
+ * A page of an answer: the coarse one comes at once, the refined one after frames were compared.
+ * The names are the HTTP API's.
  */
 export interface SearchPage {
     page: "coarse" | "refined";

@@ -1,6 +1,6 @@
 /**
- * Encodes a file by one Worker, or a long one by several: each takes the next range of samples until
- * there are none.
+ * Encodes a file by one Worker, or a long one by several: each takes the next range of samples
+ * until there are none.
  */
 
 import type { Progress } from "../data/types.js";
@@ -27,8 +27,8 @@ interface Options {
 let lastReader = 0;
 
 /**
- * Encodes a file. Each Worker opens it once; the first one thereby knows whether sharing is worth it.
- * One Worker encodes a file that is too short for that, or so long that it is cut.
+ * Encodes a file. Each Worker opens it once; the first one thereby knows whether sharing is worth
+ * it. One Worker encodes a file that is too short for that, or so long that it is cut.
  */
 export async function encodeFile(backend: Backend, job: FileJob, options: Options): Promise<Encoded> {
   const { model, file, fps, maxFrames, workers } = job;

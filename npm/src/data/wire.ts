@@ -52,8 +52,8 @@ export interface Timings {
 }
 
 /**
- * A page of an answer: the coarse one comes at once, the refined one after frames were compared. The
- * names are the HTTP API's.
+ * A page of an answer: the coarse one comes at once, the refined one after frames were compared.
+ * The names are the HTTP API's.
  */
 export interface SearchPage {
   page: "coarse" | "refined";

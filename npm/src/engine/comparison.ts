@@ -7,8 +7,8 @@ import type { Comparison } from "../data/wire.js";
 import type { Engine } from "./glue.js";
 
 /**
- * Compares two records. With a `side` above 0 it also makes the similarity matrix, of at most that many
- * cells a side.
+ * Compares two records. With a `side` above 0 it also makes the similarity matrix, of at most that
+ * many cells a side.
  */
 export async function comparePair(
   engine: Engine,

@@ -63,8 +63,9 @@ async function readBody(
 }
 
 /**
- * Gets a model's bytes. `sha` is the SHA-256 that the caller expects. A URL's bytes are taken from the
- * cache if it has them with the expected hash; otherwise they are downloaded, checked and cached.
+ * Gets a model's bytes. `sha` is the SHA-256 that the caller expects. A URL's bytes are taken from
+ * the cache if it has them with the expected hash; otherwise they are downloaded, checked and
+ * cached.
  */
 export async function modelFile(
   source: WireSource,

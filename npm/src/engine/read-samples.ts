@@ -25,9 +25,9 @@ export async function pushFrame(session: Session, frame: Frame, samples: number)
 }
 
 /**
- * Describes the samples of a file from number `from` on, at most `most` of them; samples from number
- * `to` on are not decoded. Damage ends the samples with a warning. It is an error if the file has no
- * sample before it.
+ * Describes the samples of a file from number `from` on, at most `most` of them; samples from
+ * number `to` on are not decoded. Damage ends the samples with a warning. It is an error if the
+ * file has no sample before it.
  */
 export async function readSamples(
   encoder: Encoder,

@@ -1,6 +1,6 @@
 /**
- * What differs between hosts. `#platform` is one of the files `platform-*.ts`, chosen by the conditions
- * of package.json.
+ * What differs between hosts. `#platform` is one of the files `platform-*.ts`, chosen by the
+ * conditions of package.json.
  */
 
 import type { RecordStore } from "../store/record-store.js";

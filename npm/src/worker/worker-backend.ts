@@ -28,8 +28,8 @@ export class WorkerBackend implements Backend {
   #helpers = new Set<WorkerBackend>();
 
   /**
-   * `worker` is the first Worker, or null if the first call starts one. Each starts at most `threads`
-   * threads.
+   * `worker` is the first Worker, or null if the first call starts one. Each starts at most
+   * `threads` threads.
    */
   constructor(
     worker: Worker | null,
