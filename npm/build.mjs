@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { spawnSync } from "node:child_process";
+import { basename, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
@@ -39,11 +40,14 @@ const common = {
 };
 const define = (kind) => ({ KIND: JSON.stringify(kind), MODEL_SHA256: JSON.stringify(sha256), THREADS: String(threads) });
 
-/** What is loaded later stays a file of its own. */
+/**
+ * Modules that are loaded on demand stay files of their own. `dist/` is flat: they lie beside the
+ * importing file, whatever the folder of their source.
+ */
 const apart = {
   name: "apart",
   setup(build) {
-    build.onResolve({ filter: /^\.\/(media|host-threads)\.js$/ }, ({ path }) => ({ path, external: true }));
+    build.onResolve({ filter: /\/(media|host-threads)\.js$/ }, ({ path }) => ({ path: `./${basename(path)}`, external: true }));
     build.onResolve({ filter: /\.wasm$/ }, ({ path }) => ({ path, external: true }));
   },
 };
@@ -59,8 +63,8 @@ const hosts = (kind) => ({
 const browser = (kind) => ({
   name: "browser",
   setup(build) {
-    build.onResolve({ filter: /^#platform$/ }, () => ({ path: `${here}src/platform-browser.ts` }));
-    build.onResolve({ filter: /^#kind$/ }, () => ({ path: `${here}src/kind-${kind}-browser.ts` }));
+    build.onResolve({ filter: /^#platform$/ }, () => ({ path: `${here}src/platform/platform-browser.ts` }));
+    build.onResolve({ filter: /^#kind$/ }, () => ({ path: `${here}src/platform/kind-${kind}-browser.ts` }));
   },
 });
 
@@ -69,22 +73,22 @@ const pooled = {
   name: "pooled",
   setup(build) {
     build.onResolve({ filter: /^#glue-threads$/ }, () => ({ path: `${here}build/full-threads/vidsieve.js` }));
-    build.onResolve({ filter: /\/workerHelpers\.js$/ }, () => ({ path: `${here}src/pool.ts` }));
+    build.onResolve({ filter: /\/workerHelpers\.js$/ }, () => ({ path: `${here}src/threads/pool.ts` }));
   },
 };
 
 for (const [kind, entry, worker] of [["full", "index", "worker"], ["slim", "slim", "slim-worker"]]) {
   const chunkNames = `${kind}-[name]-[hash]`;
-  await esbuild.build({ ...common, chunkNames, entryPoints: [`src/${entry}.ts`], define: define(kind), plugins: [apart, hosts(kind)] });
-  await esbuild.build({ ...common, splitting: false, minify: true, entryPoints: [`src/${worker}.ts`], define: define(kind), plugins: [apart, browser(kind)] });
+  await esbuild.build({ ...common, chunkNames, entryPoints: [`src/api/${entry}.ts`], define: define(kind), plugins: [apart, hosts(kind)] });
+  await esbuild.build({ ...common, splitting: false, minify: true, entryPoints: [`src/worker/${worker}.ts`], define: define(kind), plugins: [apart, browser(kind)] });
 }
 for (const host of ["browser", "node", "workerd"]) {
   for (const part of ["platform", "kind-full", "kind-slim"]) {
-    await esbuild.build({ ...common, splitting: false, entryPoints: [`src/${part}-${host}.ts`], external: ["node:*"], plugins: [apart] });
+    await esbuild.build({ ...common, splitting: false, entryPoints: [`src/platform/${part}-${host}.ts`], external: ["node:*"], plugins: [apart] });
   }
 }
 if (threads) {
-  for (const entry of ["host-threads", "thread"]) {
+  for (const entry of ["engine/host-threads", "threads/thread"]) {
     await esbuild.build({ ...common, splitting: false, minify: true, entryPoints: [`src/${entry}.ts`], define: define("full"), plugins: [apart, browser("full"), pooled] });
   }
 }
@@ -92,25 +96,38 @@ await esbuild.build({
   ...common,
   splitting: false,
   minify: true,
-  entryPoints: ["src/media.ts"],
+  entryPoints: ["src/sources/media.ts"],
   external: ["node:*"],
   banner: { js: "/*! Contains mediabunny (https://mediabunny.dev), MPL-2.0: its source is at https://github.com/Vanilagy/mediabunny */" },
 });
 
+const TYPES = "build/types";
+await rm(TYPES, { recursive: true, force: true });
 const tsc = spawnSync("node_modules/.bin/tsc", ["--project", "tsconfig.json"], { stdio: "inherit" });
 if (tsc.status !== 0) process.exit(1);
-// Declarations of what is not exported are not shipped.
-const shipped = new Set(["worker", "slim-worker", ...(await reachable("index"))]);
-for (const file of await readdir("dist")) {
-  if (file.endsWith(".d.ts") && !shipped.has(file.replace(".d.ts", ""))) await rm(`dist/${file}`);
-}
+await shipDeclarations(["api/index", "worker/worker", "worker/slim-worker"]);
 
-async function reachable(start, found = new Set()) {
-  if (found.has(start)) return found;
-  found.add(start);
-  const text = await readFile(`dist/${start}.d.ts`, "utf8");
-  for (const [, name] of text.matchAll(/from "\.\/([\w-]+)\.js"/g)) await reachable(name, found);
-  return found;
+/**
+ * Writes the declarations that the entries reach to `dist/`, without the folders of `src/`. Those
+ * of files that no entry reaches are not shipped.
+ */
+async function shipDeclarations(entries) {
+  const shipped = new Map();
+  const waiting = [...entries];
+  for (const path of waiting) {
+    const name = basename(path);
+    if (shipped.has(name)) {
+      if (shipped.get(name) !== path) throw new Error(`two declarations are called ${name}: src/${path}.ts, src/${shipped.get(name)}.ts`);
+      continue;
+    }
+    shipped.set(name, path);
+    const text = await readFile(`${TYPES}/${path}.d.ts`, "utf8");
+    const flat = text.replaceAll(/(from |import\()"(\.\.?\/[^"]+)\.js"/g, (_, before, imported) => {
+      waiting.push(posix.join(posix.dirname(path), imported));
+      return `${before}"./${basename(imported)}.js"`;
+    });
+    await writeFile(`dist/${name}.d.ts`, flat);
+  }
 }
 
 await writeFile("dist/contents.json", `${JSON.stringify({ modules, threads, model: sha256 }, null, 2)}\n`);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as esbuild from "esbuild";
 
-const built = await esbuild.build({ entryPoints: [new URL("../src/sampling.ts", import.meta.url).pathname], bundle: true, format: "esm", write: false });
+const built = await esbuild.build({ entryPoints: [new URL("../src/sources/sampling.ts", import.meta.url).pathname], bundle: true, format: "esm", write: false });
 const { Sampler, TOLERANCE, sampleTimes } = await import(`data:text/javascript;base64,${Buffer.from(built.outputFiles[0].text).toString("base64")}`);
 
 /** The frames that a stream of times gives samples of. */

@@ -19,7 +19,8 @@ export interface Configuration {
 export declare function configure(configuration: Configuration): void;
 
 // compare.d.ts
-import type { Comparison, ComparisonWithMatrix } from "./types.js";
+import type { ComparisonWithMatrix } from "./types.js";
+import type { Comparison } from "./wire.js";
 import { type EncodedVideo } from "./video.js";
 /** What is told of a pair. */
 export interface CompareOptions {
@@ -67,6 +68,7 @@ export declare class Encoder {
 }
 
 // errors.d.ts
+import type { Problem } from "./wire.js";
 /** What went wrong, stable across versions. */
 export type ErrorCode = 
 /** The bytes are no sound bundle, or it lacks a network. */
@@ -109,14 +111,6 @@ export declare class VidsieveError extends Error {
         cause?: unknown;
     });
 }
-/** What a server says of an error (RFC 9457). */
-export interface Problem {
-    /** `urn:vidsieve:problem:` and a stable code. */
-    type: string;
-    title: string;
-    status: number;
-    detail: string;
-}
 /** A server's answer that is an error. */
 export declare class HttpError extends VidsieveError {
     readonly status: number;
@@ -132,7 +126,8 @@ export * from "./slim.js";
 
 // local-index.d.ts
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { SearchOptions, SearchPage } from "./types.js";
+import type { SearchOptions } from "./types.js";
+import type { SearchPage } from "./wire.js";
 import { EncodedVideo } from "./video.js";
 /**
  * An index of this browser (IndexedDB), searched as a server searches; in Node and in Workers it is in memory. It holds records of one
@@ -191,7 +186,8 @@ export declare class Model {
 export declare function loadModel(options?: LoadOptions): Promise<Model>;
 
 // search-client.d.ts
-import type { SearchOptions, SearchPage } from "./types.js";
+import type { SearchOptions } from "./types.js";
+import type { Listed, SearchPage, ServerModel } from "./wire.js";
 import { EncodedVideo } from "./video.js";
 /** How a server is asked. */
 export interface ClientOptions {
@@ -203,25 +199,6 @@ export interface ClientOptions {
     backoff?: number;
     /** Instead of the host's own. */
     fetch?: typeof fetch;
-}
-/** A video of a server's listing. */
-export interface Listed {
-    id: string;
-    duration: number;
-    frames: number;
-    bytes: number;
-    /** Seconds since 1970. */
-    added: number;
-}
-/** A server's model. */
-export interface ServerModel {
-    /** SHA-256. */
-    bundle: string;
-    regions: number | null;
-    bits: number | null;
-    dims: number | null;
-    networks: string[];
-    bytes: number;
 }
 /** A server of the HTTP API: `vidsieve serve`, or the Workers at the edge. Only records are sent to it, never a video. */
 export declare class SearchClient {
@@ -266,76 +243,16 @@ export {};
 /** Searching and comparing, without the encoder: a smaller module for pages and Workers that get records from elsewhere. */
 export { configure, type Configuration } from "./backend.js";
 export { compare, type CompareOptions } from "./compare.js";
-export { HttpError, VidsieveError, type ErrorCode, type Problem } from "./errors.js";
+export { HttpError, VidsieveError, type ErrorCode } from "./errors.js";
 export { LocalIndex } from "./local-index.js";
 export { Model, loadModel } from "./model.js";
-export { SearchClient, type ClientOptions, type Listed, type ServerModel } from "./search-client.js";
+export { SearchClient, type ClientOptions } from "./search-client.js";
 export type * from "./types.js";
+export type { Comparison, Explanation, Hit, Listed, Problem, SearchPage, Segment, ServerModel, } from "./wire.js";
 export { EncodedVideo } from "./video.js";
 
 // types.d.ts
-/** Where two videos match: start and end in each, in seconds. */
-export interface Segment {
-    query: [number, number];
-    target: [number, number];
-    /** Mean similarity of the aligned frames, in [0, 1]. */
-    score: number;
-}
-/** The numbers behind a hit's scores. */
-export interface Explanation {
-    coarse_cosine: number;
-    fine_similarity: number | null;
-    self_similarity: number;
-    selected: boolean;
-    coarse_rank: number;
-}
-/** One video of an answer. */
-export interface Hit {
-    id: string;
-    /** In [0, 1]: the probability that it shows the query's footage. */
-    score: number;
-    /** Where the score comes from. */
-    stage: "coarse" | "fine";
-    coarse: number;
-    fine: number | null;
-    /** The probability that the coarse score is wrong; null of a bundle without a selector. */
-    doubt: number | null;
-    /** Best first; empty where it was not looked for. */
-    segments: Segment[];
-    /** Why a pair that was to be compared was not. */
-    unavailable?: string;
-    /** If asked for. */
-    explain?: Explanation;
-}
-/** A page of an answer: the coarse one comes at once, the refined one after frames were compared. The names are the HTTP API's. */
-export interface SearchPage {
-    page: "coarse" | "refined";
-    /** Whether no page follows. */
-    last: boolean;
-    /** SHA-256 of the bundle. */
-    model: string;
-    /** Videos that were searched. */
-    videos: number;
-    budget: string;
-    /** Pairs that the budget pays for. */
-    selected: number;
-    /** Pairs that were compared. */
-    reranked: number;
-    /** Pairs that were to be compared and could not be. */
-    missing: number;
-    degraded: boolean;
-    /** What else the page lacks, in words: a part of a server's index that did not answer. */
-    warnings?: string[];
-    hits: Hit[];
-    timings_ms: {
-        scan: number;
-        select: number;
-        fetch: number;
-        compare: number;
-        segments: number;
-        total: number;
-    };
-}
+import type { Comparison } from "./wire.js";
 /** What a search may cost and what it tells. */
 export interface SearchOptions {
     /** Most hits of a page, 10. */
@@ -380,19 +297,6 @@ export interface SimilarityMatrix {
     values: Float32Array;
     /** The matrix in colours, a pixel a cell. In hosts that have no `ImageData` it is an object with the same width, height and data. */
     image: ImageData;
-}
-/** Two videos compared. */
-export interface Comparison {
-    /** How probably the first video's footage is in the second, in [0, 1]. */
-    score: number;
-    coarse: number;
-    fine: number;
-    /** The probability that the coarse score is wrong; null of a bundle without a selector. */
-    doubt: number | null;
-    /** Best first. */
-    segments: Segment[];
-    /** The aligned frames of each segment: frame of the first video, frame of the second. */
-    paths: [number, number][][];
 }
 /** Two videos compared, with the similarity of all their frames. */
 export interface ComparisonWithMatrix extends Comparison {
@@ -479,6 +383,121 @@ export declare class EncodedVideo {
     static fromBytes(bytes: Uint8Array | ArrayBuffer, options?: {
         signal?: AbortSignal;
     }): Promise<EncodedVideo>;
+}
+
+// wire.d.ts
+/**
+ * The data that the Rust crates define: pages, hits, comparisons, records, listings, problems.
+ *
+ * Types only. The names are those of the HTTP API's JSON and of the objects that the WebAssembly
+ * modules return.
+ */
+/** Where two videos match: start and end in each, in seconds. */
+export interface Segment {
+    query: [number, number];
+    target: [number, number];
+    /** Mean similarity of the aligned frames, in [0, 1]. */
+    score: number;
+}
+/** The numbers behind a hit's scores. */
+export interface Explanation {
+    coarse_cosine: number;
+    fine_similarity: number | null;
+    self_similarity: number;
+    selected: boolean;
+    coarse_rank: number;
+}
+/** One video of an answer. */
+export interface Hit {
+    id: string;
+    /** In [0, 1]: the probability that it shows the query's footage. */
+    score: number;
+    /** Where the score comes from. */
+    stage: "coarse" | "fine";
+    coarse: number;
+    fine: number | null;
+    /** The probability that the coarse score is wrong; null of a bundle without a selector. */
+    doubt: number | null;
+    /** Best first; empty where it was not looked for. */
+    segments: Segment[];
+    /** Why a pair that was to be compared was not. */
+    unavailable?: string;
+    /** If asked for. */
+    explain?: Explanation;
+}
+/** Milliseconds of each part of a search. */
+export interface Timings {
+    scan: number;
+    select: number;
+    fetch: number;
+    compare: number;
+    segments: number;
+    total: number;
+}
+/**
+ * A page of an answer: the coarse one comes at once, the refined one after frames were compared.
+ * The names are the HTTP API's.
+ */
+export interface SearchPage {
+    page: "coarse" | "refined";
+    /** Whether no page follows. */
+    last: boolean;
+    /** SHA-256 of the bundle. */
+    model: string;
+    /** Videos that were searched. */
+    videos: number;
+    budget: string;
+    /** Pairs that the budget pays for. */
+    selected: number;
+    /** Pairs that were compared. */
+    reranked: number;
+    /** Pairs that were to be compared and could not be. */
+    missing: number;
+    degraded: boolean;
+    /** What else the page lacks, in words: a part of a server's index that did not answer. */
+    warnings?: string[];
+    hits: Hit[];
+    timings_ms: Timings;
+}
+/** Two videos compared. */
+export interface Comparison {
+    /** How probably the first video's footage is in the second, in [0, 1]. */
+    score: number;
+    coarse: number;
+    fine: number;
+    /** The probability that the coarse score is wrong; null of a bundle without a selector. */
+    doubt: number | null;
+    /** Best first. */
+    segments: Segment[];
+    /** The aligned frames of each segment: frame of the first video, frame of the second. */
+    paths: [number, number][][];
+}
+/** A video of a server's listing. */
+export interface Listed {
+    id: string;
+    duration: number;
+    frames: number;
+    bytes: number;
+    /** Seconds since 1970. */
+    added: number;
+}
+/** A server's model. */
+export interface ServerModel {
+    /** SHA-256. */
+    bundle: string;
+    regions: number | null;
+    bits: number | null;
+    dims: number | null;
+    networks: string[];
+    bytes: number;
+}
+/** What a server says of an error (RFC 9457). */
+export interface Problem {
+    /** `urn:vidsieve:problem:` and a stable code. */
+    type: string;
+    title: string;
+    status: number;
+    detail: string;
 }
 
 // worker.d.ts

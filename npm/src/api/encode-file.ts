@@ -1,0 +1,105 @@
+/**
+ * Encodes a file by one Worker, or a long one by several: each takes the next range of samples
+ * until there are none.
+ */
+
+import type { Progress } from "../data/types.js";
+import type { Backend, Encoded, Range } from "../engine/methods.js";
+
+/** Samples of a range: seeking to its first frame takes little beside them. */
+const RANGE = 60;
+
+/** What is encoded, and by how many. */
+export interface FileJob {
+  model: string;
+  file: Blob;
+  fps: number;
+  maxFrames: number;
+  workers: number;
+}
+
+interface Options {
+  signal: AbortSignal | undefined;
+  onProgress: ((progress: Progress) => void) | undefined;
+}
+
+/** The number that the last file was opened under. */
+let lastReader = 0;
+
+/**
+ * Encodes a file. Each Worker opens it once; the first one thereby knows whether sharing is worth
+ * it. One Worker encodes a file that is too short for that, or so long that it is cut.
+ */
+export async function encodeFile(backend: Backend, job: FileJob, options: Options): Promise<Encoded> {
+  const { model, file, fps, maxFrames, workers } = job;
+  const { signal, onProgress } = options;
+  const reader = ++lastReader;
+  try {
+    const { count, duration } = await backend.call("openFile", { reader, file, fps }, { signal });
+    const ranges = Math.ceil(count / RANGE);
+    if (workers > 1 && ranges > 1 && count + RANGE <= maxFrames) {
+      return await encodeShared(backend, { ...job, reader, count, duration, ranges }, options);
+    }
+    return await backend.call("encodeFile", { model, reader }, { signal, onEvent: (event) => onProgress?.(event) });
+  } finally {
+    backend.call("closeFile", { reader }).catch(() => {});
+  }
+}
+
+/** A file that the first Worker has opened. */
+interface SharedJob extends FileJob {
+  reader: number;
+  /** Samples and seconds that the file claims to have. */
+  count: number;
+  duration: number;
+  ranges: number;
+}
+
+/** Encodes an open file by several Workers; the record is the one that a single Worker makes. */
+async function encodeShared(
+  backend: Backend,
+  { model, file, fps, maxFrames, workers, reader, count, duration, ranges }: SharedJob,
+  options: Options,
+): Promise<Encoded> {
+  const helpers = backend.helpers(Math.min(workers, ranges) - 1);
+  const failed = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
+  const found: Range[] = [];
+  const done = new Array<number>(ranges).fill(0);
+  let next = 0;
+  // The video ends with the first range that is damaged.
+  let last = ranges - 1;
+  const work = async (by: Backend): Promise<void> => {
+    while (next <= last) {
+      const range = next++;
+      const from = range * RANGE;
+      // The file may have a sample more than it claims.
+      const to = range === ranges - 1 ? maxFrames : from + RANGE;
+      const onEvent = (progress: Progress) => {
+        done[range] = progress.done;
+        const all = done.reduce((a, b) => a + b, 0);
+        options.onProgress?.({ phase: "encode", done: all, total: Math.max(all, count), seconds: all / fps, duration });
+      };
+      const result = await by.call("encodeRange", { model, reader, from, to }, { signal, onEvent });
+      found[range] = result;
+      if (result.warnings.length > 0) last = Math.min(last, range);
+    }
+  };
+  const help = async (helper: Backend): Promise<void> => {
+    await helper.call("openFile", { reader, file, fps }, { signal });
+    await work(helper);
+  };
+  try {
+    await Promise.all([work(backend), ...helpers.map(help)]);
+  } catch (thrown) {
+    failed.abort();
+    throw thrown;
+  } finally {
+    for (const helper of helpers) helper.close();
+  }
+  const kept = found.slice(0, last + 1);
+  const parts = kept.map(({ part }) => part);
+  const times = Float64Array.from(kept.flatMap((range) => [...range.times]));
+  const warnings = kept.flatMap((range) => range.warnings);
+  return backend.call("join", { model, parts, times, duration, warnings }, { signal: options.signal });
+}

@@ -1,0 +1,209 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import { VidsieveError, asError } from "../data/errors.js";
+import type { EncodeOptions, FrameSource, LoadOptions, ModelInfo, Pixels, TimedFrame } from "../data/types.js";
+import type { Backend, Encoded, Loaded } from "../engine/methods.js";
+import { elementFrames } from "../sources/element.js";
+import type { Frame } from "../sources/pixels.js";
+import { Sampler } from "../sources/sampling.js";
+import { streamFrames } from "../sources/stream.js";
+import { release, workersOf } from "../worker/backend.js";
+import { encodeFile } from "./encode-file.js";
+import { load } from "./model.js";
+import { EncodedVideo } from "./video.js";
+
+/** What can be encoded. */
+export type VideoSource = Blob | HTMLVideoElement | MediaStream | FrameSource;
+
+type AnyFrame = ImageData | VideoFrame | Pixels | TimedFrame;
+
+const isVideoFrame = (frame: unknown): frame is VideoFrame => typeof VideoFrame !== "undefined" && frame instanceof VideoFrame;
+
+function isPixels(frame: unknown): frame is Pixels {
+  const { width, height, data } = (frame ?? {}) as Partial<Pixels>;
+  return typeof width === "number" && typeof height === "number" && data instanceof Uint8ClampedArray;
+}
+
+/** A frame, and its time where it has one. */
+function timed(frame: AnyFrame): { image: VideoFrame | Pixels; time: number | undefined } {
+  if (isVideoFrame(frame)) return { image: frame, time: frame.timestamp / 1e6 };
+  if (isPixels(frame)) return { image: frame, time: undefined };
+  if (frame && typeof frame === "object" && "image" in frame && typeof frame.time === "number" && Number.isFinite(frame.time)) {
+    const image: unknown = frame.image;
+    if (isVideoFrame(image) || isPixels(image)) return { image, time: frame.time };
+  }
+  throw new VidsieveError("bad-frame", "a frame is an ImageData, a VideoFrame, or { image, time }");
+}
+
+/** A copy to keep until the next frame is there: the caller may close or overwrite its own. */
+function kept(image: VideoFrame | Pixels): Frame {
+  if (isVideoFrame(image)) return image.clone();
+  const { width, height, data } = image;
+  if (data.length !== 4 * width * height) {
+    throw new VidsieveError("bad-frame", `a frame of ${width}x${height} pixels needs ${4 * width * height} bytes, got ${data.length}`);
+  }
+  return { width, height, data: new Uint8ClampedArray(data) };
+}
+
+function close(frame: Frame | null): void {
+  if (frame && "close" in frame) frame.close();
+}
+
+/** Encodes videos: frames to a record of some kilobytes. */
+export class Encoder {
+  /** The model that it encodes with. */
+  readonly model: ModelInfo;
+  readonly #loaded: Loaded;
+  #backend: Backend | null;
+
+  private constructor(backend: Backend, loaded: Loaded) {
+    this.#backend = backend;
+    this.#loaded = loaded;
+    const { frameSide: _side, maxFrames: _frames, ...info } = loaded;
+    this.model = info;
+  }
+
+  /**
+   * Loads a model, by default the one of this package: streamed, checked by its SHA-256, and kept in the cache where the browser has one,
+   * so that the next time nothing is downloaded.
+   */
+  static async load(options: LoadOptions = {}): Promise<Encoder> {
+    const { backend, info } = await load(options, true);
+    return new Encoder(backend, info);
+  }
+
+  #use(): Backend {
+    if (this.#backend) return this.#backend;
+    throw new VidsieveError("disposed", "this encoder was disposed of");
+  }
+
+  /**
+   * Encodes a file, a `<video>`'s source, a stream until it ends, or frames. An aborted call stops within a frame.
+   */
+  async encode(source: VideoSource, options: EncodeOptions = {}): Promise<EncodedVideo> {
+    const { fps = 1, signal } = options;
+    if (!(Number.isFinite(fps) && fps > 0 && fps <= 1000)) throw new VidsieveError("bad-argument", `fps is ${fps}, must be above 0 and at most 1000`);
+    signal?.throwIfAborted();
+    this.#use();
+    if (source instanceof Blob) return this.#file(source, fps, options);
+    if (typeof HTMLVideoElement !== "undefined" && source instanceof HTMLVideoElement) {
+      if (!source.currentSrc) throw new VidsieveError("bad-argument", "this <video> has no source that can be opened again");
+      return this.#element(source.currentSrc, fps, options);
+    }
+    if (typeof MediaStream !== "undefined" && source instanceof MediaStream) return this.#stream(source, fps, options);
+    if (source && typeof source === "object" && (Symbol.asyncIterator in source || Symbol.iterator in source)) return this.#frames(source, fps, options);
+    throw new VidsieveError("bad-argument", "a File, a Blob, a <video>, a MediaStream or an iterable of frames is needed");
+  }
+
+  #video({ bytes, info, warnings }: Encoded): EncodedVideo {
+    return new EncodedVideo(bytes, info, warnings);
+  }
+
+  async #file(file: Blob, fps: number, options: EncodeOptions): Promise<EncodedVideo> {
+    const { signal, onProgress } = options;
+    if (file.size === 0) throw new VidsieveError("unreadable", "the file is empty");
+    try {
+      const workers = this.model.threads > 1 ? 1 : workersOf();
+      const job = { model: this.model.id, file, fps, maxFrames: this.#loaded.maxFrames, workers };
+      return this.#video(await encodeFile(this.#use(), job, { signal, onProgress }));
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      const error = asError(thrown);
+      if (typeof document === "undefined" || !["unsupported", "unreadable"].includes(error.code)) throw error;
+      // What WebCodecs cannot do, a <video> may.
+      const url = URL.createObjectURL(file);
+      try {
+        return await this.#element(url, fps, options);
+      } catch (second) {
+        signal?.throwIfAborted();
+        throw asError(second).code === "unreadable" ? error : second;
+      } finally {
+        URL.revokeObjectURL(url);
+      }
+    }
+  }
+
+  async #element(url: string, fps: number, options: EncodeOptions): Promise<EncodedVideo> {
+    const reader = await elementFrames(url, fps, options.signal);
+    try {
+      return await this.#frames(reader.frames(), fps, { ...options, duration: reader.duration });
+    } finally {
+      reader.close();
+    }
+  }
+
+  async #stream(stream: MediaStream, fps: number, options: EncodeOptions): Promise<EncodedVideo> {
+    const { duration, until, ...rest } = options;
+    if (duration !== undefined && !(Number.isFinite(duration) && duration > 0)) {
+      throw new VidsieveError("bad-argument", `duration is ${duration}, must be above 0`);
+    }
+    // It may end before that, and then is as long as it was.
+    return this.#frames(streamFrames(stream, { fps, duration, until, signal: options.signal }), fps, rest, true);
+  }
+
+  /** `live`: the last frame's time is the length of the video. */
+  async #frames(source: FrameSource, fps: number, options: EncodeOptions, live = false): Promise<EncodedVideo> {
+    const { signal, onProgress, duration } = options;
+    const backend = this.#use();
+    const session = await backend.call("begin", { model: this.model.id }, { signal });
+    const times: number[] = [];
+    const sampler = new Sampler(fps);
+    let first: number | undefined;
+    let last = 0;
+    let untimed = 0;
+    let held: Frame | null = null;
+    const push = async (frame: Frame, samples: number[]): Promise<void> => {
+      const transfer: Transferable[] = "close" in frame ? [frame] : [frame.data.buffer as ArrayBuffer];
+      await backend.call("push", { session, frame, samples: samples.length }, { signal, transfer });
+      times.push(...samples);
+      const total = duration === undefined ? undefined : Math.min(Math.floor(duration * fps) + 1, this.#loaded.maxFrames);
+      onProgress?.({ phase: "encode", done: times.length, total, seconds: times.at(-1) ?? 0, ...(duration === undefined ? {} : { duration }) });
+    };
+    try {
+      for await (const frame of source) {
+        signal?.throwIfAborted();
+        const { image, time } = timed(frame);
+        if (time === undefined) {
+          if (first !== undefined) throw new VidsieveError("bad-video", "either all frames have a time or none");
+          await push(kept(image), [untimed++ / fps]);
+          continue;
+        }
+        if (untimed > 0) throw new VidsieveError("bad-video", "either all frames have a time or none");
+        first ??= time;
+        if (time - first < last) throw new VidsieveError("bad-video", `the frame at ${time} s comes after a later one`);
+        last = time - first;
+        const samples = sampler.push(last);
+        const before: Frame | null = held;
+        held = kept(image);
+        if (before && samples.length > 0) await push(before, samples);
+        else close(before);
+      }
+      const rest: Frame | null = held;
+      held = null;
+      if (rest) {
+        const samples = sampler.finish();
+        if (samples.length > 0) await push(rest, samples);
+        else close(rest);
+      }
+      signal?.throwIfAborted();
+      const promised = duration ?? (untimed > 0 ? untimed / fps : live ? last : Number.NaN);
+      return this.#video(await backend.call("finish", { session, times: Float64Array.from(times), duration: promised }, { signal }));
+    } catch (thrown) {
+      close(held);
+      backend.call("drop", { session }).catch(() => {});
+      throw thrown;
+    }
+  }
+
+  /** Frees the model and, if nothing else needs it, the Worker. */
+  dispose(): void {
+    const backend = this.#backend;
+    if (!backend) return;
+    this.#backend = null;
+    backend.call("unload", { id: this.model.id }).catch(() => {});
+    release();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

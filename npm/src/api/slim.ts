@@ -1,0 +1,20 @@
+/** Searching and comparing, without the encoder: a smaller module for pages and Workers that get records from elsewhere. */
+
+export { configure, type Configuration } from "../worker/backend.js";
+export { compare, type CompareOptions } from "./compare.js";
+export { HttpError, VidsieveError, type ErrorCode } from "../data/errors.js";
+export { LocalIndex } from "./local-index.js";
+export { Model, loadModel } from "./model.js";
+export { SearchClient, type ClientOptions } from "./search-client.js";
+export type * from "../data/types.js";
+export type {
+  Comparison,
+  Explanation,
+  Hit,
+  Listed,
+  Problem,
+  SearchPage,
+  Segment,
+  ServerModel,
+} from "../data/wire.js";
+export { EncodedVideo } from "./video.js";

@@ -1,0 +1,116 @@
+import type { Comparison } from "./wire.js";
+
+/** What a search may cost and what it tells. */
+export interface SearchOptions {
+  /** Most hits of a page, 10. */
+  top?: number;
+  /** What may be compared frame by frame: `auto`, `none`, `all`, `5%`, `100pairs`, `p>0.5`, `200ms`, `2s`. */
+  budget?: string;
+  /** Hits below it are left out. */
+  minScore?: number;
+  /** Whether likely hits tell where they match; true. */
+  segments?: boolean;
+  /** Whether hits tell the numbers behind their scores. */
+  explain?: boolean;
+  signal?: AbortSignal;
+}
+
+/** How far something has come. */
+export interface Progress {
+  phase: "download" | "model" | "encode";
+  /** Bytes, or frames. */
+  done: number;
+  /** Bytes, or frames as far as they are known. */
+  total: number | undefined;
+  /** Seconds of video that are encoded. */
+  seconds?: number;
+  /** Seconds of video there are. */
+  duration?: number;
+}
+
+/** Pixels of a picture, RGBA from the top: what an `ImageData` has. */
+export interface Pixels {
+  width: number;
+  height: number;
+  data: Uint8ClampedArray;
+}
+
+/** The frame similarities of a pair. */
+export interface SimilarityMatrix {
+  /** Columns: cells of the second video. */
+  width: number;
+  /** Rows: cells of the first video. */
+  height: number;
+  /** Frames of a cell's side: of long videos a cell is the most similar pair of several frames. */
+  stride: number;
+  /** In [-1, 1], row by row. */
+  values: Float32Array;
+  /** The matrix in colours, a pixel a cell. In hosts that have no `ImageData` it is an object with the same width, height and data. */
+  image: ImageData;
+}
+
+/** Two videos compared, with the similarity of all their frames. */
+export interface ComparisonWithMatrix extends Comparison {
+  matrix: SimilarityMatrix;
+}
+
+/** A model: where it comes from. */
+export type ModelSource =
+  | string
+  | URL
+  | Blob
+  | ArrayBuffer
+  | Uint8Array
+  | { url: string | URL; sha256?: string };
+
+/** How a model is loaded. */
+export interface LoadOptions {
+  /** The bundle; the one that comes with this package if left out. */
+  model?: ModelSource;
+  /** SHA-256 that the bundle must have, in hexadecimal digits. */
+  sha256?: string;
+  onProgress?: (progress: Progress) => void;
+  signal?: AbortSignal;
+}
+
+/** A model that is loaded. */
+export interface ModelInfo {
+  /** SHA-256 of the bundle. */
+  id: string;
+  licence: string;
+  /** Bytes of the bundle. */
+  bytes: number;
+  /** Whether it came from the cache. */
+  cached: boolean;
+  /** What the kernels were built for: `simd128` or `relaxed-simd`. */
+  instructions: string;
+  /** Threads that share the work of the engine. */
+  threads: number;
+}
+
+/** How a video is encoded. */
+export interface EncodeOptions {
+  /** Frames a second that are taken, 1. Records of one index should have the same. */
+  fps?: number;
+  /** Length of the video in seconds, where frames are given and it is known. Of a `MediaStream`: seconds after which it ends. */
+  duration?: number;
+  /** Ends a `MediaStream`, and what came of it is encoded; `signal` ends the call without a result. It also ends with its video track. */
+  until?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+  signal?: AbortSignal;
+}
+
+/** A frame with the time at which it is shown, in seconds. */
+export interface TimedFrame {
+  image: ImageData | VideoFrame | Pixels;
+  time: number;
+}
+
+/**
+ * Frames to encode. A `VideoFrame` and a {@link TimedFrame} have a time, and `fps` frames a second are taken of them, each the one
+ * that is on the screen; an `ImageData` has none, and each one is taken, `fps` of them a second. The caller closes its
+ * `VideoFrame`s.
+ */
+export type FrameSource =
+  | AsyncIterable<ImageData | VideoFrame | Pixels | TimedFrame>
+  | Iterable<ImageData | VideoFrame | Pixels | TimedFrame>;

@@ -1,0 +1,12 @@
+import { compile } from "#kind";
+import * as glue from "../../build/slim/vidsieve.js";
+
+import type { Handlers } from "./methods.js";
+import { Models } from "./models.js";
+import { slimHandlers } from "./slim.js";
+
+/** The methods of the slim module. */
+export async function makeHandlers(): Promise<Handlers> {
+  glue.initSync({ module: await compile() });
+  return slimHandlers(new Models(glue, 1, null));
+}

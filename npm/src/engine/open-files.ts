@@ -1,0 +1,46 @@
+/** The files that are open, by the numbers that the page has given them. */
+
+import { VidsieveError } from "../data/errors.js";
+import type { Reader } from "../sources/media.js";
+
+interface OpenFile {
+  reader: Reader;
+  /** Calls that read it. */
+  users: number;
+  closed: boolean;
+}
+
+/** Opens each file once, however many calls read it. */
+export class OpenFiles {
+  readonly #files = new Map<number, OpenFile>();
+
+  /** Opens a file under a number that is not in use; fails with `unreadable` or `unsupported`. */
+  async open(id: number, file: Blob, fps: number, signal: AbortSignal): Promise<Reader> {
+    const { frames } = await import("../sources/media.js");
+    const reader = await frames(file, fps, signal);
+    this.#files.set(id, { reader, users: 0, closed: false });
+    return reader;
+  }
+
+  /** Reads an open file. */
+  async read<T>(id: number, work: (reader: Reader) => Promise<T>): Promise<T> {
+    const file = this.#files.get(id);
+    if (!file) throw new VidsieveError("disposed", "this file was closed");
+    file.users++;
+    try {
+      return await work(file.reader);
+    } finally {
+      file.users--;
+      if (file.closed && file.users === 0) file.reader.close();
+    }
+  }
+
+  /** Closes a file; one that is being read is closed when that ends. */
+  close(id: number): void {
+    const file = this.#files.get(id);
+    if (!file) return;
+    this.#files.delete(id);
+    file.closed = true;
+    if (file.users === 0) file.reader.close();
+  }
+}

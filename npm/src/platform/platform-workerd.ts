@@ -1,0 +1,28 @@
+import { VidsieveError } from "../data/errors.js";
+import { memoryStore } from "../store/memory-store.js";
+import type { RecordStore } from "../store/record-store.js";
+
+export async function open(url: string, signal: AbortSignal | undefined): Promise<Response> {
+  try {
+    return await fetch(url, signal ? { signal } : {});
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw new VidsieveError("network", `${url} could not be loaded`, { cause });
+  }
+}
+
+export function packagedModel(): string {
+  throw new VidsieveError("bad-argument", "in a Worker a model has to be given: `model: bytes`, from KV, R2 or a binding");
+}
+
+export async function models(): Promise<null> {
+  return null;
+}
+
+export function store(name: string): Promise<RecordStore> {
+  return memoryStore(name);
+}
+
+export function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -1,0 +1,143 @@
+/** The frames of a camera, a screen or a canvas as they come. */
+
+import { VidsieveError } from "../data/errors.js";
+import type { TimedFrame } from "../data/types.js";
+import { canvasOf } from "./pixels.js";
+import { TOLERANCE } from "./sampling.js";
+
+/** When a stream ends, other than by its track's end. */
+export interface StreamOptions {
+  /** Frames a second that are taken. */
+  fps: number;
+  /** Seconds after which it ends. */
+  duration: number | undefined;
+  /** Ends it; what came before counts. */
+  until: AbortSignal | undefined;
+  /** Ends it with its reason. */
+  signal: AbortSignal | undefined;
+}
+
+/** Frames with the times at which they came, in seconds from the first; each belongs to whoever takes it. */
+interface Source {
+  next(): Promise<TimedFrame | null>;
+  close(): void;
+}
+
+/** `MediaStreamTrackProcessor`, of which TypeScript's declarations of pages know nothing. */
+type Processor = new (options: { track: MediaStreamTrack }) => { readable: ReadableStream<VideoFrame> };
+
+const processor = (): Processor | undefined => (globalThis as { MediaStreamTrackProcessor?: Processor }).MediaStreamTrackProcessor;
+
+/** Every frame of a track, as the browser gives them out. */
+function processed(Processor: Processor, track: MediaStreamTrack): Source {
+  const reader = new Processor({ track }).readable.getReader();
+  let first: number | undefined;
+  return {
+    async next() {
+      const { done, value } = await reader.read();
+      if (done) return null;
+      first ??= value.timestamp;
+      return { image: value, time: (value.timestamp - first) / 1e6 };
+    },
+    close: () => void reader.cancel().catch(() => {}),
+  };
+}
+
+/** The pictures that a `<video>` shows of a stream: the first one at or after the time of each sample. */
+async function played(track: MediaStreamTrack, fps: number): Promise<Source> {
+  if (typeof document === "undefined") throw new VidsieveError("unsupported", "a stream can be read in a page alone");
+  const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
+  video.srcObject = new MediaStream([track]);
+  await video.play();
+  let first: number | undefined;
+  let taken = 0;
+  let closed = false;
+  let wake = (_: TimedFrame | null): void => {};
+  let handle = 0;
+  const look = (now: number): void => {
+    first ??= now;
+    const time = (now - first) / 1000;
+    const { videoWidth: width, videoHeight: height } = video;
+    if (time * fps < taken || width === 0) {
+      handle = video.requestVideoFrameCallback(look);
+      return;
+    }
+    taken = Math.floor(time * fps) + 1;
+    const { context } = canvasOf(width, height);
+    context.drawImage(video, 0, 0, width, height);
+    wake({ image: context.getImageData(0, 0, width, height), time });
+  };
+  const ended = () => wake(null);
+  track.addEventListener("ended", ended);
+  return {
+    next: () =>
+      closed || track.readyState === "ended"
+        ? Promise.resolve(null)
+        : new Promise((resolve) => {
+            wake = resolve;
+            handle = video.requestVideoFrameCallback(look);
+          }),
+    close() {
+      closed = true;
+      track.removeEventListener("ended", ended);
+      video.cancelVideoFrameCallback(handle);
+      video.srcObject = null;
+      wake(null);
+    },
+  };
+}
+
+function closeFrame(frame: TimedFrame | null): void {
+  if (frame && "close" in frame.image) frame.image.close();
+}
+
+/**
+ * The frames of a stream's video, in real time. A picture that stays, as of a screen on which nothing moves, is given once more at the
+ * end, with the time at which the stream ended. The stream itself goes on: its tracks are the caller's.
+ */
+export async function* streamFrames(stream: MediaStream, options: StreamOptions): AsyncGenerator<TimedFrame, void, undefined> {
+  const { fps, duration, until, signal } = options;
+  const track = stream.getVideoTracks()[0];
+  if (!track) throw new VidsieveError("bad-argument", "this stream has no video");
+  signal?.throwIfAborted();
+  const Processor = processor();
+  const source = Processor ? processed(Processor, track) : await played(track, fps);
+  // Closing wakes whoever waits for the next frame.
+  let over = false;
+  const end = (): void => {
+    over = true;
+    source.close();
+  };
+  for (const ending of [until, signal]) ending?.addEventListener("abort", end);
+  if (until?.aborted || signal?.aborted) end();
+  const latest = duration === undefined ? Infinity : duration - 2 * TOLERANCE;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let last: TimedFrame | null = null;
+  let came = 0;
+  try {
+    for (;;) {
+      const frame = await source.next();
+      if (!frame) break;
+      if (over || frame.time > latest) {
+        closeFrame(frame);
+        break;
+      }
+      // A device that was changed may begin its times anew.
+      if (last && frame.time <= last.time) {
+        closeFrame(frame);
+        continue;
+      }
+      if (!last && duration !== undefined) timer = setTimeout(end, 1000 * duration);
+      closeFrame(last);
+      [last, came] = [frame, performance.now()];
+      yield frame;
+    }
+    signal?.throwIfAborted();
+    if (last) yield { image: last.image, time: Math.min(last.time + (performance.now() - came) / 1000, latest) };
+  } finally {
+    clearTimeout(timer);
+    for (const ending of [until, signal]) ending?.removeEventListener("abort", end);
+    closeFrame(last);
+    source.close();
+  }
+}

@@ -1,0 +1,100 @@
+import { VidsieveError } from "../data/errors.js";
+import type { RecordStore } from "./record-store.js";
+
+const RECORDS = "records";
+const META = "meta";
+
+function failed(what: string, cause: unknown): VidsieveError {
+  const reason = cause instanceof Error || cause instanceof DOMException ? cause.message : String(cause);
+  return new VidsieveError("storage", `the local index ${what}: ${reason}`, { cause });
+}
+
+function done<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(failed("could not be read", request.error));
+  });
+}
+
+function committed(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(failed("could not be written", transaction.error));
+    transaction.onerror = () => reject(failed("could not be written", transaction.error));
+  });
+}
+
+/** Records in IndexedDB. */
+class IndexedDbStore implements RecordStore {
+  constructor(readonly database: IDBDatabase) {}
+
+  async bundle(): Promise<string | null> {
+    const found: unknown = await done(this.database.transaction(META).objectStore(META).get("bundle"));
+    return typeof found === "string" ? found : null;
+  }
+
+  each(visit: (id: string, record: Uint8Array) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const request = this.database.transaction(RECORDS).objectStore(RECORDS).openCursor();
+      request.onerror = () => reject(failed("could not be read", request.error));
+      request.onsuccess = () => {
+        const cursor = request.result;
+        if (!cursor) return resolve();
+        try {
+          visit(String(cursor.key), cursor.value as Uint8Array);
+          cursor.continue();
+        } catch (thrown) {
+          reject(thrown);
+        }
+      };
+    });
+  }
+
+  async get(ids: string[]): Promise<(Uint8Array | undefined)[]> {
+    const records = this.database.transaction(RECORDS).objectStore(RECORDS);
+    const found: unknown[] = await Promise.all(ids.map((id) => done(records.get(id))));
+    return found.map((record) => (record instanceof Uint8Array ? record : undefined));
+  }
+
+  async put(id: string, record: Uint8Array, bundle: string): Promise<void> {
+    const transaction = this.database.transaction([RECORDS, META], "readwrite");
+    transaction.objectStore(RECORDS).put(record.slice(), id);
+    transaction.objectStore(META).put(bundle, "bundle");
+    await committed(transaction);
+  }
+
+  async remove(id: string): Promise<void> {
+    const transaction = this.database.transaction(RECORDS, "readwrite");
+    transaction.objectStore(RECORDS).delete(id);
+    await committed(transaction);
+  }
+
+  async clear(): Promise<void> {
+    const transaction = this.database.transaction([RECORDS, META], "readwrite");
+    transaction.objectStore(RECORDS).clear();
+    transaction.objectStore(META).clear();
+    await committed(transaction);
+  }
+
+  close(): void {
+    this.database.close();
+  }
+}
+
+/** Opens the records of a name. */
+export function indexedDbStore(name: string): Promise<RecordStore> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(`vidsieve:${name}`, 1);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore(RECORDS);
+      request.result.createObjectStore(META);
+    };
+    request.onerror = () => reject(failed("could not be opened", request.error));
+    request.onsuccess = () => {
+      const database = request.result;
+      // Another page wants to delete or upgrade it.
+      database.onversionchange = () => database.close();
+      resolve(new IndexedDbStore(database));
+    };
+  });
+}

@@ -1,0 +1,44 @@
+import type { RecordStore } from "./record-store.js";
+
+/** Records in memory: gone with the process. */
+export class MemoryStore implements RecordStore {
+  #bundle: string | null = null;
+  readonly #records = new Map<string, Uint8Array>();
+
+  async bundle(): Promise<string | null> {
+    return this.#bundle;
+  }
+
+  async each(visit: (id: string, record: Uint8Array) => void): Promise<void> {
+    for (const [id, record] of this.#records) visit(id, record);
+  }
+
+  async get(ids: string[]): Promise<(Uint8Array | undefined)[]> {
+    return ids.map((id) => this.#records.get(id));
+  }
+
+  async put(id: string, record: Uint8Array, bundle: string): Promise<void> {
+    this.#records.set(id, record.slice());
+    this.#bundle = bundle;
+  }
+
+  async remove(id: string): Promise<void> {
+    this.#records.delete(id);
+  }
+
+  async clear(): Promise<void> {
+    this.#records.clear();
+    this.#bundle = null;
+  }
+
+  close(): void {}
+}
+
+const stores = new Map<string, MemoryStore>();
+
+/** The records of a name, the same for all that open it. */
+export async function memoryStore(name: string): Promise<RecordStore> {
+  let found = stores.get(name);
+  if (!found) stores.set(name, (found = new MemoryStore()));
+  return found;
+}

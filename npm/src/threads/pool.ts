@@ -1,0 +1,46 @@
+/** Starts the threads of wasm-bindgen-rayon's pool: its own script of this name knows neither bundlers nor failures. */
+
+import { VidsieveError } from "../data/errors.js";
+
+/** What the module hands over. */
+interface PoolBuilder {
+  numThreads(): number;
+  /** Where in memory a thread finds its work. */
+  receiver(): number;
+  build(): void;
+}
+
+/** What a thread is told. */
+export interface Start {
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  receiver: number;
+}
+
+// Some browsers end Workers that nobody holds.
+const held: Worker[] = [];
+
+function start(message: Start): Promise<void> {
+  const worker = new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: "vidsieve-thread" });
+  held.push(worker);
+  return new Promise((resolve, reject) => {
+    worker.onmessage = () => resolve();
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new VidsieveError("unsupported", `a thread could not be started: ${event.message || "its script could not be loaded"}`));
+    };
+    worker.postMessage(message);
+  });
+}
+
+/** Starts all threads of a pool; called by the module. */
+export async function startWorkers(module: WebAssembly.Module, memory: WebAssembly.Memory, builder: PoolBuilder): Promise<void> {
+  const message = { module, memory, receiver: builder.receiver() };
+  try {
+    await Promise.all(Array.from({ length: builder.numThreads() }, () => start(message)));
+  } catch (thrown) {
+    for (const worker of held.splice(0)) worker.terminate();
+    throw thrown;
+  }
+  builder.build();
+}

@@ -1,0 +1,50 @@
+/** A Worker's side: calls come as messages, results, events and errors go back. */
+
+import { asError } from "../data/errors.js";
+import type { Handlers } from "../engine/methods.js";
+import { handlerOf } from "./handler-of.js";
+import type { FromWorker, Start, ToWorker } from "./messages.js";
+
+/** Buffers of a result that are handed over rather than copied. */
+function buffers(value: unknown, found = new Set<Transferable>()): Set<Transferable> {
+  if (ArrayBuffer.isView(value)) found.add(value.buffer as ArrayBuffer);
+  else if (typeof ImageData !== "undefined" && value instanceof ImageData) return found;
+  else if (Array.isArray(value)) return found;
+  else if (value && typeof value === "object") Object.values(value).forEach((part) => buffers(part, found));
+  return found;
+}
+
+/** Answers messages from now on. */
+export function serve(makeHandlers: (start: Start) => Promise<Handlers>): void {
+  const scope = self as unknown as {
+    onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+    postMessage(message: FromWorker, transfer?: Transferable[]): void;
+  };
+  const running = new Map<number, AbortController>();
+  let start: Start = { threads: 1 };
+  let handlers: Promise<Handlers> | null = null;
+  scope.onmessage = async ({ data }) => {
+    if ("start" in data) {
+      start = data.start;
+      return;
+    }
+    if ("abort" in data) {
+      running.get(data.id)?.abort();
+      return;
+    }
+    const { id, method, args } = data;
+    const controller = new AbortController();
+    running.set(id, controller);
+    try {
+      handlers ??= makeHandlers(start);
+      const handler = handlerOf(await handlers, method);
+      const result = await handler(args, { signal: controller.signal, emit: (event) => scope.postMessage({ id, event }) });
+      scope.postMessage({ id, result }, [...buffers(result)]);
+    } catch (thrown) {
+      const { code, message } = asError(thrown);
+      scope.postMessage({ id, error: { code, message } });
+    } finally {
+      running.delete(id);
+    }
+  };
+}

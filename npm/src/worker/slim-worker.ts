@@ -1,0 +1,4 @@
+import { makeHandlers } from "../engine/host-slim.js";
+import { serve } from "./serve.js";
+
+serve(makeHandlers);
