@@ -45,7 +45,7 @@ fn quantile(values: &[f64], share: f64) -> f64 {
 #[test]
 fn copies_find_their_sources_and_excerpts_their_places() {
     let Some(media) = media() else {
-        eprintln!("left out: no media/copies/truth.json in VIDSIEVE_SHARED or in ../shared beside the project");
+        eprintln!("skipped: media/copies/truth.json is not here, neither in VIDSIEVE_SHARED nor in ../shared");
         return;
     };
     let dir = Scratch::new("copies");

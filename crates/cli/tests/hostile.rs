@@ -524,7 +524,7 @@ fn a_full_disk_and_one_that_is_read_only() {
     let dir = Scratch::new("full");
     let (videos, small) = (dir.folder("videos"), dir.folder("small"));
     let Some(mount) = Mount::new(&small, "size=6m") else {
-        eprintln!("left out: a small file system cannot be mounted here");
+        eprintln!("skipped: a small file system cannot be mounted here");
         return;
     };
     for k in 0..3 {

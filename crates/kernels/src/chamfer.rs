@@ -13,8 +13,9 @@ use core::fmt;
 use core::ops::Range;
 
 use crate::Isa;
+use crate::dispatch::dispatch_f32;
 use crate::gemm::{multiply, pack_tile};
-use crate::simd::{F32s, dispatch_f32};
+use crate::simd::F32s;
 
 /// Target regions whose products are kept in registers at a time: a span.
 const fn span<V: F32s>() -> usize {

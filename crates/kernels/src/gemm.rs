@@ -10,7 +10,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::Isa;
-use crate::simd::{F32s, dispatch_f32};
+use crate::dispatch::dispatch_f32;
+use crate::simd::F32s;
 
 /// Steps along k in a block, and multiply-adds in one chain: rounding errors grow with the length of a chain and with the
 /// number of chains, not with k. A tile of the left operand stays in the first cache, a panel's part too.

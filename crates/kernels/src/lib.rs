@@ -15,6 +15,7 @@ mod aligned;
 mod arch;
 pub mod chamfer;
 pub mod comparator;
+mod dispatch;
 pub mod gemm;
 pub mod hamming;
 mod isa;

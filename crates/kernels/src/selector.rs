@@ -9,9 +9,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::Isa;
+use crate::dispatch::dispatch_f32;
 use crate::gemm::{multiply, pack_tile, rows, tile_rows};
 use crate::math::sigmoid;
-use crate::simd::{F32s, dispatch_f32};
+use crate::simd::F32s;
 
 /// Inputs of the network.
 const INPUTS: usize = 3;

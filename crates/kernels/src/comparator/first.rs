@@ -1,8 +1,9 @@
 //! The first layer: 3x3 convolution, bias, ReLU and 2x2 max-pool in one pass, lanes = output channels.
 
 use super::pack::First;
+use crate::dispatch::dispatch_f32;
 use crate::isa::Isa;
-use crate::simd::{F32s, dispatch_f32};
+use crate::simd::F32s;
 
 /// Where the rows of one call lie. Strides are in values.
 #[derive(Clone, Copy)]

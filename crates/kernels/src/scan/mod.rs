@@ -20,7 +20,8 @@ pub use sign::{hamming, sign_code, sign_code_bytes, sign_code_into, sign_rows};
 pub use top::{Best, Hit, top_k};
 
 use crate::Isa;
-use crate::simd::{F32s, dispatch_f32};
+use crate::dispatch::dispatch_f32;
+use crate::simd::F32s;
 
 /// Rows of which the scores are kept at a time: they stay in the first cache.
 const BLOCK: usize = 1024;

@@ -2,8 +2,9 @@
 
 use super::{FREQUENCIES, Shape, Space, Transformed, VECTORS, layout, multiply, outputs, transform_tile};
 use crate::aligned::Aligned;
+use crate::dispatch::dispatch_f32;
 use crate::isa::Isa;
-use crate::simd::{F32s, dispatch_f32};
+use crate::simd::F32s;
 
 /// Values of a block of tiles in the transform domain: they stay in the second-level cache beside a block's weights.
 const BLOCK_VALUES: usize = 48 << 10;

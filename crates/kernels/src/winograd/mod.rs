@@ -16,8 +16,9 @@ mod conv;
 mod weights;
 
 use crate::aligned::Aligned;
+use crate::dispatch::dispatch_f32;
 use crate::isa::Isa;
-use crate::simd::{F32s, dispatch_f32};
+use crate::simd::F32s;
 pub use conv::{Conv3x3, Scratch, naive};
 pub(crate) use weights::Transformed;
 
