@@ -39,6 +39,11 @@ const STEPS: &[Step] = &[
             }
         },
     },
+    // The declarations of npm/src/data/wire.generated.ts.
+    Step {
+        name: "check-types",
+        run: || Line::cargo().args("test -p vidsieve-wasm --features typescript --lib typescript").run(),
+    },
     Step { name: "test-linked", run: linked },
     Step { name: "parity-native", run: parity_native },
     Step { name: "bench-native", run: bench_native },
