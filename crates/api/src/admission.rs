@@ -237,7 +237,12 @@ mod tests {
         Tokens::parse(lines).unwrap()
     }
 
-    fn request<'a>(method: &'a str, route: Route, authorization: Option<&'a str>, seconds: u64) -> AdmissionRequest<'a> {
+    fn request<'a>(
+        method: &'a str,
+        route: Route,
+        authorization: Option<&'a str>,
+        seconds: u64,
+    ) -> AdmissionRequest<'a> {
         AdmissionRequest { method, route, authorization, address: ADDRESS, now: Duration::from_secs(seconds) }
     }
 
@@ -306,11 +311,15 @@ mod tests {
         let guess = check(None, 10).unwrap().admit(&admission, Ok(()));
         assert!(guess.is_ok(), "an open search needs no token");
         let guess = check(Some("Bearer guess"), 10).unwrap();
-        assert_eq!(guess.admit(&admission, Err(Duration::from_secs(5))), Err(Problem::too_many(Duration::from_secs(5))));
+        assert_eq!(
+            guess.admit(&admission, Err(Duration::from_secs(5))),
+            Err(Problem::too_many(Duration::from_secs(5)))
+        );
         // Not even the right one is checked.
         assert_eq!(check(Some(READER), 12), Err(Problem::too_many(Duration::from_secs(3))));
         assert!(check(None, 12).is_ok(), "who sends no token is not concerned");
-        let other = AdmissionRequest { address: [192, 0, 2, 2].into(), ..request("POST", Route::Search, Some(READER), 12) };
+        let other =
+            AdmissionRequest { address: [192, 0, 2, 2].into(), ..request("POST", Route::Search, Some(READER), 12) };
         assert!(admission.check(other).is_ok());
         assert!(check(Some(READER), 15).is_ok());
         // Too many requests of a token shut nothing out.
@@ -336,7 +345,11 @@ mod tests {
             assert_eq!(public.check_names([own.as_bytes()]), Ok(()), "{own}");
         }
         for other in ["", "example.org", "localhost.example.org", "127.0.0.1.example.org", "10.0.0.1", "[::2]", "a b"] {
-            assert_eq!(public.check_names([b"localhost".as_slice(), other.as_bytes()]), Err(Problem::host()), "{other}");
+            assert_eq!(
+                public.check_names([b"localhost".as_slice(), other.as_bytes()]),
+                Err(Problem::host()),
+                "{other}"
+            );
             assert_eq!(closed.check_names([other.as_bytes()]), Ok(()));
         }
     }

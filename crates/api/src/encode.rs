@@ -16,17 +16,17 @@ const FRAMES: usize = 8;
 /// Frames of a batch of region vectors.
 const REGIONS: usize = 64;
 
-/// A body that can be encoded.
+/// What a body that is to be encoded holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum EncodeInput {
     /// Decoded frames.
     Frames,
     /// Region vectors.
     Regions,
 }
 
-impl Kind {
-    /// The kind that a media type names.
+impl EncodeInput {
+    /// What a media type names.
     ///
     /// # Errors
     /// `media-type`.
@@ -39,6 +39,12 @@ impl Kind {
     }
 }
 
+/// The media type of a `Content-Type` header, without its parameters.
+#[must_use]
+pub fn media_type(header: &str) -> &str {
+    header.split(';').next().unwrap_or_default().trim()
+}
+
 /// The problem of a bundle that cannot encode.
 #[must_use]
 pub fn no_encoder() -> Problem {
@@ -49,11 +55,12 @@ fn bad(error: &dyn Display) -> Problem {
     Problem::bad_body(error.to_string())
 }
 
-/// The record of a body, as bytes. `stop` is asked between batches whether nobody waits any more.
+/// The record of a body, as bytes. `stop` is called between batches and returns true
+/// when the client has gone.
 ///
 /// # Errors
 /// `bad-body`; `busy` after a stop.
-pub fn encode(encoder: &Encoder, kind: Kind, body: &[u8], stop: &dyn Fn() -> bool) -> Result<Vec<u8>, Problem> {
+pub fn encode(encoder: &Encoder, input: EncodeInput, body: &[u8], stop: &dyn Fn() -> bool) -> Result<Vec<u8>, Problem> {
     let go_on = || if stop() { Err(Problem::busy()) } else { Ok(()) };
     // Before anything is computed.
     let fits = |frames: usize| match frames {
@@ -61,8 +68,8 @@ pub fn encode(encoder: &Encoder, kind: Kind, body: &[u8], stop: &dyn Fn() -> boo
         _ => Err(bad(&EncodeError::TooLong { frames })),
     };
     let mut all = Part::default();
-    let (times, duration) = match kind {
-        Kind::Frames => {
+    let (times, duration) = match input {
+        EncodeInput::Frames => {
             let frames = wire::Frames::parse(body).map_err(|e| bad(&e))?;
             fits(frames.times.len())?;
             // At most 4096.
@@ -79,7 +86,7 @@ pub fn encode(encoder: &Encoder, kind: Kind, body: &[u8], stop: &dyn Fn() -> boo
             }
             (frames.times, frames.duration)
         }
-        Kind::Regions => {
+        EncodeInput::Regions => {
             let regions = wire::Regions::parse(body).map_err(|e| bad(&e))?;
             let [t, r, d] = regions.shape;
             fits(t)?;

@@ -2,20 +2,24 @@
 //! `docs/http.md` and `docs/openapi.json` describe what clients see. Nothing here reads a socket, a clock
 //! or a disk: the native server and the edge Workers do.
 
-pub mod access;
+pub mod admission;
 pub mod auth;
 pub mod encode;
 pub mod model;
 pub mod options;
 pub mod problem;
 pub mod rerank;
+pub mod route;
 pub mod videos;
 
+pub use admission::{Admission, AdmissionCheck, AdmissionRequest, Admitted, RateKey};
 pub use auth::{MIN_TOKEN, Scope, TokenError, Tokens};
-pub use model::Model;
+pub use model::ServerModel;
 pub use options::{ListOptions, SearchOptions};
-pub use problem::Problem;
+pub use problem::{Problem, ProblemCode, ProblemDetails};
 pub use rerank::{Candidates, Reranked};
+pub use route::Route;
+pub use videos::PutResult;
 
 /// The OpenAPI document, also served at `/v1/openapi.json`.
 pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");

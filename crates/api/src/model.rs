@@ -9,13 +9,21 @@ use crate::problem::Problem;
 
 /// The answer of `/v1/model`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Model {
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct ServerModel {
+    /// SHA-256 of the bundle, 64 hexadecimal digits.
     #[serde(serialize_with = "digits")]
+    #[cfg_attr(feature = "typescript", ts(type = "string"))]
     bundle: BundleId,
+    /// Regions of a frame, R.
     regions: Option<usize>,
+    /// Bits of a region's code, L.
     bits: Option<usize>,
+    /// Values of a video's vector, D.
     dims: Option<usize>,
+    /// Names of the networks that the bundle has.
     networks: Vec<&'static str>,
+    /// Bytes of the bundle.
     bytes: usize,
 }
 
@@ -30,8 +38,9 @@ fn refusal(error: &RecordError) -> Problem {
     }
 }
 
-impl Model {
-    /// What is told of a bundle. `codes`: R and L of its codes, `dims`: values of its vectors; what is not known is not checked.
+impl ServerModel {
+    /// Describes a bundle. `codes`: R and L of its codes, `dims`: values of its vectors; parts that are
+    /// `None` are not checked.
     #[must_use]
     pub fn new(bundle: &Bundle, codes: Option<(usize, usize)>, dims: Option<usize>) -> Self {
         Self {
@@ -69,7 +78,7 @@ impl Model {
     /// The video that a body's record describes.
     ///
     /// # Errors
-    /// As [`Model::record`].
+    /// As [`ServerModel::record`].
     pub fn query<B: AsRef<[u8]>>(&self, body: B) -> Result<Query, Problem> {
         Query::from_record(&self.record(body)?).map_err(|e| Problem::bad_body(e.to_string()))
     }

@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn requests() {
-        let resolve = |method, path| Route::resolve(&Route::DOCUMENTED, method, path);
+        let resolve = |method: &str, path: &str| Route::resolve(&Route::DOCUMENTED, method, path);
         for route in Route::DOCUMENTED.into_iter().filter(|route| *route != Route::Video) {
             for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"] {
                 match resolve(method, route.template()) {

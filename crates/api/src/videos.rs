@@ -1,4 +1,4 @@
-//! Videos: their ids in paths, listings, what became of them.
+//! Videos: listings, results of putting them, checksums, ids.
 
 use serde::{Deserialize, Serialize};
 use vidsieve_record::id::is_id;
@@ -7,6 +7,7 @@ use crate::problem::Problem;
 
 /// One video of a listing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Listed {
     /// Its id.
     pub id: String,
@@ -24,6 +25,7 @@ pub struct Listed {
 
 /// A page of the listing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Listing {
     /// By id.
     pub videos: Vec<Listed>,
@@ -40,19 +42,20 @@ impl Listing {
     }
 }
 
-/// What became of a video that was put.
+/// The result of putting a video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
-pub enum Put {
-    /// It was not there.
+pub enum PutResult {
+    /// The id was new.
     Added,
-    /// It was there with another record.
+    /// The id had another record.
     Replaced,
-    /// It was there with this record.
+    /// The id had this record already.
     Unchanged,
 }
 
-impl Put {
+impl PutResult {
     /// The status of the answer.
     #[must_use]
     pub const fn status(self) -> u16 {

@@ -9,10 +9,10 @@ use std::error::Error as _;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Url};
 use serde::Deserialize;
+use vidsieve_api::Route;
 use vidsieve_api::videos::{Listed, Listing};
 use vidsieve_index::retry::{Gate, is_transient, told};
 use vidsieve_record::BundleId;
@@ -38,8 +38,6 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const SLOWEST: u64 = 50_000;
 /// A connection that lay idle for so long is not used again: servers close theirs, some after five seconds.
 const IDLE: Duration = Duration::from_secs(4);
-/// What stands for itself in a segment of a path.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// How an endpoint is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,7 +280,7 @@ impl Endpoint {
         }
         let what = "its model";
         let tries = self.settings.retry.tries.min(FIRST_TRIES);
-        let answer = match self.ask(Request::get("/v1/model"), tries).await {
+        let answer = match self.ask(Request::get(Route::Model.template()), tries).await {
             Err(EndpointError::Refused { status, detail }) => {
                 let detail = format!("status {status}: {detail}");
                 return Err(EndpointError::Answer { address: self.address.clone(), what, detail });
@@ -307,7 +305,7 @@ impl Endpoint {
         struct Health {
             videos: u64,
         }
-        let answer = self.ask(Request::get("/v1/health"), self.settings.retry.tries).await?;
+        let answer = self.ask(Request::get(Route::Health.template()), self.settings.retry.tries).await?;
         Ok(self.json::<Health>("its health", &answer)?.videos)
     }
 
@@ -316,7 +314,7 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError`]; also where there are no metrics.
     pub async fn memory(&self) -> Result<Option<u64>, EndpointError> {
-        let answer = self.ask(Request::get("/metrics"), 1).await?;
+        let answer = self.ask(Request::get(Route::Metrics.template()), 1).await?;
         let text = String::from_utf8_lossy(&answer);
         let names = ["process_resident_memory_bytes ", "vidsieve_wasm_memory_bytes "];
         let value = text.lines().find_map(|line| names.iter().find_map(|name| line.strip_prefix(name)));
@@ -328,10 +326,7 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError`].
     pub async fn page(&self, after: Option<&str>) -> Result<(Vec<Listed>, Option<String>), EndpointError> {
-        let mut path = format!("/v1/videos?limit={PAGE}");
-        if let Some(after) = after {
-            path += &format!("&after={}", utf8_percent_encode(after, NON_ALPHANUMERIC));
-        }
+        let path = Route::listing_path(after, PAGE);
         let answer = self.ask(Request::get(&path), self.settings.retry.tries).await?;
         let page: Listing = self.json("its list of videos", &answer)?;
         // A list that does not go on would be read for ever.
@@ -343,7 +338,7 @@ impl Endpoint {
         match id {
             // They name other places, also when they are escaped.
             "." | ".." => Err(EndpointError::Id(id.to_owned())),
-            _ => Ok(format!("/v1/videos/{}", utf8_percent_encode(id, SEGMENT))),
+            _ => Ok(Route::video_path(id)),
         }
     }
 
@@ -387,7 +382,7 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError`]; [`EndpointError::Busy`] for a status that a later try may not have.
     pub async fn search(&self, record: &[u8], options: &str) -> Result<Pages, EndpointError> {
-        let path = format!("/v1/search?{options}");
+        let path = format!("{}?{options}", Route::Search.template());
         let request = Request { method: Method::POST, path: &path, body: Some(record) };
         let lost = |tries| {
             move |e: reqwest::Error| EndpointError::Unreachable {

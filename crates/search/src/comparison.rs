@@ -9,8 +9,9 @@ use crate::error::SearchError;
 use crate::query::Query;
 use crate::segments::{Alignment, Segment};
 
-/// What is told of a pair.
+/// Two videos compared with each other alone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Comparison {
     /// S^f_B's score in [0, 1]: how probably the query's footage is in the target.
     pub score: f32,
@@ -25,7 +26,7 @@ pub struct Comparison {
 }
 
 impl Engine {
-    /// Compares a query with a record, and tells with it the frames that are aligned in each segment.
+    /// Compares a query with a record; also returns the frames that are aligned in each segment.
     ///
     /// # Errors
     /// As [`Engine::compare`], and [`SearchError::Dims`] for vectors of different lengths.

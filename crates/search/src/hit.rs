@@ -26,6 +26,7 @@ pub enum Outcome {
 
 /// Which network a hit's score comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum HitStage {
     /// S^c: the cosine of two vectors.
@@ -36,6 +37,7 @@ pub enum HitStage {
 
 /// The numbers behind a hit's scores.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Explanation {
     /// S^c's cosine in [-1, 1].
     pub coarse_cosine: f32,
@@ -51,6 +53,7 @@ pub struct Explanation {
 
 /// One video of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Hit {
     /// The video.
     pub id: String,
@@ -68,9 +71,11 @@ pub struct Hit {
     pub segments: Vec<Segment>,
     /// Why a pair that was to be compared was not.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub unavailable: Option<String>,
     /// The numbers behind it, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub explain: Option<Explanation>,
 }
 

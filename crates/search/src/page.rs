@@ -6,6 +6,7 @@ use crate::hit::Hit;
 
 /// Which page of an answer it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum PageStage {
     /// By the coarse scores alone.
@@ -16,6 +17,7 @@ pub enum PageStage {
 
 /// Milliseconds of each part of a search.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct SearchTimings {
     /// Comparing the query's vector with all videos.
     pub scan: f64,
@@ -33,6 +35,8 @@ pub struct SearchTimings {
 
 /// One page of an answer: the coarse one comes at once, the refined one after pairs were compared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", ts(concrete(T = SearchTimings)))]
 pub struct SearchPage<T = SearchTimings> {
     /// Which page it is.
     pub page: PageStage,
@@ -54,6 +58,7 @@ pub struct SearchPage<T = SearchTimings> {
     pub degraded: bool,
     /// What else the page lacks, in words: a part of a server's index that did not answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<Vec<String>>", optional))]
     pub warnings: Vec<String>,
     /// The best videos, best first.
     pub hits: Vec<Hit>,

@@ -65,6 +65,7 @@ impl Timeline {
 
 /// Intervals of two videos that show the same.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Segment {
     /// Start and end in the query, in seconds.
     pub query: [f64; 2],

@@ -1,11 +1,18 @@
 //! The HTTP API of Vidsieve over an index on this machine: search with a stream of two pages, videos, encoding, and the re-rank
 //! tier. `docs/http.md` and `docs/openapi.json` say what clients see; the edge Workers answer the same.
 
+mod admission;
+mod body;
+mod compute;
 mod log;
+mod media;
 mod metrics;
+mod observe;
 mod routes;
 mod search;
 mod state;
+mod videos;
+mod work;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -9,19 +9,19 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-/// Of a request.
+/// Labels of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Route {
+pub(crate) struct RequestLabels {
     /// The route's template; never a path with an id.
-    pub(crate) route: String,
+    pub(crate) route: &'static str,
     /// One that is known, or `other`: clients cannot make labels.
     pub(crate) method: &'static str,
 }
 
-/// Of an answer.
+/// Labels of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Answer {
-    pub(crate) route: String,
+pub(crate) struct ResponseLabels {
+    pub(crate) route: &'static str,
     pub(crate) method: &'static str,
     /// 499 where the client went away before there was an answer.
     pub(crate) status: u16,
@@ -33,10 +33,10 @@ pub(crate) struct Metrics {
     registry: Registry,
     process: Registry,
     memory: Gauge<i64, AtomicI64>,
-    pub(crate) requests: Family<Answer, Counter>,
-    pub(crate) seconds: Family<Route, Histogram>,
+    pub(crate) requests: Family<ResponseLabels, Counter>,
+    pub(crate) seconds: Family<RequestLabels, Histogram>,
     pub(crate) in_flight: Gauge<i64, AtomicI64>,
-    /// Also what the health tells: nobody waits for the table to know it.
+    /// Also the number that `/v1/health` returns, which must not wait for the table.
     pub(crate) videos: Gauge<i64, AtomicI64>,
     pub(crate) compared: Counter,
     pub(crate) missing: Counter,
@@ -45,9 +45,10 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("vidsieve");
-        let requests = Family::<Answer, Counter>::default();
-        let seconds =
-            Family::<Route, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 16)));
+        let requests = Family::<ResponseLabels, Counter>::default();
+        let seconds = Family::<RequestLabels, Histogram>::new_with_constructor(|| {
+            Histogram::new(exponential_buckets(0.001, 2.0, 16))
+        });
         let (in_flight, videos) = (Gauge::default(), Gauge::default());
         let (compared, missing) = (Counter::default(), Counter::default());
         registry.register("http_requests", "Requests by the status of their answer", requests.clone());

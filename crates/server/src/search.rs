@@ -13,9 +13,11 @@ use tokio::sync::mpsc;
 use vidsieve_api::{NDJSON, Problem, SearchOptions};
 use vidsieve_search::{Engine, PageStage, Query, SearchError, SearchPage, SearchParameters, SearchRun, SearchStep};
 
+use crate::body::body_of;
 use crate::log;
-use crate::routes::{Answered, body_of, parameters, worker};
+use crate::routes::{Answered, parameters};
 use crate::state::State;
+use crate::work::worker;
 
 /// Pages of an answer at most: a client that does not read holds no worker.
 const PAGES: usize = 2;

@@ -1,17 +1,11 @@
 //! What all requests share.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use axum::body::Bytes;
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::Semaphore;
-use vidsieve_api::Model;
+use vidsieve_api::ServerModel;
 use vidsieve_index::remote::Remote;
 use vidsieve_index::store::Index;
 use vidsieve_model::bundle::Bundle;
@@ -19,25 +13,13 @@ use vidsieve_model::encoder::Encoder;
 use vidsieve_record::{Record, RecordError};
 use vidsieve_search::{Engine, Fetched, Outcome, Table};
 
+use crate::admission::Gate;
 use crate::log::without_ids;
 use crate::metrics::Metrics;
 use crate::{Config, ServeError};
 
 /// Bodies of the largest size for which there is memory; of smaller ones there may be more at the same time.
 const BODIES: usize = 4;
-/// Tokens and addresses above which those that have not been seen for a while are forgotten.
-const MANY: usize = 10_000;
-
-/// Whom a request counts for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Caller {
-    /// A token, by its name.
-    Token(String),
-    /// An address without a token.
-    Address(IpAddr),
-    /// An address, of which a token was refused.
-    Refused(IpAddr),
-}
 
 /// What all requests share.
 #[derive(Debug)]
@@ -47,16 +29,14 @@ pub(crate) struct State {
     pub(crate) store: Option<Remote>,
     pub(crate) engine: Engine,
     pub(crate) encoder: Option<Encoder>,
-    pub(crate) model: Model,
+    pub(crate) model: ServerModel,
     pub(crate) bundle_bytes: Bytes,
     table: RwLock<Table>,
     /// Searches and encodings that compute at the same time.
     pub(crate) work: Arc<Semaphore>,
     /// Memory for bodies, in KiB.
     pub(crate) bodies: Arc<Semaphore>,
-    limiter: DefaultKeyedRateLimiter<Caller>,
-    /// Addresses whose tokens are not looked at, until when.
-    shut_out: Mutex<HashMap<IpAddr, Instant>>,
+    pub(crate) gate: Gate,
     pub(crate) metrics: Metrics,
     /// Whether the server has ended: what still computes stops at its next look.
     pub(crate) ending: AtomicBool,
@@ -83,15 +63,12 @@ impl State {
         let dims = bundle.config().coarse.map(|c| c.output()).or((columns.dims() > 0).then(|| columns.dims()));
         let table =
             Table::from_columns(dims.unwrap_or(columns.dims()), columns.ids, columns.vectors, columns.self_similarity)?;
-        let per_second = NonZeroU32::new(config.rate.max(1)).unwrap_or(NonZeroU32::MIN);
-        let burst = NonZeroU32::new(config.burst.max(1)).unwrap_or(NonZeroU32::MIN);
         let bodies = (kib(config.body_limit) as usize).saturating_mul(BODIES).min(Semaphore::MAX_PERMITS);
         let state = Self {
             work: Arc::new(Semaphore::new(config.workers.clamp(1, Semaphore::MAX_PERMITS))),
             bodies: Arc::new(Semaphore::new(bodies)),
-            limiter: RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst)),
-            shut_out: Mutex::default(),
-            model: Model::new(&bundle, encoder.as_ref().map(|e| (e.shape().regions(), e.shape().bits())), dims),
+            gate: Gate::new(&config),
+            model: ServerModel::new(&bundle, encoder.as_ref().map(|e| (e.shape().regions(), e.shape().bits())), dims),
             bundle_bytes: Bytes::from(bundle_bytes),
             table: RwLock::new(table),
             config,
@@ -123,36 +100,6 @@ impl State {
     pub(crate) fn count_pairs(&self, compared: usize, missing: usize) {
         self.metrics.compared.inc_by(compared as u64);
         self.metrics.missing.inc_by(missing as u64);
-    }
-
-    /// Counts a request; how long to wait if there were too many.
-    pub(crate) fn count(&self, caller: &Caller) -> Result<(), Duration> {
-        if self.limiter.len() > MANY {
-            self.limiter.retain_recent();
-        }
-        self.limiter.check_key(caller).map_err(|until| until.wait_time_from(DefaultClock::default().now()))
-    }
-
-    /// Counts a token that was refused. An address with too many of them is shut out for a while.
-    pub(crate) fn count_refusal(&self, address: IpAddr) -> Result<(), Duration> {
-        self.count(&Caller::Refused(address)).inspect_err(|wait| {
-            let now = Instant::now();
-            let mut shut_out = self.shut_out.lock().unwrap_or_else(PoisonError::into_inner);
-            if shut_out.len() > MANY {
-                shut_out.retain(|_, until| *until > now);
-            }
-            shut_out.insert(address, now + *wait);
-        })
-    }
-
-    /// How long no token of an address is looked at.
-    pub(crate) fn shut_out(&self, address: IpAddr) -> Option<Duration> {
-        let mut shut_out = self.shut_out.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = shut_out.get(&address)?.checked_duration_since(Instant::now());
-        if wait.is_none() {
-            shut_out.remove(&address);
-        }
-        wait
     }
 
     /// The records of several videos, from the configured store; what becomes of the pair for one that is not there or cannot

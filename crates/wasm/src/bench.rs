@@ -6,11 +6,11 @@ use vidsieve_model::bundle::{BundleError, Network};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::engine::Model;
-use crate::error::{Code, Error};
+use crate::error::{EngineErrorCode, Error};
 
 impl From<BackboneError> for Error {
     fn from(error: BackboneError) -> Self {
-        Self::new(Code::BadModel, error)
+        Self::new(EngineErrorCode::BadModel, error)
     }
 }
 
@@ -30,7 +30,7 @@ impl Backbone {
     /// `bad-model` for a bundle without one.
     #[wasm_bindgen(constructor)]
     pub fn new(model: &Model, sides: Vec<usize>) -> Result<Self, Error> {
-        let absent = || Error::new(Code::BadModel, "the bundle has no backbone");
+        let absent = || Error::new(EngineErrorCode::BadModel, "the bundle has no backbone");
         let config = model.bundle.config().backbone.as_ref().ok_or_else(absent)?;
         let weights = model.bundle.weights(Network::Backbone).map_err(|e: BundleError| Error::from(e))?;
         let inner = vidsieve_model::backbone::Backbone::new(config, &weights)?;
@@ -51,8 +51,8 @@ impl Backbone {
     /// # Errors
     /// `bad-frame` for another number of values.
     pub fn run(&self, frames: &[f32], count: usize, side: usize) -> Result<Vec<f32>, Error> {
-        let frames =
-            ArrayView4::from_shape((count, 3, side, side), frames).map_err(|e| Error::new(Code::BadFrame, e))?;
+        let frames = ArrayView4::from_shape((count, 3, side, side), frames)
+            .map_err(|e| Error::new(EngineErrorCode::BadFrame, e))?;
         Ok(self.inner.run(frames)?.into_iter().flatten().collect())
     }
 }

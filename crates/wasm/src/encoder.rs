@@ -12,14 +12,14 @@ use vidsieve_search::segments::Timeline;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::engine::Model;
-use crate::error::{Code, Error};
+use crate::error::{EngineErrorCode, Error};
 
 impl From<EncodeError> for Error {
     fn from(error: EncodeError) -> Self {
         let code = match &error {
-            EncodeError::Extract(ExtractError::Frames(_)) => Code::BadFrame,
-            EncodeError::Empty | EncodeError::TooLong { .. } | EncodeError::Part { .. } => Code::BadVideo,
-            _ => Code::BadModel,
+            EncodeError::Extract(ExtractError::Frames(_)) => EngineErrorCode::BadFrame,
+            EncodeError::Empty | EncodeError::TooLong { .. } | EncodeError::Part { .. } => EngineErrorCode::BadVideo,
+            _ => EngineErrorCode::BadModel,
         };
         Self::new(code, error)
     }
@@ -27,7 +27,7 @@ impl From<EncodeError> for Error {
 
 impl From<FrameError> for Error {
     fn from(error: FrameError) -> Self {
-        Self::new(Code::BadFrame, error)
+        Self::new(EngineErrorCode::BadFrame, error)
     }
 }
 
@@ -182,7 +182,7 @@ impl Session {
         let Self { encoder, all, .. } = self;
         if times.len() != all.frames() {
             let message = format!("{} times for {} frames", times.len(), all.frames());
-            return Err(Error::new(Code::BadVideo, message));
+            return Err(Error::new(EngineErrorCode::BadVideo, message));
         }
         let encoded = encoder.finish(all)?;
         let timeline = Timeline::of_file(times, Some(duration).filter(|d| d.is_finite()));

@@ -10,7 +10,7 @@ use vidsieve_search::{Comparison, Matrix, Query};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::error::{Code, Error};
+use crate::error::{EngineErrorCode, Error};
 
 /// A plain object of JavaScript: maps become objects, `None` becomes `null`.
 pub(crate) fn plain(value: &impl Serialize) -> Result<JsValue, Error> {
@@ -55,20 +55,31 @@ impl Model {
     }
 }
 
-/// What a record says about itself.
+/// The contents of a record.
 #[derive(Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", ts(rename = "RecordInfo"))]
 #[serde(rename_all = "camelCase")]
-struct Inspected {
+pub(crate) struct Inspected {
+    /// SHA-256 of the bundle that made it.
     bundle: String,
+    /// Length of the video in seconds.
     duration: f64,
+    /// The selector's scalar.
     self_similarity: f32,
+    /// Sampled frames, T.
     frames: usize,
+    /// Regions of a frame, R.
     regions: usize,
+    /// Bits of a region's code, L.
     bits: usize,
+    /// Values of the vector, D.
     dims: usize,
-    /// Where the vector, the times (u32 milliseconds) and the codes start.
+    /// Where the vector starts in the record, f32.
     global_at: usize,
+    /// Where the times start, u32 milliseconds.
     times_at: usize,
+    /// Where the codes start.
     codes_at: usize,
 }
 
@@ -102,10 +113,12 @@ pub struct Engine {
     pub(crate) inner: Rc<vidsieve_search::Engine>,
 }
 
-/// What is told of a pair.
+/// Two videos compared with each other alone.
 #[derive(Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", ts(rename = "Comparison"))]
 #[serde(rename_all = "camelCase")]
-struct Compared {
+pub(crate) struct Compared {
     #[serde(flatten)]
     comparison: Comparison,
     /// The aligned frames of each segment: frame of the query, frame of the target.
@@ -197,7 +210,7 @@ impl Engine {
     /// `bad-record`, `other-bundle`; `bad-argument` for a side of 0.
     pub fn matrix(&self, a: &[u8], b: &[u8], most: usize) -> Result<MatrixPicture, Error> {
         if most == 0 {
-            return Err(Error::new(Code::BadArgument, "a matrix needs at least one cell"));
+            return Err(Error::new(EngineErrorCode::BadArgument, "a matrix needs at least one cell"));
         }
         Ok(MatrixPicture { matrix: Matrix::new(&self.inner, &query(a)?, &Record::parse(b)?, most)? })
     }

@@ -1,14 +1,17 @@
 //! Errors on their way to JavaScript.
 
+use serde::Serialize;
 use vidsieve_model::bundle::BundleError;
 use vidsieve_record::RecordError;
 use vidsieve_search::SearchError;
 use vidsieve_search::budget::BudgetError;
 use wasm_bindgen::JsValue;
 
-/// What went wrong, stable across versions: the `code` of the error object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
+/// What went wrong in the engine; it does not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineErrorCode {
     /// The bytes are no sound bundle, or it lacks a network.
     BadModel,
     /// The bytes are no sound record.
@@ -23,7 +26,7 @@ pub enum Code {
     BadArgument,
 }
 
-impl Code {
+impl EngineErrorCode {
     /// As JavaScript reads it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -41,12 +44,12 @@ impl Code {
 /// An error of this module.
 #[derive(Debug, Clone)]
 pub struct Error {
-    code: Code,
+    code: EngineErrorCode,
     message: String,
 }
 
 impl Error {
-    pub(crate) fn new(code: Code, message: impl ToString) -> Self {
+    pub(crate) fn new(code: EngineErrorCode, message: impl ToString) -> Self {
         Self { code, message: message.to_string() }
     }
 }
@@ -63,8 +66,8 @@ impl From<Error> for JsValue {
 impl From<RecordError> for Error {
     fn from(error: RecordError) -> Self {
         let code = match error {
-            RecordError::Bundle { .. } => Code::OtherBundle,
-            _ => Code::BadRecord,
+            RecordError::Bundle { .. } => EngineErrorCode::OtherBundle,
+            _ => EngineErrorCode::BadRecord,
         };
         Self::new(code, error)
     }
@@ -74,26 +77,26 @@ impl From<SearchError> for Error {
     fn from(error: SearchError) -> Self {
         match error {
             SearchError::Record(error) => error.into(),
-            SearchError::Bundle(error) => Self::new(Code::BadModel, error),
-            error => Self::new(Code::BadRecord, error),
+            SearchError::Bundle(error) => Self::new(EngineErrorCode::BadModel, error),
+            error => Self::new(EngineErrorCode::BadRecord, error),
         }
     }
 }
 
 impl From<BundleError> for Error {
     fn from(error: BundleError) -> Self {
-        Self::new(Code::BadModel, error)
+        Self::new(EngineErrorCode::BadModel, error)
     }
 }
 
 impl From<BudgetError> for Error {
     fn from(error: BudgetError) -> Self {
-        Self::new(Code::BadArgument, error)
+        Self::new(EngineErrorCode::BadArgument, error)
     }
 }
 
 impl From<serde_wasm_bindgen::Error> for Error {
     fn from(error: serde_wasm_bindgen::Error) -> Self {
-        Self::new(Code::BadArgument, error)
+        Self::new(EngineErrorCode::BadArgument, error)
     }
 }

@@ -1,7 +1,7 @@
 //! The bindings of a page, of Node and of a Worker: what JavaScript calls, and nothing that computes. Networks are in
-//! `vidsieve-model`, searching in `vidsieve-search`, the record in `vidsieve-index`.
+//! `vidsieve-model`, searching in `vidsieve-search`, the record in `vidsieve-record`.
 //!
-//! Errors are `Error` objects of JavaScript with a stable `code` ([`error::Code`]). The module is built with `panic = "abort"`:
+//! Errors are `Error` objects of JavaScript with a stable `code` ([`error::EngineErrorCode`]). The module is built with `panic = "abort"`:
 //! a panic is reported on the console and ends the instance, which its host then replaces.
 
 #[cfg(feature = "bench")]
@@ -14,6 +14,8 @@ mod search;
 mod table;
 #[cfg(feature = "threads")]
 mod threads;
+#[cfg(all(test, feature = "typescript"))]
+mod typescript;
 
 #[cfg(feature = "bench")]
 pub use bench::Backbone;
@@ -37,6 +39,13 @@ extern "C" {
 #[wasm_bindgen(start)]
 pub fn start() {
     std::panic::set_hook(Box::new(|info| console_error(&format!("vidsieve: {info}"))));
+}
+
+/// Whether a text can be the id of a video.
+#[wasm_bindgen(js_name = isId)]
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    vidsieve_record::id::is_id(text)
 }
 
 /// The instruction set of this build: `simd128` or `relaxed-simd`.

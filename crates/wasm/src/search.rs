@@ -28,14 +28,21 @@ pub fn check_budget(text: &str) -> Result<String, Error> {
     Ok(text.parse::<Budget>()?.to_string())
 }
 
-/// Options of [`Search::start`]; the defaults are those of the HTTP API.
+/// Options of a search in a page; each has a default.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", ts(rename = "SearchParameters"))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct LocalSearchOptions {
+pub(crate) struct LocalSearchOptions {
+    /// Most hits of a page.
     top: usize,
+    /// What may be compared frame by frame: `auto`, `none`, `all`, `5%`, `100pairs`, `p>0.5`, `200ms`, `2s`.
     budget: String,
+    /// Hits below this score are left out.
     min_score: f32,
+    /// Whether segments are computed for the hits.
     segments: bool,
+    /// Whether hits have the numbers behind their scores.
     explain: bool,
 }
 
@@ -48,13 +55,15 @@ impl Default for LocalSearchOptions {
 
 /// What the host does next.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", ts(rename = "SearchStep"))]
 #[serde(tag = "step", rename_all = "lowercase")]
-enum LocalSearchStep {
+pub(crate) enum LocalSearchStep {
     /// Sends a page on.
     Page { page: Box<SearchPage> },
-    /// Fetches the records of these videos and hands them to [`Search::compare`].
+    /// Fetches the records of these videos and hands them to `compare`.
     Compare { ids: Vec<String> },
-    /// Fetches the records of these videos and hands them to [`Search::align`].
+    /// Fetches the records of these videos and hands them to `align`.
     Align { ids: Vec<String> },
     /// Frees the search.
     Done,

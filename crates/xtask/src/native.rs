@@ -62,6 +62,11 @@ pub(crate) fn docs() -> Result<(), String> {
     Line::cargo().args("doc --workspace --no-deps").args(ALL_FEATURES).env("RUSTDOCFLAGS", "-D warnings").run()
 }
 
+/// Checks that the TypeScript declarations of the wire types are those of the Rust types.
+pub(crate) fn check_types() -> Result<(), String> {
+    Line::cargo().args("test -p vidsieve-wasm --features typescript --lib typescript").run()
+}
+
 /// Runs the kernels' tests as WebAssembly with simd128.
 pub(crate) fn test_wasm() -> Result<(), String> {
     node_is_there()?;

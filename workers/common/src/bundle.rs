@@ -3,7 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use vidsieve_api::Model;
+use vidsieve_api::ServerModel;
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
 use vidsieve_model::encoder::Encoder;
@@ -23,7 +23,7 @@ pub struct Networks {
     /// What looks at pairs.
     pub engine: Engine,
     /// What records must be.
-    pub model: Model,
+    pub model: ServerModel,
     encoder: OnceCell<Option<Encoder>>,
 }
 
@@ -36,7 +36,7 @@ impl Networks {
         let regions = config.region_count().ok().flatten();
         let bits = config.fine_binary.as_ref().and_then(|f| f.bits);
         let dims = config.coarse.as_ref().map(|c| c.output());
-        let model = Model::new(&bundle, regions.zip(bits), dims);
+        let model = ServerModel::new(&bundle, regions.zip(bits), dims);
         Ok(Self { bundle, engine, model, encoder: OnceCell::new() })
     }
 

@@ -14,7 +14,7 @@ mod time;
 pub use bundle::{Networks, networks};
 pub use config::{flag, number, text};
 pub use error::EdgeError;
-pub use gate::{Admitted, Gate, INTERNAL_HOST};
+pub use gate::{Gate, INTERNAL_HOST};
 pub use records::{Records, key};
 pub use reply::{Exchange, body_of, json, problem, raw, with_body};
 pub use time::{now, within};

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use futures_util::{StreamExt as _, stream};
-use vidsieve_api::{Candidates, Problem, Reranked};
+use vidsieve_api::{Candidates, Problem, Reranked, Route};
 use vidsieve_edge::{
     Exchange, Gate, Networks, Records, body_of, json, key, memory, networks, now, number, problem, raw,
 };
@@ -15,6 +15,8 @@ use vidsieve_record::Record;
 use vidsieve_search::{Fetched, Outcome, Query};
 use worker::{Context, Env, Request, Response, event};
 
+/// The routes of this Worker.
+const ROUTES: [Route; 3] = [Route::Rerank, Route::Health, Route::Metrics];
 /// Records that are read at the same time: the connections that a Worker has.
 const AT_ONCE: usize = 6;
 /// Bytes of a request at most: a query's record and the names of a thousand candidates.
@@ -26,40 +28,26 @@ const BODY_LIMIT: usize = 16_000_000;
 /// Of the runtime, when not even an answer can be made.
 #[event(fetch)]
 pub async fn main(mut request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    let method = request.method();
-    let route = match request.path().as_str() {
-        "/v1/rerank" => "/v1/rerank",
-        "/v1/health" => "/v1/health",
-        "/metrics" => "/metrics",
-        _ => "other",
-    };
-    let exchange = Exchange::begin(method, route);
-    let answer = match answered(&mut request, &env, route).await {
+    let route = Route::of_path(&request.path()).filter(|route| ROUTES.contains(route));
+    let exchange = Exchange::begin(request.method(), route.map_or("other", Route::template));
+    let answer = match answer(&mut request, &env).await {
         Ok(response) => Ok(response),
         Err(refusal) => problem(&refusal),
     };
     answer.and_then(|response| exchange.end(response)).map_err(|error| worker::Error::RustError(error.to_string()))
 }
 
-async fn answered(request: &mut Request, env: &Env, route: &'static str) -> Result<Response, Problem> {
-    let method = request.method().to_string();
-    let known = match route {
-        "/v1/rerank" => method == "POST",
-        "other" => return Err(Problem::not_found("see /v1/openapi.json for what is here")),
-        _ => method == "GET",
-    };
-    if !known {
-        return Err(Problem::method());
-    }
-    let admitted = Gate::of(env)?.admit(env, request, &method, route, true).await?;
+async fn answer(request: &mut Request, env: &Env) -> Result<Response, Problem> {
+    let route = Route::resolve(&ROUTES, request.method().as_ref(), &request.path())?;
+    let admitted = Gate::of(env)?.admit(env, request, route, true).await?;
     match route {
-        "/v1/rerank" => {
+        Route::Rerank => {
             let body = body_of(request, number(env, "BODY_LIMIT", BODY_LIMIT)?).await?;
             let networks = networks(env).await?;
             let answer = rerank(&networks, &Records::new(env)?, &admitted.namespace, &body).await?;
             Ok(json(200, &[], &answer)?)
         }
-        "/metrics" => {
+        Route::Metrics => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8".to_owned();
             let text =
                 format!("# TYPE vidsieve_wasm_memory_bytes gauge\nvidsieve_wasm_memory_bytes {}\n# EOF\n", memory());

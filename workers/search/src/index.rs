@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use vidsieve_api::Problem;
-use vidsieve_api::videos::{Listed, Put};
+use vidsieve_api::videos::Listed;
+use vidsieve_api::{Problem, PutResult};
 use vidsieve_edge::{EdgeError, now, with_body, within};
 use vidsieve_record::BundleId;
 use vidsieve_record::shards::{MAX_DEPTH, Shard, Tree, hash};
@@ -39,8 +39,8 @@ struct Reply {
     fresh: Vec<Shard>,
 }
 
-/// What came of asking all shards.
-pub(crate) struct Asked<T> {
+/// The answers of all shards.
+pub(crate) struct ShardAnswers<T> {
     pub(crate) answers: Vec<(Shard, T)>,
     /// Videos of those that answered.
     pub(crate) videos: usize,
@@ -119,7 +119,7 @@ impl Index {
         path: &str,
         body: impl Fn(&Shard, usize) -> Vec<u8>,
         parse: impl Fn(Reply) -> Result<T, EdgeError>,
-    ) -> Asked<T> {
+    ) -> ShardAnswers<T> {
         let end = now() + self.deadline.as_secs_f64() * 1000.0;
         let one = |shard: Shard, depth: usize| {
             let body = body(&shard, depth);
@@ -131,7 +131,7 @@ impl Index {
         };
         let mut asking: FuturesUnordered<_> =
             self.tree().shards().map(|(shard, known)| one(shard.clone(), known.depth)).collect();
-        let mut asked = Asked { answers: Vec::new(), videos: 0, lost: 0 };
+        let mut asked = ShardAnswers { answers: Vec::new(), videos: 0, lost: 0 };
         let mut seen: Vec<Shard> = self.tree().shards().map(|(shard, _)| shard.clone()).collect();
         while let Some((shard, reply)) = asking.next().await {
             let parsed = reply.and_then(|mut reply| {
@@ -197,7 +197,7 @@ impl Index {
     }
 
     /// Adds a video or replaces it.
-    pub(crate) async fn put(&self, id: &str, record: &[u8]) -> Result<Put, Problem> {
+    pub(crate) async fn put(&self, id: &str, record: &[u8]) -> Result<PutResult, Problem> {
         let reply = self.ask_holder(id, "put", &join(&Named { id: id.to_owned() }, record)).await?;
         COUNTS.with_borrow_mut(|counts| counts.remove(&self.base));
         match reply.status {

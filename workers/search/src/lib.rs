@@ -21,7 +21,7 @@ use worker::{Context, Env, Request, Response, event};
 /// Of the runtime, when not even an answer can be made.
 #[event(fetch)]
 pub async fn main(mut request: Request, env: Env, context: Context) -> worker::Result<Response> {
-    let route = routes::route_of(&request.path());
+    let route = vidsieve_api::Route::of_path(&request.path());
     let mut exchange = Exchange::begin(request.method(), route.map_or("other", |r| r.template()));
     let origin = request.headers().get("origin").ok().flatten();
     let answered = async {

@@ -1,17 +1,17 @@
-//! What is answered where.
+//! The handlers of the routes.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use percent_encoding::percent_decode_str;
-use vidsieve_api::access::media_type;
-use vidsieve_api::encode::{self, Kind};
+use vidsieve_api::encode::{self, EncodeInput, media_type};
 use vidsieve_api::rerank::{ABSENT, Absent, LATE, OTHER_VERSION};
-use vidsieve_api::videos::{self, Listing, Put, etag};
-use vidsieve_api::{Candidates, ListOptions, NDJSON, OPENAPI, Problem, Reranked, SearchOptions};
+use vidsieve_api::videos::{self, Listing, etag};
+use vidsieve_api::{
+    Admitted, Candidates, ListOptions, NDJSON, OPENAPI, Problem, PutResult, Reranked, Route, SearchOptions,
+};
 use vidsieve_edge::{
-    Admitted, EdgeError, Exchange, Gate, Networks, Records, body_of, json, key, memory, networks, now, number, raw,
+    EdgeError, Exchange, Gate, Networks, Records, body_of, json, key, memory, networks, now, number, raw,
 };
 use vidsieve_record::Record;
 use vidsieve_record::wire;
@@ -31,76 +31,8 @@ const COARSE_MS: u64 = 2000;
 /// Milliseconds that `POST /v1/rerank` may take, where `RERANK_MS` says nothing.
 const RERANK_MS: f64 = 15_000.0;
 
-/// A route of the document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Route {
-    Search,
-    Rerank,
-    Encode,
-    Videos,
-    Video,
-    Model,
-    Bundle,
-    Health,
-    OpenApi,
-    Metrics,
-}
-
-impl Route {
-    /// Its template in the document.
-    pub(crate) const fn template(self) -> &'static str {
-        match self {
-            Self::Search => "/v1/search",
-            Self::Rerank => "/v1/rerank",
-            Self::Encode => "/v1/encode",
-            Self::Videos => "/v1/videos",
-            Self::Video => "/v1/videos/{id}",
-            Self::Model => "/v1/model",
-            Self::Bundle => "/v1/model/bundle",
-            Self::Health => "/v1/health",
-            Self::OpenApi => "/v1/openapi.json",
-            Self::Metrics => "/metrics",
-        }
-    }
-
-    const ALL: [Self; 10] = [
-        Self::Search,
-        Self::Rerank,
-        Self::Encode,
-        Self::Videos,
-        Self::Video,
-        Self::Model,
-        Self::Bundle,
-        Self::Health,
-        Self::OpenApi,
-        Self::Metrics,
-    ];
-
-    /// Whether it is asked by this method.
-    fn takes(self, method: &str) -> bool {
-        match self {
-            Self::Search | Self::Rerank | Self::Encode => method == "POST",
-            Self::Video => matches!(method, "GET" | "HEAD" | "PUT" | "DELETE"),
-            _ => matches!(method, "GET" | "HEAD"),
-        }
-    }
-}
-
-/// The id in the path of a video, as it stands there.
-fn id_in(path: &str) -> Option<&str> {
-    path.strip_prefix("/v1/videos/").filter(|id| !id.is_empty() && !id.contains('/'))
-}
-
-/// The route of a path.
-pub(crate) fn route_of(path: &str) -> Option<Route> {
-    if id_in(path).is_some() {
-        return Some(Route::Video);
-    }
-    Route::ALL.into_iter().find(|route| route.template() == path)
-}
-
-/// What all routes need.
-struct Asked<'a> {
+/// An admitted request, with what its route needs.
+struct AdmittedRequest<'a> {
     env: &'a Env,
     networks: Rc<Networks>,
     index: Index,
@@ -110,7 +42,7 @@ struct Asked<'a> {
 /// Answers a request that is no preflight.
 ///
 /// # Errors
-/// What the client is told instead.
+/// The problem to answer with.
 pub(crate) async fn answer(
     request: &mut Request,
     env: &Env,
@@ -119,12 +51,10 @@ pub(crate) async fn answer(
     route: Option<Route>,
     exchange: &mut Exchange,
 ) -> Result<Response, Problem> {
-    let route = route.ok_or_else(|| Problem::not_found("see /v1/openapi.json for what is here"))?;
+    let route = route.ok_or_else(Problem::unknown_route)?;
     let method = request.method().to_string();
-    if !route.takes(&method) {
-        return Err(Problem::method());
-    }
-    let admitted = gate.admit(env, request, &method, route.template(), false).await?;
+    route.check_method(&method)?;
+    let admitted = gate.admit(env, request, route, false).await?;
     exchange.token.clone_from(&admitted.token);
     if route == Route::OpenApi {
         let kind = "application/json".to_owned();
@@ -133,31 +63,30 @@ pub(crate) async fn answer(
     let networks = networks(env).await?;
     let deadline = Duration::from_millis(number(env, "COARSE_MS", COARSE_MS)?);
     let index = Index::new(env, &admitted.namespace, networks.id(), deadline);
-    let asked = Asked { env, networks, index, admitted };
+    let admitted = AdmittedRequest { env, networks, index, admitted };
     match route {
-        Route::Search => asked.search(request, context).await,
-        Route::Rerank => asked.rerank(request).await,
-        Route::Encode => asked.encode(request).await,
-        Route::Videos => asked.list(request).await,
+        Route::Search => admitted.search(request, context).await,
+        Route::Rerank => admitted.rerank(request).await,
+        Route::Encode => admitted.encode(request).await,
+        Route::Videos => admitted.list(request).await,
         Route::Video => {
-            let path = request.path();
-            let id = id_in(&path).and_then(|id| percent_decode_str(id).decode_utf8().ok().map(|id| id.into_owned()));
-            let id = videos::checked(id)?;
+            let id = Route::video_id(&request.path())?;
             match method.as_str() {
-                "PUT" => asked.put(&id, request).await,
-                "DELETE" => asked.remove(&id).await,
-                _ => asked.read(&id, request).await,
+                "PUT" => admitted.put(&id, request).await,
+                "DELETE" => admitted.remove(&id).await,
+                _ => admitted.read(&id, request).await,
             }
         }
-        Route::Model => Ok(json(200, &[], &asked.networks.model)?),
-        Route::Bundle => asked.bundle(request, gate),
+        Route::Model => Ok(json(200, &[], &admitted.networks.model)?),
+        Route::Bundle => admitted.bundle(request, gate),
         Route::Health => {
-            let videos = asked.index.count().await;
+            let videos = admitted.index.count().await;
             let version = env!("CARGO_PKG_VERSION");
             Ok(json(200, &[], &serde_json::json!({ "status": "ok", "videos": videos, "version": version }))?)
         }
-        Route::Metrics => asked.metrics().await,
-        Route::OpenApi => Err(Problem::internal()),
+        Route::Metrics => admitted.metrics().await,
+        // The document is answered above; media are files of a native server.
+        Route::OpenApi | Route::Media => Err(Problem::unknown_route()),
     }
 }
 
@@ -170,7 +99,7 @@ fn header(request: &Request, name: &str) -> Option<String> {
     request.headers().get(name).ok().flatten()
 }
 
-/// The answer to who has this version already.
+/// 304 if `If-None-Match` matches.
 fn unchanged(request: &Request, tag: &str) -> Result<Option<Response>, EdgeError> {
     if header(request, "if-none-match").as_deref() != Some(tag) {
         return Ok(None);
@@ -178,7 +107,7 @@ fn unchanged(request: &Request, tag: &str) -> Result<Option<Response>, EdgeError
     raw(304, &[("etag", tag.to_owned())], Vec::new()).map(Some)
 }
 
-impl Asked<'_> {
+impl AdmittedRequest<'_> {
     async fn body(&self, request: &mut Request, name: &'static str, default: usize) -> Result<Vec<u8>, Problem> {
         body_of(request, number(self.env, name, default)?).await
     }
@@ -246,10 +175,10 @@ impl Asked<'_> {
     }
 
     async fn encode(&self, request: &mut Request) -> Result<Response, Problem> {
-        let kind = Kind::of(media_type(&header(request, "content-type").unwrap_or_default()))?;
+        let input = EncodeInput::of(media_type(&header(request, "content-type").unwrap_or_default()))?;
         let encoder = self.networks.encoder().ok_or_else(encode::no_encoder)?;
         let body = self.body(request, "BODY_LIMIT", BODY_LIMIT).await?;
-        let record = encode::encode(encoder, kind, &body, &|| false)?;
+        let record = encode::encode(encoder, input, &body, &|| false)?;
         Ok(raw(200, &[("content-type", wire::RECORD_TYPE.to_owned())], record)?)
     }
 
@@ -282,7 +211,8 @@ impl Asked<'_> {
         Ok(raw(200, &[("content-type", wire::RECORD_TYPE.to_owned()), ("etag", tag)], record)?)
     }
 
-    /// Adds a video: first its record is in KV, then its shard names it. What is there already is not written again.
+    /// Adds a video: first its record is in KV, then its shard names it. A record that is already in both
+    /// is not written again.
     async fn put(&self, id: &str, request: &mut Request) -> Result<Response, Problem> {
         let body = self.record(request).await?;
         let checksum = self.networks.model.record(body.as_slice())?.checksum();
@@ -291,7 +221,7 @@ impl Asked<'_> {
         let before = self.index.find(&[id.to_owned()]).await?;
         let known = before.get(id).is_some_and(|video| video.checksum == videos::checksum(checksum));
         let put = if known && records.get(&key).await?.is_some_and(|there| there == body) {
-            Put::Unchanged
+            PutResult::Unchanged
         } else {
             records.put(&key, &body).await?;
             self.index.put(id, &body).await?

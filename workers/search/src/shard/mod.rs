@@ -13,7 +13,7 @@ mod sql;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use vidsieve_api::videos::{self, Put};
+use vidsieve_api::{PutResult, videos};
 use vidsieve_edge::{EdgeError, Records, key, memory, networks, now, number, raw};
 use vidsieve_kernels::{Isa, scan};
 use vidsieve_record::Record;
@@ -126,19 +126,19 @@ impl Loaded {
         Ok(row)
     }
 
-    fn put(&mut self, id: &str, body: &[u8]) -> Result<Put, EdgeError> {
+    fn put(&mut self, id: &str, body: &[u8]) -> Result<PutResult, EdgeError> {
         let record = Record::parse(body).map_err(|e| failed(&e))?;
         let (checksum, at) = (videos::checksum(record.checksum()), seconds());
         let before = self.sql.video(id)?;
         let put = match &before {
-            None => Put::Added,
-            Some(row) if row.of.checksum == checksum => Put::Unchanged,
+            None => PutResult::Added,
+            Some(row) if row.of.checksum == checksum => PutResult::Unchanged,
             Some(row) => {
                 self.sql.replaced(id, &row.of.checksum, at)?;
-                Put::Replaced
+                PutResult::Replaced
             }
         };
-        if put != Put::Unchanged {
+        if put != PutResult::Unchanged {
             let of = RowOf {
                 id: id.to_owned(),
                 checksum,

@@ -1,0 +1,256 @@
+// Generated from the Rust types; do not edit. To write it again:
+// VIDSIEVE_WRITE_TYPES=1 cargo test -p vidsieve-wasm --features typescript --lib typescript
+
+/** Intervals of two videos that show the same. */
+export interface Segment {
+  /** Start and end in the query, in seconds. */
+  query: [number, number];
+  /** Start and end in the target, in seconds. */
+  target: [number, number];
+  /** The mean similarity of the aligned frames, in [0, 1]. */
+  score: number;
+}
+
+/** The numbers behind a hit's scores. */
+export interface Explanation {
+  /** S^c's cosine in [-1, 1]. */
+  coarse_cosine: number;
+  /** S^f_B's similarity in [-1, 1], if the pair was compared. */
+  fine_similarity: number | null;
+  /** The selector's scalar of the video. */
+  self_similarity: number;
+  /** Whether the budget paid for the pair. */
+  selected: boolean;
+  /** Place among all videos by the coarse score, from 1. */
+  coarse_rank: number;
+}
+
+/** Which network a hit's score comes from. */
+export type HitStage =
+  | "coarse"
+  | "fine";
+
+/** One video of an answer. */
+export interface Hit {
+  /** The video. */
+  id: string;
+  /**
+   * Its score in [0, 1]: by the bundle's calibration the probability that it shows the query's
+   * footage.
+   */
+  score: number;
+  /** Where the score comes from. */
+  stage: HitStage;
+  /** S^c's score in [0, 1]. */
+  coarse: number;
+  /** S^f_B's score in [0, 1], if the pair was compared. */
+  fine: number | null;
+  /** The selector's probability that the coarse score is wrong, if there is a selector. */
+  doubt: number | null;
+  /** Where the videos match, if that was looked for; best first. */
+  segments: Segment[];
+  /** Why a pair that was to be compared was not. */
+  unavailable?: string;
+  /** The numbers behind it, if asked for. */
+  explain?: Explanation;
+}
+
+/** Milliseconds of each part of a search. */
+export interface SearchTimings {
+  /** Comparing the query's vector with all videos. */
+  scan: number;
+  /** Selecting the pairs to compare. */
+  select: number;
+  /** Waiting for records. */
+  fetch: number;
+  /** Comparing frame by frame. */
+  compare: number;
+  /** Finding where videos match, with the records that this needs. */
+  segments: number;
+  /** From the start of the search to this page. */
+  total: number;
+}
+
+/** Which page of an answer it is. */
+export type PageStage =
+  | "coarse"
+  | "refined";
+
+/**
+ * One page of an answer: the coarse one comes at once, the refined one after pairs were compared.
+ */
+export interface SearchPage {
+  /** Which page it is. */
+  page: PageStage;
+  /** Whether no page follows. */
+  last: boolean;
+  /** SHA-256 of the bundle, 64 hexadecimal digits. */
+  model: string;
+  /** Videos that were searched. */
+  videos: number;
+  /** The budget of the search, as text. */
+  budget: string;
+  /** Pairs that the budget pays for. */
+  selected: number;
+  /** Pairs that were compared. */
+  reranked: number;
+  /** Pairs that were to be compared and could not be: their hits keep coarse scores. */
+  missing: number;
+  /** Whether anything is missing. */
+  degraded: boolean;
+  /** What else the page lacks, in words: a part of a server's index that did not answer. */
+  warnings?: string[];
+  /** The best videos, best first. */
+  hits: Hit[];
+  /** Milliseconds of each part. */
+  timings_ms: SearchTimings;
+}
+
+/** Options of a search in a page; each has a default. */
+export interface SearchParameters {
+  /** Most hits of a page. */
+  top: number;
+  /**
+   * What may be compared frame by frame: `auto`, `none`, `all`, `5%`, `100pairs`, `p>0.5`, `200ms`,
+   * `2s`.
+   */
+  budget: string;
+  /** Hits below this score are left out. */
+  minScore: number;
+  /** Whether segments are computed for the hits. */
+  segments: boolean;
+  /** Whether hits have the numbers behind their scores. */
+  explain: boolean;
+}
+
+/** What the host does next. */
+export type SearchStep =
+  | { step: "page"; page: SearchPage }
+  | { step: "compare"; ids: string[] }
+  | { step: "align"; ids: string[] }
+  | { step: "done" };
+
+/** Two videos compared with each other alone. */
+export interface Comparison {
+  /** The aligned frames of each segment: frame of the query, frame of the target. */
+  paths: [number, number][][];
+  /** S^f_B's score in [0, 1]: how probably the query's footage is in the target. */
+  score: number;
+  /** S^c's score in [0, 1]. */
+  coarse: number;
+  /** S^f_B's score in [0, 1]. */
+  fine: number;
+  /** The selector's probability that the coarse score is wrong, if there is a selector. */
+  doubt: number | null;
+  /** Where the videos match, best first. */
+  segments: Segment[];
+}
+
+/** The contents of a record. */
+export interface RecordInfo {
+  /** SHA-256 of the bundle that made it. */
+  bundle: string;
+  /** Length of the video in seconds. */
+  duration: number;
+  /** The selector's scalar. */
+  selfSimilarity: number;
+  /** Sampled frames, T. */
+  frames: number;
+  /** Regions of a frame, R. */
+  regions: number;
+  /** Bits of a region's code, L. */
+  bits: number;
+  /** Values of the vector, D. */
+  dims: number;
+  /** Where the vector starts in the record, f32. */
+  globalAt: number;
+  /** Where the times start, u32 milliseconds. */
+  timesAt: number;
+  /** Where the codes start. */
+  codesAt: number;
+}
+
+/** What went wrong in the engine; it does not change. */
+export type EngineErrorCode =
+  | "bad-model"
+  | "bad-record"
+  | "other-bundle"
+  | "bad-frame"
+  | "bad-video"
+  | "bad-argument";
+
+/** One video of a listing. */
+export interface Listed {
+  /** Its id. */
+  id: string;
+  /** Length in seconds. */
+  duration: number;
+  /** Sampled frames. */
+  frames: number;
+  /** Bytes of its record. */
+  bytes: number;
+  /** When it was added, in seconds from 1970. */
+  added: number;
+  /** Its record's checksum, 16 hexadecimal digits. */
+  checksum: string;
+}
+
+/** A page of the listing. */
+export interface Listing {
+  /** By id. */
+  videos: Listed[];
+  /** What the next page is asked for with; nothing if this may be the last. */
+  next: string | null;
+}
+
+/** The result of putting a video. */
+export type PutResult =
+  | "added"
+  | "replaced"
+  | "unchanged";
+
+/** The answer of `/v1/model`. */
+export interface ServerModel {
+  /** SHA-256 of the bundle, 64 hexadecimal digits. */
+  bundle: string;
+  /** Regions of a frame, R. */
+  regions: number | null;
+  /** Bits of a region's code, L. */
+  bits: number | null;
+  /** Values of a video's vector, D. */
+  dims: number | null;
+  /** Names of the networks that the bundle has. */
+  networks: string[];
+  /** Bytes of the bundle. */
+  bytes: number;
+}
+
+/** The code of a problem; it does not change. */
+export type ProblemCode =
+  | "bad-request"
+  | "unauthorized"
+  | "forbidden"
+  | "read-only"
+  | "host"
+  | "not-found"
+  | "method-not-allowed"
+  | "timeout"
+  | "other-bundle"
+  | "too-large"
+  | "media-type"
+  | "bad-body"
+  | "too-many-requests"
+  | "internal"
+  | "busy";
+
+/** A problem as JSON. */
+export interface ProblemDetails {
+  /** `urn:vidsieve:problem:` and a stable code. */
+  type: string;
+  /** What went wrong, in a few words. */
+  title: string;
+  /** The status of the answer. */
+  status: number;
+  /** What went wrong with this request. */
+  detail: string;
+}
