@@ -107,8 +107,9 @@ pub struct Ablation<'a> {
 }
 
 impl<'a> Ablation<'a> {
-    /// Studies with the files, devices and sizes of `shop`, whose given bundle has the networks that are not varied; `recipe`
-    /// has the settings that are not varied, `steps` are the updates of each run.
+    /// Studies with the files, devices and sizes of `shop`, whose given bundle has the networks
+    /// that are not varied; `recipe` has the settings that are not varied, `steps` are the updates
+    /// of each run.
     #[must_use]
     pub fn new(shop: &'a Workshop, recipe: &'a Recipe, corpora: &'a AblationCorpora, steps: u64) -> Self {
         let sets = TrainingSets::new(&corpora.train, &corpora.held_out, recipe.queries, recipe.distractors);

@@ -5,11 +5,12 @@
 //! | [`hard`] | How well are copies by every kind of edit found among other takes and thousands of distractors? |
 //! | [`ablation`] | What is each part of a network, and each choice of its training, worth? |
 //!
-//! A benchmark belongs here when it needs networks, edits and corpora together: made videos come from [`vidsieve_edits`] and
-//! [`vidsieve_train::data`], metrics and plain baselines from [`vidsieve_eval`], which this crate adds none to. What it measures
-//! is returned as a report that serialises to JSON and draws itself; printing is left to the caller. Videos and runs are kept in
-//! a working folder under the key of their settings ([`vidsieve_train::stage`]), so that an interrupted benchmark continues and
-//! never uses the videos of other settings.
+//! A benchmark belongs here when it needs networks, edits and corpora together: made videos come
+//! from [`vidsieve_edits`] and [`vidsieve_train::data`], metrics and plain baselines from
+//! [`vidsieve_eval`], which this crate adds none to. What it measures is returned as a report that
+//! serialises to JSON and draws itself; printing is left to the caller. Videos and runs are kept in
+//! a working folder under the key of their settings ([`vidsieve_train::stage`]), so that an
+//! interrupted benchmark continues and never uses the videos of other settings.
 
 pub mod ablation;
 mod error;

@@ -1,6 +1,8 @@
-//! Plain uses of the region vectors that networks are trained on: what a trained network has to be better than.
+//! Plain uses of the region vectors that networks are trained on: what a trained network has to be
+//! better than.
 //!
-//! Every baseline gives a matrix of similarities, rows of queries and columns of targets, of videos as tensors `[T, R, D]`.
+//! Every baseline gives a matrix of similarities, rows of queries and columns of targets, of videos
+//! as tensors `[T, R, D]`.
 
 use ndarray::{Array3, ArrayView3, Axis, s};
 use rayon::prelude::*;
@@ -39,8 +41,9 @@ impl PlainVideos<'_> {
         self.queries.iter().chain(self.targets).next().map_or(0, |video| video.dim().2)
     }
 
-    /// Cosines of mean vectors (`mean_vector`), frame Chamfer similarity of whole-frame means (`frame_chamfer`) and region Chamfer
-    /// similarity of the windows (`region_chamfer`), the last two averaged over the query's frames.
+    /// Cosines of mean vectors (`mean_vector`), frame Chamfer similarity of whole-frame means
+    /// (`frame_chamfer`) and region Chamfer similarity of the windows (`region_chamfer`), the last
+    /// two averaged over the query's frames.
     #[must_use]
     pub fn similarities(&self, isa: Isa, mean: MeanOf) -> Vec<(&'static str, SimilarityRows)> {
         let d = self.dims().max(1);
@@ -69,7 +72,8 @@ impl PlainVideos<'_> {
         queries.iter().map(|q| targets.iter().map(|t| f64::from(dot(q, t))).collect()).collect()
     }
 
-    /// Chamfer similarity, averaged over the query's frames, of the vectors that `vectors` makes of a video, as many of each frame.
+    /// Chamfer similarity, averaged over the query's frames, of the vectors that `vectors` makes of
+    /// a video, as many of each frame.
     fn chamfer(&self, isa: Isa, vectors: impl Fn(ArrayView3<'_, f32>) -> Vec<f32> + Sync) -> SimilarityRows {
         let d = self.dims().max(1);
         let of = |video: &Array3<f32>| {
@@ -116,24 +120,28 @@ fn means(video: ArrayView3<'_, f32>, dims: usize) -> Vec<f32> {
     mean
 }
 
-/// The part of a network's evidence that is Chamfer similarity across its channels ([`vidsieve_model::direct`]).
+/// The part of a network's evidence that is Chamfer similarity across its channels
+/// ([`vidsieve_model::direct`]).
 const ACROSS: usize = 1;
 
-/// Chamfer similarity across scales of descriptors as they are, or of the signs of a projection of them.
+/// Chamfer similarity across scales of descriptors as they are, or of the signs of a projection of
+/// them.
 ///
-/// It is the evidence `across` of a fine network whose comparator says nothing: the mean, over query frames, of the best target
-/// frame by the mean of the first channel and the best channel.
+/// It is the evidence `across` of a fine network whose comparator says nothing: the mean, over
+/// query frames, of the best target frame by the mean of the first channel and the best channel.
 #[derive(Debug)]
 pub struct AcrossScales {
     network: Fine,
 }
 
 impl AcrossScales {
-    /// Compares by the channels of `config`; its attention and direct path are left out. `projection` holds the number of bits
-    /// and the matrix `[D, bits]` whose signs are compared instead of the vectors.
+    /// Compares by the channels of `config`; its attention and direct path are left out.
+    /// `projection` holds the number of bits and the matrix `[D, bits]` whose signs are compared
+    /// instead of the vectors.
     ///
     /// # Errors
-    /// [`WeightsError`] for a configuration that contradicts itself or a projection of another size.
+    /// [`WeightsError`] for a configuration that contradicts itself or a projection of another
+    /// size.
     pub fn new(isa: Isa, config: &FineConfig, projection: Option<(usize, &[f32])>) -> Result<Self, WeightsError> {
         let bits = projection.map(|p| p.0);
         let config = FineConfig { attention: Attention::None, bits, direct: false, ..config.clone() };

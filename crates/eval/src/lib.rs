@@ -1,5 +1,6 @@
-//! Evaluation of Vidsieve: metrics, plain baselines, retrieval on labelled videos, parity with the golden numbers, and kernel
-//! benchmarks. Training and the benchmarks of whole bundles are built on it.
+//! Evaluation of Vidsieve: metrics, plain baselines, retrieval on labelled videos, parity with the
+//! golden numbers, and kernel benchmarks. Training and the benchmarks of whole bundles are built on
+//! it.
 
 pub mod baselines;
 pub mod bench;

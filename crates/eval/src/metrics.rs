@@ -207,8 +207,9 @@ pub struct RankedPair {
     pub relevant: bool,
 }
 
-/// Micro-averaged precision: average precision of all pairs in one list, sorted by score descending, each counted as often
-/// as the weight of its query in `weights` says. Equal scores share a rank; 0 without relevant pairs.
+/// Micro-averaged precision: average precision of all pairs in one list, sorted by score
+/// descending, each counted as often as the weight of its query in `weights` says. Equal scores
+/// share a rank; 0 without relevant pairs.
 #[must_use]
 #[allow(clippy::cast_precision_loss, clippy::float_cmp)]
 pub fn micro_average_precision(pairs: &[RankedPair], weights: &[u32]) -> f64 {
@@ -271,8 +272,9 @@ impl Extend<usize> for ReciprocalRanks {
     }
 }
 
-/// Area under the ROC curve of scores with labels, in any order: the share of pairs of a positive and a negative in which the
-/// positive scores higher; equal scores count by their order. 0 where a class is empty.
+/// Area under the ROC curve of scores with labels, in any order: the share of pairs of a positive
+/// and a negative in which the positive scores higher; equal scores count by their order. 0 where a
+/// class is empty.
 #[must_use]
 #[allow(clippy::cast_precision_loss)]
 pub fn roc_auc(scored: &[(f32, bool)]) -> f64 {

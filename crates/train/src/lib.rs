@@ -1,4 +1,5 @@
-//! Training of every network of Distill-and-Select: backbone, whitening, teacher, students, selector, bundle.
+//! Training of every network of Distill-and-Select: backbone, whitening, teacher, students,
+//! selector, bundle.
 //!
 //! The modules, each of which uses only those above it:
 //!
@@ -10,8 +11,8 @@
 //! | [`stage`] | artefacts of a working folder, each under the key of the settings that it was made with |
 //! | [`recipe`] | all stages in order, from material to a bundle |
 //!
-//! [`checkpoint`] and [`monitor`] hold what all of them write and report. Metrics and plain baselines are those of
-//! [`vidsieve_eval`].
+//! [`checkpoint`] and [`monitor`] hold what all of them write and report. Metrics and plain
+//! baselines are those of [`vidsieve_eval`].
 
 pub mod checkpoint;
 pub mod data;

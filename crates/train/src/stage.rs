@@ -1,10 +1,12 @@
-//! Artefacts of a working folder, each under the key of the settings and the upstream artefacts that it was made with.
+//! Artefacts of a working folder, each under the key of the settings and the upstream artefacts
+//! that it was made with.
 //!
-//! A stage writes its record, `NAME.stage.json`, beside its artefact before it begins: settings in clear, keys of what it is
-//! made from, and the files that belong to it. [`TrainingStage::begin`] compares the record with what is asked for. Under the
-//! same key the artefact is used, or the interrupted work goes on; otherwise the stage's files are set aside into the folder
-//! `stale` and made anew, and the monitor gets a note that says which settings differ. Nothing is ever used that was made with
-//! other settings.
+//! A stage writes its record, `NAME.stage.json`, beside its artefact before it begins: settings in
+//! clear, keys of what it is made from, and the files that belong to it. [`TrainingStage::begin`]
+//! compares the record with what is asked for. Under the same key the artefact is used, or the
+//! interrupted work goes on; otherwise the stage's files are set aside into the folder `stale` and
+//! made anew, and the monitor gets a note that says which settings differ. Nothing is ever used
+//! that was made with other settings.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +31,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Identifies an artefact by what it was made with: SHA-256 of a stage's settings, version and upstream keys.
+/// Identifies an artefact by what it was made with: SHA-256 of a stage's settings, version and
+/// upstream keys.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StageKey(String);
@@ -99,7 +102,8 @@ impl StageRecord {
         serde_json::from_slice(&read(path)?).map_err(|e| TrainError::file(path, e))
     }
 
-    /// The record of the stage `name` in a folder whose files are all there, as after a run that was not interrupted.
+    /// The record of the stage `name` in a folder whose files are all there, as after a run that
+    /// was not interrupted.
     ///
     /// # Errors
     /// [`TrainError::File`] without the record or one of its files.
@@ -134,7 +138,8 @@ pub struct TrainingStage {
 }
 
 impl TrainingStage {
-    /// A stage whose artefact is the file `<name>.safetensors` of a folder. `version` is that of the stage's code.
+    /// A stage whose artefact is the file `<name>.safetensors` of a folder. `version` is that of
+    /// the stage's code.
     #[must_use]
     pub fn new(folder: &Path, name: &str, version: u32) -> Self {
         let record = StageRecord {
@@ -208,8 +213,8 @@ impl TrainingStage {
         self.record.paths(&self.folder).next().unwrap_or_else(|| self.folder.clone())
     }
 
-    /// Makes sure that whatever is in the stage's files afterwards was made under its key: files of other settings, or of
-    /// unknown ones, are set aside, and `monitor` gets a note.
+    /// Makes sure that whatever is in the stage's files afterwards was made under its key: files of
+    /// other settings, or of unknown ones, are set aside, and `monitor` gets a note.
     ///
     /// # Errors
     /// [`TrainError::File`].
@@ -246,14 +251,43 @@ impl TrainingStage {
             });
         }
         if !same {
-            let bytes = serde_json::to_vec_pretty(&self.record)
-                .map_err(|source| TrainError::Settings { stage: self.name().to_owned(), source })?;
-            write_atomically(&path, &bytes)?;
+            self.write_record()?;
         }
         Ok(())
     }
 
-    /// The artefact of a stage of one file: read where it is there under the stage's key, made where it is not.
+    /// Makes sure that the files of a folder that the caller chose for this stage alone are under
+    /// its key. Unlike [`TrainingStage::begin`] it moves nothing: the folder is the caller's.
+    ///
+    /// # Errors
+    /// [`TrainError::File`] for a folder with files of other settings, or of unknown ones.
+    pub fn claim(&self) -> Result<(), TrainError> {
+        let path = record_path(&self.folder, self.name());
+        let refuse = |reason: String| {
+            Err(TrainError::file(&self.folder, format!("{reason}: remove the folder, or choose another one")))
+        };
+        if path.exists() {
+            let found = StageRecord::load(&path)?;
+            if found.key != self.record.key {
+                return refuse(format!("its files were made otherwise ({})", self.record.differences(&found)));
+            }
+            return Ok(());
+        }
+        if let Some(file) = self.paths().into_iter().find(|file| file.exists()) {
+            let file = file.file_name().unwrap_or_default().display().to_string();
+            return refuse(format!("there is no record of the settings that `{file}` was made with"));
+        }
+        self.write_record()
+    }
+
+    fn write_record(&self) -> Result<(), TrainError> {
+        let bytes = serde_json::to_vec_pretty(&self.record)
+            .map_err(|source| TrainError::Settings { stage: self.name().to_owned(), source })?;
+        write_atomically(&record_path(&self.folder, self.name()), &bytes)
+    }
+
+    /// The artefact of a stage of one file: read where it is there under the stage's key, made
+    /// where it is not.
     ///
     /// # Errors
     /// As [`TrainingStage::begin`]; those of `load` and `make`, which gets the file to write.

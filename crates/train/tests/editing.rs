@@ -44,7 +44,21 @@ fn copies_are_where_the_truth_says() {
         "the same seed, the same copies"
     );
     let after = std::fs::metadata(folder.join("out").join(&excerpt.file)).unwrap().modified().unwrap();
-    assert_eq!(before, after, "what is there stays");
+    assert_eq!(before, after, "copies of the same settings are kept");
+
+    // Copies of other settings do not belong to a truth of these.
+    let other = EditOptions { seed: 2, ..edits.clone() };
+    let message = edit(&folder.join("out"), &clips, &other, &mut Silent).unwrap_err().to_string();
+    assert!(message.contains("`options.seed` was 1, is 2") && message.contains("choose another"), "{message}");
+    let message = edit(&folder.join("out"), &clips[..2], &edits, &mut Silent).unwrap_err().to_string();
+    assert!(message.contains("`sources` is another one"), "{message}");
+    let render_again = |options: &RenderOptions| render(&folder.join("clips"), &[], options, &mut Silent);
+    let message = render_again(&RenderOptions { seed: 5, ..options.clone() }).unwrap_err().to_string();
+    assert!(message.contains("`options.seed` was 4, is 5"), "{message}");
+    assert_eq!(render_again(&RenderOptions { count: 4, ..options.clone() }).unwrap().len(), 4, "one more clip");
+    std::fs::remove_file(folder.join("clips/render.stage.json")).unwrap();
+    assert!(render_again(&options).unwrap_err().to_string().contains("no record"));
+
     let unknown = EditOptions { kinds: vec!["mirror".into()], ..edits };
     assert!(edit(&folder, &clips, &unknown, &mut Silent).unwrap_err().to_string().contains("picture_in_picture"));
     std::fs::remove_dir_all(folder).unwrap();

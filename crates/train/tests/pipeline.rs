@@ -85,7 +85,8 @@ fn material() -> Material {
     material
 }
 
-/// Every other take is a video of a scene that the corpus has, no copy, and a distractor of its scene's original.
+/// Every other take is a video of a scene that the corpus has, no copy, and a distractor of its
+/// scene's original.
 fn takes_are_no_copies(shop: &Workshop, sources: u64) {
     let mut set = shop.made_features("train").unwrap().value;
     set.group(shop.isa, 0.98);

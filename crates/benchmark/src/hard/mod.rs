@@ -1,4 +1,5 @@
-//! The hard benchmark: held-out clips with every kind of edit among other takes of their scenes and thousands of distractors.
+//! The hard benchmark: held-out clips with every kind of edit among other takes of their scenes and
+//! thousands of distractors.
 
 mod sizes;
 mod thresholds;
@@ -85,11 +86,12 @@ impl Search<'_> {
 }
 
 impl HardBenchmark {
-    /// The benchmark of the bundle that `shop` is given. Its videos are kept in a folder of the shop's, which is named after
-    /// the part of the bundle that describes frames.
+    /// The benchmark of the bundle that `shop` is given. Its videos are kept in a folder of the
+    /// shop's, which is named after the part of the bundle that describes frames.
     ///
     /// # Errors
-    /// [`BenchmarkError::NoExtractor`]; [`BenchmarkError::Train`] for sizes other than the bundle's.
+    /// [`BenchmarkError::NoExtractor`]; [`BenchmarkError::Train`] for sizes other than the
+    /// bundle's.
     pub fn new(mut shop: Workshop) -> Result<Self, BenchmarkError> {
         let bundle = shop.given.clone().ok_or(BenchmarkError::NoExtractor)?;
         let described = shop.given_extractor()?.ok_or(BenchmarkError::NoExtractor)?;
@@ -123,8 +125,8 @@ impl HardBenchmark {
         Ok(set)
     }
 
-    /// Measures everything on the benchmark's videos. `selectors` is a working folder in which the study
-    /// [`Threshold`](crate::ablation::AblationStudy::Threshold) left selectors.
+    /// Measures everything on the benchmark's videos. `selectors` is a working folder in which the
+    /// study [`Threshold`](crate::ablation::AblationStudy::Threshold) left selectors.
     ///
     /// # Errors
     /// [`BenchmarkError`].

@@ -21,8 +21,8 @@ use crate::BenchmarkError;
 const VECTORS: usize = 40_000;
 const STEP: usize = 17;
 
-/// Plain Chamfer similarity (across scales, where there are two) of descriptors of one size: floats, or signs of an ITQ rotation,
-/// which is what the binary layer starts as.
+/// Plain Chamfer similarity (across scales, where there are two) of descriptors of one size:
+/// floats, or signs of an ITQ rotation, which is what the binary layer starts as.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SizeRow {
     /// Region vectors of a frame.
@@ -50,8 +50,8 @@ pub(super) fn floats(isa: Isa, sizes: &Sizes, search: &Search<'_>) -> Result<Mea
     measure(isa, sizes, search.set, None, search)
 }
 
-/// Sizes other than the bundle's: floats and signs, fewer dimensions, the first scale alone. Rotations are fitted on the distractors
-/// alone.
+/// Sizes other than the bundle's: floats and signs, fewer dimensions, the first scale alone.
+/// Rotations are fitted on the distractors alone.
 pub(super) fn by_size(isa: Isa, sizes: &Sizes, search: &Search<'_>) -> Result<Vec<SizeRow>, BenchmarkError> {
     let set = search.set;
     let mut rows = Vec::new();
@@ -71,7 +71,8 @@ pub(super) fn by_size(isa: Isa, sizes: &Sizes, search: &Search<'_>) -> Result<Ve
     Ok(rows)
 }
 
-/// Descriptors as a set has them, or the signs of a rotation of them; nothing where there are no distractors to fit it on.
+/// Descriptors as a set has them, or the signs of a rotation of them; nothing where there are no
+/// distractors to fit it on.
 fn one_size(
     isa: Isa,
     sizes: &Sizes,
@@ -95,7 +96,8 @@ fn one_size(
     Ok(Some(measure(isa, sizes, set, projection, search)?.row))
 }
 
-/// Similarity across scales of every query and database video of the search, by the tensors of `set`.
+/// Similarity across scales of every query and database video of the search, by the tensors of
+/// `set`.
 fn measure(
     isa: Isa,
     sizes: &Sizes,

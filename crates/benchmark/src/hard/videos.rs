@@ -1,7 +1,9 @@
 //! The hard benchmark's videos as tensors, and what is to be found among them.
 //!
-//! Held-out clips, each with every kind of edit and chains, other takes of their scenes, and thousands of distractors: what [`vidsieve_train::data::editing::edit`] writes as files, without the losses of video codecs: frames are
-//! taken from the edited clips as they are, one a second, so that a benchmark takes minutes.
+//! Held-out clips, each with every kind of edit and chains, other takes of their scenes, and
+//! thousands of distractors: what [`vidsieve_train::data::editing::edit`] writes as files, without
+//! the losses of video codecs: frames are taken from the edited clips as they are, one a second, so
+//! that a benchmark takes minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -68,9 +70,9 @@ pub struct HardMaterial {
 }
 
 impl HardMaterial {
-    /// The clips below a folder, only those that are `named` if names are given, and the stills of folders. The second value
-    /// says which stills were left out, and why; a clip that cannot be read is an error, since the truth would be wrong
-    /// without it.
+    /// The clips below a folder, only those that are `named` if names are given, and the stills of
+    /// folders. The second value says which stills were left out, and why; a clip that cannot be
+    /// read is an error, since the truth would be wrong without it.
     ///
     /// # Errors
     /// [`TrainError::File`].
@@ -132,8 +134,8 @@ fn videos(
     Ok(videos)
 }
 
-/// The clips with their copies and takes, a file of `folder` a clip; files that were made of the same clips with the same
-/// options are read.
+/// The clips with their copies and takes, a file of `folder` a clip; files that were made of the
+/// same clips with the same options are read.
 ///
 /// # Errors
 /// [`TrainError`]; with fewer than two clips none can be set in another.
@@ -173,8 +175,9 @@ pub fn edited(
     Ok(set)
 }
 
-/// Which videos of a set are searched for, and what is to be found. Queries are the originals that have copies, the database is
-/// everything else; a copy in which another clip is seen too is left out of that clip's ranking.
+/// Which videos of a set are searched for, and what is to be found. Queries are the originals that
+/// have copies, the database is everything else; a copy in which another clip is seen too is left
+/// out of that clip's ranking.
 #[must_use]
 pub fn truth(set: &FeatureSet) -> Truth {
     let infos = || set.videos.iter().map(|v| &v.info);

@@ -30,7 +30,8 @@ pub(crate) enum Kind {
 pub(crate) struct Args {
     /// What is varied.
     study: Kind,
-    /// Working folder of `train features`, with both corpora; runs are kept, the same command continues where it stopped.
+    /// Working folder of `train features`, with both corpora; runs are kept, the same command
+    /// continues where it stopped.
     #[arg(long)]
     work: std::path::PathBuf,
     /// Bundle of the networks that are not varied.

@@ -1,5 +1,6 @@
 //! `vidsieve train`.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,11 +14,13 @@ use vidsieve_train::data::clips::{VIDEOS, files};
 use vidsieve_train::data::editing::{self, EditOptions, RenderOptions};
 use vidsieve_train::data::material::{Stills, gather, named_in_truth};
 use vidsieve_train::learners::run::Values;
-use vidsieve_train::monitor::{Monitor, Progress, StageNote, Stop};
+use vidsieve_train::monitor::{Monitor, Progress, StageNote};
 use vidsieve_train::networks::sizes::Sizes;
 use vidsieve_train::recipe::{Networks, Recipe, RecipeStage, Workshop, bundles, carry_out, read_bundle, save_report};
 use vidsieve_train::{TrainError, device};
+use vidsieve_video::CancelFlag;
 
+use crate::native::interrupt;
 use crate::output::{Failure, json, line, make_folder_of, read, size, write};
 
 #[derive(Debug, Subcommand)]
@@ -176,7 +179,8 @@ pub(crate) struct Show {
     stage: String,
     json: bool,
     log: Option<std::fs::File>,
-    stop: Stop,
+    cancel: CancelFlag,
+    told: Cell<bool>,
 }
 
 impl Show {
@@ -194,17 +198,8 @@ impl Show {
         if let Ok(style) = ProgressStyle::with_template("{prefix:20} [{bar:30}] {pos}/{len} {eta} {msg}") {
             bar.set_style(style);
         }
-        let stop = Stop::default();
-        let flag = stop.clone();
-        // A second interrupt ends the program as usual.
-        let _ = ctrlc::set_handler(move || {
-            if flag.is_set() {
-                std::process::exit(130);
-            }
-            flag.set();
-            eprintln!("stopping after this step; once more ends at once");
-        });
-        Ok(Self { bar, stage: String::new(), json, log, stop })
+        let cancel = interrupt::flag();
+        Ok(Self { bar, stage: String::new(), json, log, cancel, told: Cell::new(false) })
     }
 
     /// Writes a line of the working folder's log.
@@ -254,7 +249,11 @@ impl Monitor for Show {
     }
 
     fn cancelled(&self) -> bool {
-        self.stop.is_set()
+        let cancelled = self.cancel.is_cancelled();
+        if cancelled && !self.told.replace(true) {
+            self.bar.suspend(|| eprintln!("stopping after this step; once more ends at once"));
+        }
+        cancelled
     }
 }
 

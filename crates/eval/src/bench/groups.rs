@@ -40,8 +40,8 @@ pub(super) fn contestant<'a>(label: impl Into<String>, work: f64, call: impl FnM
     Contestant { label: label.into(), call: Box::new(call), work }
 }
 
-/// Times everything and adds a row for each instruction set and reference: the first `references` contestants. Without a
-/// reference nothing is timed.
+/// Times everything and adds a row for each instruction set and reference: the first `references`
+/// contestants. Without a reference nothing is timed.
 pub(super) fn rows(
     name: &str,
     mut contestants: Vec<Contestant<'_>>,

@@ -163,15 +163,17 @@ fn race(contestants: &mut [Contestant<'_>], options: &Options) -> Vec<f64> {
     best
 }
 
-/// Selected groups that lack their rows against tract graphs; empty in a build with the feature `tract`.
+/// Selected groups that lack their rows against tract graphs; empty in a build with the feature
+/// `tract`.
 #[must_use]
 pub fn without_tract(options: &Options) -> Vec<&'static str> {
     let lacks = |name: &&str| cfg!(not(feature = "tract")) && options.selects(name);
     groups::WITH_TRACT.into_iter().filter(lacks).collect()
 }
 
-/// Runs all kernel benchmarks; `progress` gets the name of each group before it runs. In builds without the feature
-/// `tract`, rows whose reference is a tract graph are left out (see [`without_tract`]).
+/// Runs all kernel benchmarks; `progress` gets the name of each group before it runs. In builds
+/// without the feature `tract`, rows whose reference is a tract graph are left out (see
+/// [`without_tract`]).
 ///
 /// # Errors
 /// [`BenchError`] when results differ: a benchmark of wrong results is none.

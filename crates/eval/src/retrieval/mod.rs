@@ -1,13 +1,15 @@
-//! Evaluation on a folder of videos: every network, the merge of coarse and fine answers, and what the selector is
-//! worth.
+//! Evaluation on a folder of videos: every network, the merge of coarse and fine answers, and what
+//! the selector is worth.
 //!
-//! Nothing is decoded here. The caller indexes the videos, [`score`]s them (or fills the [`Matrix`]es itself), and
-//! [`evaluate`] makes the numbers.
+//! Nothing is decoded here. The caller indexes the videos, [`score`]s them (or fills the
+//! [`Matrix`]es itself), and [`evaluate`] makes the numbers.
 //!
-//! Rules: equal scores keep database order; a query that is itself in the database is left out of its own ranking and
-//! of the pairs that are selected; videos that could not be read are left out of rankings and of what is relevant, and
-//! are named in the report.
+//! Rules: equal scores keep database order; a query that is itself in the database is left out of
+//! its own ranking and of the pairs that are selected; videos that could not be read are left out
+//! of rankings and of what is relevant, and are named in the report.
 
+mod matrix;
+mod options;
 mod quality;
 mod report;
 mod score;
@@ -19,9 +21,11 @@ mod truth;
 use vidsieve_model::bundle::Network;
 use vidsieve_model::fine::InputError;
 
+pub use matrix::Matrix;
+pub use options::EvaluateOptions;
 pub use quality::{Interval, Quality, quality_of};
-pub use report::{EvaluateOptions, KindRow, RetrievalOutput, RetrievalReport, SHARES, evaluate};
-pub use score::{Comparers, Doubt, Matrix, RetrievalNetworks, Scores, VideoOutputs, bytes_per_video, score};
+pub use report::{KindRow, RetrievalOutput, RetrievalReport, SHARES, evaluate};
+pub use score::{Comparers, Doubt, RetrievalNetworks, Scores, VideoOutputs, bytes_per_video, score};
 pub use selection::{ByShare, SelectionCurve};
 pub use truth::{Task, Truth};
 

@@ -6,12 +6,13 @@ use serde::Serialize;
 use vidsieve_model::merge::ranking;
 
 use super::RetrievalError;
-use super::report::EvaluateOptions;
-use super::score::Matrix;
+use super::matrix::Matrix;
+use super::options::EvaluateOptions;
 use super::truth::Task;
 use crate::metrics::{RankedPair, average_precision, micro_average_precision};
 
-/// Most pair visits that the interval of the micro-averaged precision may cost; above, it is left out.
+/// Most pair visits that the interval of the micro-averaged precision may cost; above, it is left
+/// out.
 const MAX_INTERVAL_COST: usize = 400_000_000;
 
 /// A 95 % interval: the 2.5th and 97.5th percentile over resamples of the queries.
@@ -24,7 +25,8 @@ pub struct Quality {
     pub map: f64,
     /// Share of these queries whose best-ranked video is relevant.
     pub recall1: f64,
-    /// Average precision over all pairs of query and database video in one list (micro-AP); equal scores share a rank.
+    /// Average precision over all pairs of query and database video in one list (micro-AP); equal
+    /// scores share a rank.
     pub uap: f64,
     /// Of `map`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +60,7 @@ pub fn quality_of(
     matrix: &Matrix,
     options: &EvaluateOptions,
 ) -> Result<Quality, RetrievalError> {
-    matrix.check(name, task)?;
+    matrix.check(name, task.queries().len(), task.targets().len())?;
     Ok(quality(task, options, |q, columns| matrix.pick(q, columns)))
 }
 

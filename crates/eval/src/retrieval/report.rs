@@ -3,58 +3,19 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use vidsieve_model::bundle::{Bundle, Network};
+use vidsieve_model::bundle::Network;
 
 use super::RetrievalError;
+use super::matrix::Matrix;
+use super::options::EvaluateOptions;
 use super::quality::{Quality, quality};
-use super::score::{Matrix, Scores};
+use super::score::Scores;
 use super::selection::{ByShare, Merger, SelectionCurve, by_doubt, curves};
 use super::truth::Task;
 use crate::metrics::ReciprocalRanks;
 
 /// Shares of the database, in percent, that get the fine similarity in the report's `dns`.
 pub const SHARES: [u32; 5] = [0, 5, 10, 30, 100];
-
-/// How [`evaluate`] works.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EvaluateOptions {
-    /// Seed of the bootstrap and of random selection.
-    pub seed: u64,
-    /// Bootstrap resamples of the queries; 0: no intervals.
-    pub resamples: usize,
-    /// Shares in percent at which selection orders are compared; empty: they are not.
-    pub curve: Vec<u32>,
-    /// Random orders that are averaged.
-    pub random_orders: usize,
-    /// The coarse cosine that the order `threshold` takes for undecided.
-    pub threshold: f64,
-    /// Whether the order `oracle` takes answers below the highest hundredth of the unrelated videos' cosines for that cosine. A fine
-    /// network with a direct path puts unrelated videos far below where the coarse one has them, which no search notices.
-    pub floor: bool,
-}
-
-impl EvaluateOptions {
-    /// How the scores of a bundle's networks are evaluated: with a floor where S^f_B has a direct path.
-    #[must_use]
-    pub fn of(bundle: &Bundle) -> Self {
-        let floor = bundle.config().fine_binary.as_ref().is_some_and(|fine| fine.direct);
-        Self { floor, ..Self::default() }
-    }
-
-    /// These options without curves of selection orders: for a ranking that no selector belongs to.
-    #[must_use]
-    pub fn without_curve(&self) -> Self {
-        Self { curve: Vec::new(), ..self.clone() }
-    }
-}
-
-impl Default for EvaluateOptions {
-    /// 1000 resamples, shares in steps of 5 %, ten random orders, threshold 0.5, no floor.
-    fn default() -> Self {
-        let curve = (0..=100).step_by(5).collect();
-        Self { seed: 1, resamples: 1000, curve, random_orders: 10, threshold: 0.5, floor: false }
-    }
-}
 
 /// All measures of a task, as `eval retrieval` prints them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,8 +35,8 @@ pub struct RetrievalReport {
     /// T.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Quality>,
-    /// Coarse answers of which the share in percent that the selector doubts most was replaced by fine ones; at
-    /// [`SHARES`].
+    /// Coarse answers of which the share in percent that the selector doubts most was replaced by
+    /// fine ones; at [`SHARES`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<ByShare>,
     /// Name of the fine network in `dns`.
@@ -103,15 +64,17 @@ pub struct RetrievalReport {
 /// All measures. `bytes_per_video` and `ms_per_query` are left empty for the caller.
 ///
 /// # Errors
-/// [`RetrievalError::Scores`] for matrices of another shape than the task, or selectors without coarse or fine scores.
+/// [`RetrievalError::Scores`] for matrices of another shape than the task, or selectors without
+/// coarse or fine scores.
 pub fn evaluate(task: &Task, scores: &Scores, options: &EvaluateOptions) -> Result<RetrievalReport, RetrievalError> {
+    let (queries, targets) = (task.queries().len(), task.targets().len());
     for (network, matrix) in &scores.networks {
-        matrix.check(network.name(), task)?;
+        matrix.check(network.name(), queries, targets)?;
     }
     let coarse = scores.networks.get(&Network::Coarse);
     let mut selectors = Vec::new();
     for selector in &scores.selectors {
-        selector.doubt.check(&selector.name, task)?;
+        selector.doubt.check(&selector.name, queries, targets)?;
         let missing = |network: Network| RetrievalError::Scores {
             name: selector.name.clone(),
             detail: format!("it needs the scores of {network}, which are missing"),
@@ -171,7 +134,8 @@ impl KindRow {
     }
 }
 
-/// The JSON of `eval retrieval`: the report, plain uses of the same descriptors, and rows by kind of edit.
+/// The JSON of `eval retrieval`: the report, plain uses of the same descriptors, and rows by kind
+/// of edit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RetrievalOutput {
     /// The networks' report.

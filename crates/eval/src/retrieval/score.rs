@@ -1,4 +1,5 @@
-//! Scores of all pairs of a task: what networks keep of videos, and what they say when two are compared.
+//! Scores of all pairs of a task: what networks keep of videos, and what they say when two are
+//! compared.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -12,54 +13,8 @@ use vidsieve_model::fine::{Fine, InputError, VideoTensor, Workspace};
 use vidsieve_model::selector::Selector;
 
 use super::RetrievalError;
+use super::matrix::Matrix;
 use super::truth::Task;
-
-/// A value for each pair of query (row) and database video (column). All are finite.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Matrix {
-    targets: usize,
-    values: Vec<f64>,
-}
-
-impl Matrix {
-    /// Rows of equal length.
-    ///
-    /// # Errors
-    /// [`RetrievalError::Scores`] for rows of several lengths or a value that is not finite; `name` says of what.
-    pub fn new(name: &str, rows: Vec<Vec<f64>>) -> Result<Self, RetrievalError> {
-        let refuse = |detail: String| RetrievalError::Scores { name: name.to_owned(), detail };
-        let targets = rows.first().map_or(0, Vec::len);
-        for (q, row) in rows.iter().enumerate() {
-            if row.len() != targets {
-                return Err(refuse(format!("query {q} has {} values, query 0 has {targets}", row.len())));
-            }
-            if let Some(t) = row.iter().position(|v| !v.is_finite()) {
-                return Err(refuse(format!("query {q}, video {t}: {}", row[t])));
-            }
-        }
-        Ok(Self { targets, values: rows.into_iter().flatten().collect() })
-    }
-
-    /// The row of a query.
-    #[must_use]
-    pub fn row(&self, query: usize) -> &[f64] {
-        &self.values[query * self.targets..][..self.targets]
-    }
-
-    pub(super) fn pick(&self, query: usize, columns: &[usize]) -> Vec<f64> {
-        let row = self.row(query);
-        columns.iter().map(|&c| row[c]).collect()
-    }
-
-    pub(super) fn check(&self, name: &str, task: &Task) -> Result<(), RetrievalError> {
-        let (queries, targets) = (task.queries().len(), task.targets().len());
-        if self.targets == targets && self.values.len() == queries * targets {
-            return Ok(());
-        }
-        let detail = format!("{} values of {} videos, expected {queries} x {targets}", self.values.len(), self.targets);
-        Err(RetrievalError::Scores { name: name.to_owned(), detail })
-    }
-}
 
 /// A selector's probabilities that the coarse answer is wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,8 +56,8 @@ pub struct Comparers<'a> {
     pub selector: Option<(&'a Selector, Network)>,
 }
 
-/// Compares all pairs on one thread. The second result is the time in milliseconds that a query took to score the whole
-/// database, by name of the network.
+/// Compares all pairs on one thread. The second result is the time in milliseconds that a query
+/// took to score the whole database, by name of the network.
 ///
 /// # Errors
 /// [`RetrievalError::Scores`] for a video without the output of a network that other videos have,

@@ -1,4 +1,5 @@
-//! Which pairs a fine network looks at again: the merge of DnS at growing shares, by a selector and by other orders.
+//! Which pairs a fine network looks at again: the merge of DnS at growing shares, by a selector and
+//! by other orders.
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_pcg::Pcg64;
@@ -7,9 +8,10 @@ use serde::{Serialize, Serializer};
 use vidsieve_model::bundle::Network;
 use vidsieve_model::merge::{budget_of_share, fine_to_unit, merge, ranking, selection_order};
 
+use super::matrix::Matrix;
+use super::options::EvaluateOptions;
 use super::quality::{Quality, ranked};
-use super::report::EvaluateOptions;
-use super::score::{Doubt, Matrix};
+use super::score::Doubt;
 use super::truth::Task;
 
 /// Quality by share in percent, in the order given.
@@ -37,9 +39,10 @@ impl Serialize for ByShare {
 /// mAP of one order of selection at growing shares.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SelectionCurve {
-    /// The selector's name, `random` (mean of several orders), `similarity` (highest coarse cosine first), `threshold`
-    /// (coarse cosine closest to the threshold first) or `oracle`, which knows what is relevant (largest fine - coarse first
-    /// for relevant videos, coarse - fine for others, both in [0, 1] as they are merged).
+    /// The selector's name, `random` (mean of several orders), `similarity` (highest coarse cosine
+    /// first), `threshold` (coarse cosine closest to the threshold first) or `oracle`, which knows
+    /// what is relevant (largest fine - coarse first for relevant videos, coarse - fine for others,
+    /// both in [0, 1] as they are merged).
     pub order: String,
     /// The fine network that looks again.
     pub fine: String,

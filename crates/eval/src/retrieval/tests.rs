@@ -124,8 +124,8 @@ fn shares_replace_the_doubted() {
     assert_eq!(dns.get(0), Some(&coarse));
     // 5 % and 10 % of 5 or 4 videos are none.
     assert_eq!(dns.get(10), Some(&coarse));
-    // 30 % is one of each: a looks again at d (now 1.0, first), b at c (now 0.9, which ties with e and comes
-    // before).
+    // 30 % is one of each: a looks again at d (now 1.0, first), b at c (now 0.9, which ties with e
+    // and comes before).
     near(dns.get(30).unwrap().map, 1.0);
     near(dns.get(100).unwrap().map, 1.0);
     assert_eq!(dns.get(100).unwrap().recall1, 1.0);
@@ -135,7 +135,8 @@ fn shares_replace_the_doubted() {
         near(curve(name).map[2], 1.0);
     }
     near(curve("selector").map[1], 1.0);
-    // The oracle takes c for a (0.9 becomes 0: d is first among equals of 0.5), and d for b (0.8 becomes 0).
+    // The oracle takes c for a (0.9 becomes 0: d is first among equals of 0.5), and d for b (0.8
+    // becomes 0).
     near(curve("oracle").map[1], 1.0);
     // By similarity c for a as well, but e for b (0.9 becomes 1.0).
     near(curve("similarity").map[1], (1.0 + 5.0 / 6.0) / 2.0);

@@ -1,11 +1,12 @@
-//! Which videos are searched for which, and what is relevant: the truth file and the task over readable videos.
+//! Which videos are searched for which, and what is relevant: the truth file and the task over
+//! readable videos.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Deserialize;
 
 use super::RetrievalError;
-use super::score::Matrix;
+use super::matrix::Matrix;
 use crate::metrics::ReciprocalRanks;
 
 /// Which database videos are relevant for which query.
@@ -15,8 +16,8 @@ pub struct Truth {
     pub queries: BTreeMap<String, Vec<String>>,
     /// The videos that are searched.
     pub database: Vec<String>,
-    /// Query -> videos that share material with it but are no copies (it is the host of an inset, say): left out of its
-    /// ranking.
+    /// Query -> videos that share material with it but are no copies (it is the host of an inset,
+    /// say): left out of its ranking.
     #[serde(default)]
     pub ignore: BTreeMap<String, Vec<String>>,
 }
@@ -25,8 +26,8 @@ impl Truth {
     /// Reads the JSON of `eval retrieval --truth`. Other fields are ignored.
     ///
     /// # Errors
-    /// [`RetrievalError::TruthJson`] for no such JSON; [`RetrievalError::Truth`] for no queries, an empty database, a video
-    /// twice in the database, a relevant video that is not in the database.
+    /// [`RetrievalError::TruthJson`] for no such JSON; [`RetrievalError::Truth`] for no queries, an
+    /// empty database, a video twice in the database, a relevant video that is not in the database.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, RetrievalError> {
         let truth: Self = serde_json::from_slice(bytes)
             .map_err(|source| RetrievalError::TruthJson { file: file.to_owned(), source })?;
@@ -78,7 +79,8 @@ pub struct Task {
 }
 
 impl Task {
-    /// The task over the videos that could be read. Queries in order of name, targets in database order.
+    /// The task over the videos that could be read. Queries in order of name, targets in database
+    /// order.
     ///
     /// # Errors
     /// [`RetrievalError::Nothing`] without queries or targets.
@@ -108,8 +110,8 @@ impl Task {
         Ok(Self { queries, targets, relevant, left_out, unreadable })
     }
 
-    /// The task over videos whose pairs the caller knows: `relevant` says of a query and a target, by their positions, whether
-    /// the target is to be found, `ranked` whether it is ranked at all.
+    /// The task over videos whose pairs the caller knows: `relevant` says of a query and a target,
+    /// by their positions, whether the target is to be found, `ranked` whether it is ranked at all.
     #[must_use]
     pub fn of_pairs(
         queries: Vec<String>,
@@ -164,8 +166,9 @@ impl Task {
         (0..self.targets.len()).filter(|t| self.left_out[query].binary_search(t).is_err()).collect()
     }
 
-    /// Ranks of the relevant videos among the videos that are not relevant, by a label of the video (its kind of edit, say):
-    /// how well each kind is found whatever else is found. Ties count against the relevant video.
+    /// Ranks of the relevant videos among the videos that are not relevant, by a label of the video
+    /// (its kind of edit, say): how well each kind is found whatever else is found. Ties count
+    /// against the relevant video.
     #[must_use]
     pub fn by_label(
         &self,

@@ -1,4 +1,5 @@
-//! Clips from files: which files of a folder are videos, how they are read into memory, and how they are cut.
+//! Clips from files: which files of a folder are videos, how they are read into memory, and how
+//! they are cut.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -87,8 +88,8 @@ pub fn load_clip(path: &Path, limits: ClipLimits) -> Result<FrameClip, TrainErro
     FrameClip::new(frames, limits.fps).map_err(picture)
 }
 
-/// Decodes all clips below a folder whose names are not in `excluded`, in parallel. Files that cannot be read are left
-/// out; the second value says why.
+/// Decodes all clips below a folder whose names are not in `excluded`, in parallel. Files that
+/// cannot be read are left out; the second value says why.
 ///
 /// # Errors
 /// [`TrainError::File`] for a folder that cannot be read.
@@ -116,8 +117,8 @@ pub fn load_clips(
     Ok((clips, refused))
 }
 
-/// At most the first `seconds` of a clip, and what follows as another take of its scene, where that is asked for and the clip is long
-/// enough.
+/// At most the first `seconds` of a clip, and what follows as another take of its scene, where that
+/// is asked for and the clip is long enough.
 ///
 /// # Errors
 /// [`TrainError::Edit`]; not for a whole clip.

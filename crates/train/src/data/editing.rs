@@ -15,7 +15,9 @@ use vidsieve_video::{Codec, Rate, Writer, WriterOptions};
 use crate::TrainError;
 use crate::checkpoint::write_atomically;
 use crate::data::clips::{ClipLimits, load_clip, takes};
+use crate::data::material::{digest_of_files, digest_of_images};
 use crate::monitor::{Monitor, Progress};
+use crate::stage::{StageKey, TrainingStage};
 
 /// Drawn clips as files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -178,10 +180,20 @@ pub fn write_clip(path: &Path, clip: &mut dyn Clip, fps: u32, codec: Codec) -> R
     writer.finish().map_err(failed)
 }
 
-/// Renders drawn clips, over `stills` where there are some, into `folder`: `clip-<number>.mp4`. Files that are there stay.
+/// Versions of what is written.
+const RENDER: u32 = 1;
+const EDIT: u32 = 1;
+
+/// The first clip that [`render`] writes.
+const FIRST_CLIP: &str = "clip-0000.mp4";
+/// Folder of the copies that [`edit`] writes.
+const COPIES: &str = "copies";
+
+/// Renders drawn clips, over `stills` where there are some, into `folder`: `clip-<number>.mp4`.
+/// Files of the same options and stills are kept.
 ///
 /// # Errors
-/// [`TrainError`].
+/// [`TrainError`]; [`TrainError::File`] for a folder with clips of other options or stills.
 pub fn render(
     folder: &Path,
     stills: &[Arc<Image>],
@@ -189,6 +201,13 @@ pub fn render(
     monitor: &mut dyn Monitor,
 ) -> Result<Vec<PathBuf>, TrainError> {
     create(folder)?;
+    // Clip i depends on the seed and on i: more of them may be added.
+    let of_any_count = RenderOptions { count: 0, ..options.clone() };
+    TrainingStage::new(folder, "render", RENDER)
+        .setting("options", &of_any_count)?
+        .input("stills", &StageKey::of(digest_of_images(stills)))
+        .file(FIRST_CLIP)
+        .claim()?;
     let mut written = Vec::new();
     for i in 0..options.count {
         if monitor.cancelled() {
@@ -225,13 +244,15 @@ fn step(stage: &str, step: u64, steps: u64) -> Progress {
     Progress { stage: stage.to_owned(), step, steps, ..Progress::default() }
 }
 
-/// Edits the videos `sources` into `folder`: `sources/`, `copies/`, `takes/`, and `truth.json`, `segments.json`, `edits.json` about
-/// them, in the form that `eval retrieval` reads. Hosts of insets and excerpts are other sources; they are neither
-/// copies nor distractors of the clip set in them: `ignore` of the truth leaves those copies out of the host's ranking. Files
-/// that are there stay.
+/// Edits the videos `sources` into `folder`: `sources/`, `copies/`, `takes/`, and `truth.json`,
+/// `segments.json`, `edits.json` about them, in the form that `eval retrieval` reads. Hosts of
+/// insets and excerpts are other sources; they are neither copies nor distractors of the clip set
+/// in them: `ignore` of the truth leaves those copies out of the host's ranking. Files of the same
+/// options and sources are kept.
 ///
 /// # Errors
-/// [`TrainError`]; a source that cannot be read is an error, since the truth would be wrong without it.
+/// [`TrainError`]; [`TrainError::File`] for a folder with copies of other options or sources; a
+/// source that cannot be read is an error, since the truth would be wrong without it.
 pub fn edit(
     folder: &Path,
     sources: &[PathBuf],
@@ -242,7 +263,12 @@ pub fn edit(
         return Err(TrainError::Data("editing needs two videos at least: one is set in the other".into()));
     }
     let kinds = options.kinds()?;
-    for part in ["sources", "copies", "takes"] {
+    TrainingStage::new(folder, "edit", EDIT)
+        .setting("options", options)?
+        .input("sources", &StageKey::of(digest_of_files(sources)?))
+        .file(COPIES)
+        .claim()?;
+    for part in ["sources", COPIES, "takes"] {
         create(&folder.join(part))?;
     }
     let stem = |i: usize| {
@@ -257,7 +283,8 @@ pub fn edit(
         if monitor.cancelled() {
             return Err(TrainError::Cancelled);
         }
-        // The original as it is, cut to the part that is used; what comes after is another take of the scene.
+        // The original, cut to the part that is used; what comes after is another take of the
+        // scene.
         let whole = load_clip(&sources[i], ClipLimits { seconds: 2.0 * options.seconds, ..limits })?;
         let (clip, rest) = options.takes(&whole)?;
         let source_file = format!("sources/{}.mp4", stem(i));

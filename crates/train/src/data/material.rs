@@ -25,7 +25,8 @@ pub struct Material {
     pub clips: Vec<NamedClip>,
     /// Clips for validation.
     pub held_out_clips: Vec<NamedClip>,
-    /// Labelled copies among the clips to train on, by their names: the teacher learns from them besides the edited copies.
+    /// Labelled copies among the clips to train on, by their names: the teacher learns from them
+    /// besides the edited copies.
     pub labels: Vec<[String; 2]>,
 }
 
@@ -47,42 +48,14 @@ impl Material {
     }
 }
 
-/// SHA-256 of each part of a [`Material`], as hexadecimal digits: the same parts have the same digests.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct MaterialDigests {
-    /// Of [`Material::stills`].
-    pub stills: String,
-    /// Of [`Material::scenes`].
-    pub scenes: String,
-    /// Of [`Material::held_out`].
-    pub held_out: String,
-    /// Of [`Material::clips`].
-    pub clips: String,
-    /// Of [`Material::held_out_clips`].
-    pub held_out_clips: String,
-}
-
-impl Material {
-    /// Identifies what networks are trained on by its names and pixels.
-    #[must_use]
-    pub fn digests(&self) -> MaterialDigests {
-        MaterialDigests {
-            stills: digest_of_images(&self.stills),
-            scenes: digest_of_images(&self.scenes),
-            held_out: digest_of_images(&self.held_out),
-            clips: digest_of_clips(&self.clips),
-            held_out_clips: digest_of_clips(&self.held_out_clips),
-        }
-    }
-}
-
-/// SHA-256 of images in their order.
+/// SHA-256 of the pixels of images in their order, as hexadecimal digits: it identifies what a
+/// stage is made from.
 #[must_use]
 pub fn digest_of_images(images: &[Arc<Image>]) -> String {
     joined(images.par_iter().map(|image| digest_of_image(image)).collect())
 }
 
-/// SHA-256 of clips in their order, names included.
+/// SHA-256 of the names and pixels of clips in their order, as hexadecimal digits.
 #[must_use]
 pub fn digest_of_clips(clips: &[NamedClip]) -> String {
     let of_clip = |clip: &NamedClip| {
@@ -94,6 +67,22 @@ pub fn digest_of_clips(clips: &[NamedClip]) -> String {
         hash.finalize().into()
     };
     joined(clips.par_iter().map(of_clip).collect())
+}
+
+/// SHA-256 of the names and contents of files in their order, as hexadecimal digits.
+///
+/// # Errors
+/// [`TrainError::File`] for a file that cannot be read.
+pub fn digest_of_files(paths: &[PathBuf]) -> Result<String, TrainError> {
+    let of_file = |path: &PathBuf| {
+        let mut hash = Sha256::new();
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name);
+        hash.update(read(path)?);
+        Ok(hash.finalize().into())
+    };
+    Ok(joined(paths.par_iter().map(of_file).collect::<Result<_, TrainError>>()?))
 }
 
 fn digest_of_image(image: &Image) -> [u8; 32] {
@@ -118,8 +107,8 @@ pub struct Stills {
 }
 
 impl Stills {
-    /// Decodes all JPEG and PNG images of the folders, in parallel. Images that cannot be decoded are left out; the second
-    /// value says why.
+    /// Decodes all JPEG and PNG images of the folders, in parallel. Images that cannot be decoded
+    /// are left out; the second value says why.
     ///
     /// # Errors
     /// [`TrainError::File`] for a folder that cannot be read.
@@ -235,4 +224,33 @@ pub fn named_in_truth(path: &Path) -> Result<BTreeSet<String>, TrainError> {
         .chain(truth.database)
         .map(name)
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use vidsieve_edits::clip::FrameClip;
+
+    use super::*;
+
+    #[test]
+    fn digests_tell_material_apart() {
+        let image = |value: u8| Image::new(2, 1, vec![value; 6]).unwrap();
+        let images = |values: &[u8]| digest_of_images(&values.iter().map(|v| Arc::new(image(*v))).collect::<Vec<_>>());
+        assert_eq!(images(&[1, 2]), images(&[1, 2]));
+        for other in [&[2, 1][..], &[1], &[1, 2, 2], &[]] {
+            assert_ne!(images(&[1, 2]), images(other), "{other:?}");
+        }
+        let tall = digest_of_images(&[Arc::new(Image::new(1, 2, vec![1; 6]).unwrap())]);
+        assert_ne!(tall, images(&[1]), "the same bytes, another shape");
+        let clip = |name: &str, fps: f64, values: &[u8]| NamedClip {
+            name: name.into(),
+            clip: FrameClip::new(values.iter().map(|v| image(*v)).collect(), fps).unwrap(),
+        };
+        let first = digest_of_clips(&[clip("a", 1.0, &[1, 2])]);
+        for other in [clip("b", 1.0, &[1, 2]), clip("a", 2.0, &[1, 2]), clip("a", 1.0, &[1, 3])] {
+            assert_ne!(first, digest_of_clips(&[other]));
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! What networks are trained on: clips and stills, corpora of edited copies as video tensors, pools of pairs.
+//! What networks are trained on: clips and stills, corpora of edited copies as video tensors, pools
+//! of pairs.
 
 pub mod clips;
 pub mod corpus;

@@ -131,9 +131,10 @@ pub struct Trained {
     pub best: f64,
 }
 
-/// Trains from `start`, keeping everything in the checkpoint file of `stage`: an interrupted run continues from its last
-/// validation, a finished one is just read. A checkpoint of other settings is set aside ([`TrainingStage::begin`]); the stage's
-/// settings and inputs therefore hold all that decides the outcome, `schedule` and what `start` is made from among them.
+/// Trains from `start`, keeping everything in the checkpoint file of `stage`: an interrupted run
+/// continues from its last validation, a finished one is just read. A checkpoint of other settings
+/// is set aside ([`TrainingStage::begin`]); the stage's settings and inputs therefore hold all that
+/// decides the outcome, `schedule` and what `start` is made from among them.
 ///
 /// # Errors
 /// [`TrainError::File`]; [`TrainError::Cancelled`]; whatever the learner reports.

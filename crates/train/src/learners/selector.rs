@@ -66,10 +66,11 @@ impl Default for SelectorOptions {
 }
 
 impl SelectorOptions {
-    /// The settings for the pairs of a fine student. One with a direct path puts unrelated pairs far below where the coarse student
-    /// has them ([`crate::learners::calibrate::one_scale`]): without a floor nearly half of all pairs would be wrong in a way that no search
-    /// notices, and the selector would learn that instead. The floor is where the highest hundredth of the unrelated pairs' cosines
-    /// starts, at which the two scales meet.
+    /// The settings for the pairs of a fine student. One with a direct path puts unrelated pairs
+    /// far below where the coarse student has them ([`crate::learners::calibrate::one_scale`]):
+    /// without a floor nearly half of all pairs would be wrong in a way that no search notices, and
+    /// the selector would learn that instead. The floor is where the highest hundredth of the
+    /// unrelated pairs' cosines starts, at which the two scales meet.
     #[must_use]
     pub fn of(&self, direct: bool, set: &FeatureSet, pairs: &[ScoredPair]) -> Self {
         let mut cosines: Vec<f32> = pairs

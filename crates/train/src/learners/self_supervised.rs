@@ -23,7 +23,7 @@ use vidsieve_model::whitening::Whitening;
 
 use crate::TrainError;
 use crate::learners::run::{Learner, Values, rng_of};
-use crate::networks::backbone::{LossConfig, Trainer, TrainerConfig};
+use crate::networks::backbone::{LossConfig, PIXEL_DEVIATION, PIXEL_MEAN, Trainer, TrainerConfig};
 use crate::networks::instance::{NormStatistics, loss, regions, taps};
 use crate::networks::linear::Pca;
 use crate::networks::parameters::{Leaves, NamedGradients, Parameters, scalar, values};
@@ -49,9 +49,6 @@ const DEFAULT_SIDE: u32 = 64;
 const DRAWN: [u32; 2] = [160, 120];
 /// Further images that a view may be made with.
 const OTHERS: usize = 3;
-/// What normalised pixels have subtracted, and what they are divided by.
-const MEAN: f32 = 115.0;
-const DEVIATION: f32 = 58.0;
 
 /// Settings of a backbone run beside its schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,7 +139,7 @@ fn planes(pixels: &[u8], out: &mut [f32]) {
     let n = out.len() / 3;
     for (i, pixel) in pixels.chunks_exact(3).enumerate().take(n) {
         for (channel, value) in pixel.iter().enumerate() {
-            out[channel * n + i] = (f32::from(*value) - MEAN) / DEVIATION;
+            out[channel * n + i] = (f32::from(*value) - PIXEL_MEAN) / PIXEL_DEVIATION;
         }
     }
 }
@@ -164,7 +161,8 @@ impl BackboneLearner {
     /// kernels.
     ///
     /// # Errors
-    /// [`TrainError::Edit`] for views that contradict themselves, [`TrainError::Data`] for nothing to train on.
+    /// [`TrainError::Edit`] for views that contradict themselves, [`TrainError::Data`] for nothing
+    /// to train on.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         config: PlainConfig,
@@ -339,7 +337,7 @@ impl ViewSearch {
         let backbone = Backbone::new(config, state)?;
         let side = VALIDATION_SIDE as usize;
         let pooling = first_scale();
-        debug_assert_eq!(Preprocess::square(VALIDATION_SIDE).mean, [MEAN; 3]);
+        debug_assert_eq!(Preprocess::square(VALIDATION_SIDE).mean, [PIXEL_MEAN; 3]);
         let described = self
             .images
             .par_chunks(BATCH)

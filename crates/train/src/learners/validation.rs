@@ -1,4 +1,5 @@
-//! Retrieval on held-out videos while a network is trained: every original is searched among all copies and distractors.
+//! Retrieval on held-out videos while a network is trained: every original is searched among all
+//! copies and distractors.
 
 use std::collections::BTreeMap;
 
@@ -34,9 +35,9 @@ pub struct Validation<'a> {
 }
 
 impl<'a> Validation<'a> {
-    /// The first `queries` originals as queries, everything else that is no original as database, with at most `limit`
-    /// videos that are no copies of a query. Videos with material of a query that are no copies of it (hosts) are left out of
-    /// its ranking.
+    /// The first `queries` originals as queries, everything else that is no original as database,
+    /// with at most `limit` videos that are no copies of a query. Videos with material of a query
+    /// that are no copies of it (hosts) are left out of its ranking.
     #[must_use]
     pub fn new(set: &'a FeatureSet, queries: usize, limit: usize) -> Self {
         let info = |i: usize| &set.videos[i].info;
@@ -59,8 +60,9 @@ impl<'a> Validation<'a> {
         Self { set, queries, database, task }
     }
 
-    /// mAP and the share of first hits that are copies, of scores `[queries][database]`, and the mean reciprocal rank of copies
-    /// among the videos that are no copies, by kind of edit (`kind_<name>`).
+    /// mAP and the share of first hits that are copies, of scores `[queries][database]`, and the
+    /// mean reciprocal rank of copies among the videos that are no copies, by kind of edit
+    /// (`kind_<name>`).
     ///
     /// # Errors
     /// [`TrainError::Evaluation`] for scores that are not finite.
@@ -117,9 +119,9 @@ impl<'a> Validation<'a> {
         self.figures(scores)
     }
 
-    /// Figures of plain uses of the same descriptors ([`vidsieve_eval::baselines`]): `mean_vector`, `frame_chamfer`,
-    /// `region_chamfer`, and `across_scales` where there are two scales: the whole frame is also matched among the windows of
-    /// the second one.
+    /// Figures of plain uses of the same descriptors ([`vidsieve_eval::baselines`]): `mean_vector`,
+    /// `frame_chamfer`, `region_chamfer`, and `across_scales` where there are two scales: the whole
+    /// frame is also matched among the windows of the second one.
     ///
     /// # Errors
     /// [`TrainError::Evaluation`] for descriptors that are not finite.
@@ -137,7 +139,8 @@ impl<'a> Validation<'a> {
         rows.into_iter().map(|(name, scores)| Ok((name.to_owned(), self.figures(scores)?))).collect()
     }
 
-    /// Windows against windows, and the query's whole frame against the windows of the second scale.
+    /// Windows against windows, and the query's whole frame against the windows of the second
+    /// scale.
     fn whole_among_windows(&self) -> FineConfig {
         let windows = Channel { query: [0, WINDOWS], target: [0, WINDOWS], transposed: false };
         let whole = Channel { query: [WINDOWS, FIRST], target: [FIRST, self.set.regions], transposed: false };

@@ -1,6 +1,6 @@
-//! Instance discrimination on burn: the backbone, its region vectors and the loss as one graph, for any burn backend (a GPU
-//! among them). On a CPU the engine of [`crate::networks::backbone`] computes the same several times faster; tests hold one against the
-//! other.
+//! Instance discrimination on burn: the backbone, its region vectors and the loss as one graph, for
+//! any burn backend (a GPU among them). On a CPU the engine of [`crate::networks::backbone`]
+//! computes the same several times faster; tests hold one against the other.
 
 use burn::tensor::{Tensor, activation, module, ops};
 

@@ -61,7 +61,8 @@ impl Default for Sizes {
     }
 }
 
-/// Region pooling of the default bundle's first scale: nine windows of half the side, then the whole frame.
+/// Region pooling of the default bundle's first scale: nine windows of half the side, then the
+/// whole frame.
 #[must_use]
 pub fn first_scale() -> RegionPooling {
     let grids = vec![WindowGrid { count: 3, fraction: 0.5 }, WindowGrid { count: 1, fraction: 1.0 }];

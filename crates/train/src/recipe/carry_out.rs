@@ -10,9 +10,9 @@ use vidsieve_model::extractor::Extractor;
 use vidsieve_model::fine::Fine;
 
 use super::output::{Networks, RecipeReport, StageReport, peak_bytes};
-use super::students::{FineStart, ScoredPairs, TrainingSets, scored_pairs, without_direct};
+use super::settings::{Recipe, RecipeStage};
+use super::students::{FinePlan, FineStart, ScoredPairs, TrainingSets, scored_pairs, without_direct};
 use super::workshop::Workshop;
-use super::{FinePlan, Recipe, RecipeStage};
 use crate::TrainError;
 use crate::data::features::FeatureSet;
 use crate::data::material::Material;
@@ -25,7 +25,8 @@ use crate::networks::init;
 use crate::networks::parameters::Parameters;
 use crate::stage::{Keyed, StageKey};
 
-/// Pairs that answers are put on one scale by, and that curves are fitted to, from the validation corpus.
+/// Pairs that answers are put on one scale by, and that curves are fitted to, from the validation
+/// corpus.
 const HELD_POOLS: PoolOptions = PoolOptions { hard: 100, random: 200, seed: 3 };
 /// One in so many validation videos is compared with itself: a copy beyond doubt.
 const IDENTICAL: usize = 4;
@@ -44,7 +45,8 @@ impl<E: Into<TrainError>> From<E> for Halt {
     }
 }
 
-/// Carries the recipe out in the workshop's folder, up to the stage `until`; networks are given when all of it is done.
+/// Carries the recipe out in the workshop's folder, up to the stage `until`; networks are given
+/// when all of it is done.
 ///
 /// # Errors
 /// [`TrainError`]; after [`TrainError::Cancelled`] the same call continues.
@@ -256,7 +258,8 @@ impl Run<'_> {
         Ok(teacher)
     }
 
-    /// S^f_A of the last iteration: the first learns from the teacher, later ones from the one before.
+    /// S^f_A of the last iteration: the first learns from the teacher, later ones from the one
+    /// before.
     fn fine_attention(
         &mut self,
         sets: &TrainingSets<'_>,
@@ -317,8 +320,9 @@ impl Run<'_> {
         Ok(student)
     }
 
-    /// Every fine network with its direct path, then with its output on the scale of the coarse cosines; the latter on held-out
-    /// pairs, where neither is better than it is. Teacher, S^f_A, S^f_B.
+    /// Every fine network with its direct path, then with its output on the scale of the coarse
+    /// cosines; the latter on held-out pairs, where neither is better than it is. Teacher, S^f_A,
+    /// S^f_B.
     fn scaled(&mut self, sets: &TrainingSets<'_>, held: &HeldOut<'_>, bare: &Bare) -> Result<[Scaled; 3], Halt> {
         let sizes = &self.shop.sizes;
         let all = [
@@ -370,8 +374,8 @@ impl Run<'_> {
         Ok(Scaled { parameters: all.value, network })
     }
 
-    /// The selector learns where the coarse student's answers differ from S^f_B's: on pairs as an index has them, most of them
-    /// unrelated.
+    /// The selector learns where the coarse student's answers differ from S^f_B's: on pairs as an
+    /// index has them, most of them unrelated.
     fn selector(&mut self, sets: &TrainingSets<'_>, held: &HeldOut<'_>, fine: &Scaled) -> Result<Trained, Halt> {
         let (shop, recipe, train) = (self.shop, self.recipe, sets.train);
         let pairs = ScoredPairs::new(shop, train, &recipe.selector_pools, &fine.network, held.coarse)?;

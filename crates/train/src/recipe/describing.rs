@@ -1,4 +1,5 @@
-//! Stages that describe frames: the backbone, the extractor, video tensors of the corpora, the start of the binary layer.
+//! Stages that describe frames: the backbone, the extractor, video tensors of the corpora, the
+//! start of the binary layer.
 
 use std::sync::Arc;
 
@@ -90,7 +91,8 @@ impl Workshop {
         train(&stage, schedule, start, &mut learner, monitor)
     }
 
-    /// The extractor's bundle: the trained backbone and PCA-whitening fitted on views of the stills, plain and edited.
+    /// The extractor's bundle: the trained backbone and PCA-whitening fitted on views of the
+    /// stills, plain and edited.
     ///
     /// # Errors
     /// [`TrainError`].
@@ -128,7 +130,8 @@ impl Workshop {
         })
     }
 
-    /// Video tensors of a corpus, shard by shard; `extractor` describes the frames, and its key stands for it.
+    /// Video tensors of a corpus, shard by shard; `extractor` describes the frames, and its key
+    /// stands for it.
     ///
     /// # Errors
     /// [`TrainError`].
@@ -162,7 +165,8 @@ impl Workshop {
         self.grouped(prefix, stage.paths(), stage.key().clone())
     }
 
-    /// Video tensors of a corpus that an earlier run made in the working folder, whatever its settings were.
+    /// Video tensors of a corpus that an earlier run made in the working folder, whatever its
+    /// settings were.
     ///
     /// # Errors
     /// [`TrainError::File`] where they are missing or incomplete.
@@ -253,7 +257,8 @@ fn view_vectors(
             .into_par_iter()
             .map(|i| {
                 let mut rng = generator(&[0x9CA, i as u64]);
-                // Primes: neighbours in a folder, which often look alike, are spread over the views.
+                // Primes: neighbours in a folder, which often look alike, are spread over the
+                // views.
                 let image = &stills[(i * 7919) % stills.len()];
                 let others: Vec<&Image> =
                     (1..4).map(|k| stills[(i * 104_729 + k * 31) % stills.len()].as_ref()).collect();
@@ -270,8 +275,8 @@ fn view_vectors(
     Ok(all)
 }
 
-/// Puts a bundle's backbone in the place of `start`'s, and its whitening, where it gives as many values, in that of the training
-/// head.
+/// Puts a bundle's backbone in the place of `start`'s, and its whitening, where it gives as many
+/// values, in that of the training head.
 fn start_from(start: &mut Parameters, bundle: &Bundle) -> Result<(), TrainError> {
     let backbone = Parameters::from_state(&bundle.weights(Network::Backbone)?);
     let wanted: Vec<(String, Vec<usize>)> = start.iter().map(|(n, t)| (n.to_owned(), t.shape.clone())).collect();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use vidsieve_model::bundle::{Bundle, BundleWriter, Network, Storage};
 use vidsieve_model::calibration::Calibration;
 
-use super::Recipe;
+use super::settings::Recipe;
 use super::workshop::Workshop;
 use crate::TrainError;
 use crate::checkpoint::write_atomically;
@@ -32,7 +32,8 @@ pub struct StageReport {
 pub struct RecipeReport {
     /// Every stage.
     pub stages: BTreeMap<String, StageReport>,
-    /// Plain uses of the same descriptors on the validation corpus: mean vector, frame and region Chamfer.
+    /// Plain uses of the same descriptors on the validation corpus: mean vector, frame and region
+    /// Chamfer.
     pub plain: BTreeMap<String, Values>,
 }
 
@@ -62,7 +63,8 @@ pub struct Networks {
     pub calibration: Calibration,
 }
 
-/// The two files of the default bundle: what a browser loads (backbone, whitening, S^f_B, S^c, SN), and everything.
+/// The two files of the default bundle: what a browser loads (backbone, whitening, S^f_B, S^c, SN),
+/// and everything.
 ///
 /// # Errors
 /// [`TrainError::Weights`], [`TrainError::Bundle`].

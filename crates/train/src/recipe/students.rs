@@ -108,8 +108,8 @@ impl ScoredPairs {
 }
 
 impl Workshop {
-    /// Pools of a set with the similarities of `teacher`, or labels without one; `labels` are copies that the user knows
-    /// ([`Pools::mine_labelled`]).
+    /// Pools of a set with the similarities of `teacher`, or labels without one; `labels` are
+    /// copies that the user knows ([`Pools::mine_labelled`]).
     ///
     /// # Errors
     /// [`TrainError`].
@@ -193,8 +193,8 @@ impl Workshop {
         train(&stage, &plan.schedule, start, &mut learner, monitor)
     }
 
-    /// The parameters of a fine network with the direct path that is fitted on the pairs of a set, kept in a file under the name
-    /// `direct_<name>`.
+    /// The parameters of a fine network with the direct path that is fitted on the pairs of a set,
+    /// kept in a file under the name `direct_<name>`.
     ///
     /// # Errors
     /// [`TrainError`].

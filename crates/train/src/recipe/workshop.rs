@@ -31,8 +31,8 @@ pub struct Workshop {
     pub device: Device,
     /// Sizes of the networks.
     pub sizes: Sizes,
-    /// A bundle whose networks are used instead of trained ones. Its selector and calibration are not: they belong to
-    /// everything else.
+    /// A bundle whose networks are used instead of trained ones. Its selector and calibration are
+    /// not: they belong to everything else.
     pub given: Option<Arc<Bundle>>,
     /// A bundle whose backbone the training of the backbone starts from, instead of from noise.
     pub start: Option<Arc<Bundle>>,
@@ -58,7 +58,8 @@ impl Workshop {
     /// The extractor of the given bundle, if it has a backbone and whitening.
     ///
     /// # Errors
-    /// [`TrainError::Bundle`] for damaged weights, [`TrainError::Network`] for sizes other than the workshop's.
+    /// [`TrainError::Bundle`] for damaged weights, [`TrainError::Network`] for sizes other than the
+    /// workshop's.
     pub fn given_extractor(&self) -> Result<Option<Keyed<Bundle>>, TrainError> {
         let Some(given) =
             self.given.as_ref().filter(|b| b.config().backbone.is_some() && b.config().whitening.is_some())

@@ -21,8 +21,8 @@ pub(super) fn comparator(network: &Network, side: usize) -> Result<Graph, BenchE
     graphs::comparator(network, side, side).map_err(BenchError::contestant)
 }
 
-/// A whole S^f_B pair, codes to similarity, against the same in float32 as upstream computes it: signs as floats, einsum,
-/// maximum, mean, comparator on tract.
+/// A whole S^f_B pair, codes to similarity, against the same in float32 as upstream computes it:
+/// signs as floats, einsum, maximum, mean, comparator on tract.
 pub(super) fn pair_fine_binary(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
     let shape = hamming::Shape::new(REGIONS, DIMS).map_err(BenchError::contestant)?;
     let network = Network::new();

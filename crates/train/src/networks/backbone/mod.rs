@@ -28,6 +28,10 @@ pub const REGIONS: usize = pool::REGIONS;
 pub const MAX_VIEWS: usize = 4096;
 /// Side of a view, at most.
 pub const MAX_SIDE: usize = 1024;
+/// What pixels are centred at.
+pub const PIXEL_MEAN: f32 = 115.0;
+/// What centred pixels are divided by.
+pub const PIXEL_DEVIATION: f32 = 58.0;
 
 /// How a backbone is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
