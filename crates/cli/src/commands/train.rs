@@ -18,7 +18,7 @@ use vidsieve_train::monitor::{Monitor, Progress, StageNote};
 use vidsieve_train::networks::sizes::Sizes;
 use vidsieve_train::recipe::{Networks, Recipe, RecipeStage, Workshop, bundles, carry_out, read_bundle, save_report};
 use vidsieve_train::{TrainError, device};
-use vidsieve_video::CancelFlag;
+use vidsieve_video::CancelToken;
 
 use crate::native::interrupt;
 use crate::output::{Failure, json, line, make_folder_of, read, size, write};
@@ -179,7 +179,7 @@ pub(crate) struct Show {
     stage: String,
     json: bool,
     log: Option<std::fs::File>,
-    cancel: CancelFlag,
+    cancel: CancelToken,
     told: Cell<bool>,
 }
 
