@@ -30,15 +30,32 @@ impl Failure {
         Self { text: message.to_string(), status: 1 }
     }
 
+    /// How a command ends that the library fails: an interruption or a missing program is no bad input, and options and
+    /// ids are named as the command line does.
+    fn of_library(error: &vidsieve::Error) -> Self {
+        match error {
+            error if error.is_cancelled() => Self::failed("interrupted"),
+            vidsieve::Error::Video(vidsieve_video::Error::FfmpegMissing { .. }) => Self::failed(error),
+            vidsieve::Error::InvalidOption { option, value, rule } => {
+                Self::new(format_args!("--{} {value}: {rule}", option.replace('_', "-")))
+            }
+            vidsieve::Error::UnknownVideo { .. } => {
+                Self::new(format_args!("{error} (`vidsieve list` shows them; ./id:… names a file)"))
+            }
+            error => Self::new(error),
+        }
+    }
+
     /// The exit status.
     pub(crate) const fn status(&self) -> u8 {
         self.status
     }
 }
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::new(error)
+        let error: &dyn std::error::Error = &error;
+        error.downcast_ref().map_or_else(|| Self::new(error), Self::of_library)
     }
 }
 

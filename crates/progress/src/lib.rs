@@ -27,7 +27,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Stops an operation from another thread or a signal handler. Clones share one state; a token cannot be reset.
 #[derive(Debug, Clone, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken(Arc<TokenState>);
+
+#[derive(Debug, Default)]
+struct TokenState {
+    cancelled: AtomicBool,
+    parent: Option<CancelToken>,
+}
 
 impl CancelToken {
     /// Creates a token that is not set.
@@ -38,13 +44,19 @@ impl CancelToken {
 
     /// Asks every operation that holds the token to stop.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether [`CancelToken::cancel`] was called.
+    /// Returns whether [`CancelToken::cancel`] was called, on this token or on one that it was derived from.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.cancelled.load(Ordering::Relaxed) || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
+    }
+
+    /// Returns a token that is set with this one, or by itself: for an operation that also stops for reasons of its own.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(TokenState { cancelled: AtomicBool::new(false), parent: Some(self.clone()) }))
     }
 
     /// Returns a guard that cancels when it is dropped: for work whose requester may go away.
@@ -190,6 +202,16 @@ mod tests {
         assert!(!control.is_cancelled() && !copy.is_cancelled());
         drop(token.cancel_on_drop());
         assert!(control.is_cancelled() && copy.is_cancelled() && copy.cancel().is_cancelled());
+    }
+
+    #[test]
+    fn a_child_is_set_with_its_parent_or_by_itself() {
+        let parent = CancelToken::new();
+        let (first, second) = (parent.child(), parent.child());
+        first.cancel();
+        assert!(first.is_cancelled() && !second.is_cancelled() && !parent.is_cancelled());
+        parent.cancel();
+        assert!(second.is_cancelled() && second.child().is_cancelled());
     }
 
     #[test]

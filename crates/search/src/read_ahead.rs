@@ -4,6 +4,8 @@ use std::borrow::Borrow;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
+use vidsieve_progress::{Control, Progress, Unit};
+
 use crate::engine::Engine;
 use crate::query::Query;
 use crate::session::{BATCH, Fetched, Session};
@@ -19,17 +21,17 @@ pub struct Spent {
 
 impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
     /// Compares the query with the selected videos, the most doubtful first, until all are compared,
-    /// the budget's time is up, or `go_on` returns false. `go_on` is called before every batch with the
-    /// number of videos that are done. `fetch` gets at most [`BATCH`] ids and answers in their order; it
-    /// runs on a thread of its own and is at most two batches ahead. Memory does not grow with the
-    /// number of selected videos.
+    /// the budget's time is up, or `control` is cancelled. The stage `comparing` is reported in pairs
+    /// before every batch and at the end. `fetch` gets at most [`BATCH`] ids and answers in their
+    /// order; it runs on a thread of its own and is at most two batches ahead. Memory does not grow
+    /// with the number of selected videos.
     ///
     /// # Errors
     /// The first error of `fetch`; what was compared before it stays.
     pub fn refine<B, F>(
         &mut self,
         fetch: impl Fn(&[String]) -> Result<Vec<Fetched<B>>, F> + Send,
-        mut go_on: impl FnMut(usize) -> bool,
+        control: &Control<'_>,
     ) -> Result<Spent, F>
     where
         B: AsRef<[u8]> + Send + Sync,
@@ -38,13 +40,22 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
         let start = Instant::now();
         let mut spent = Spent::default();
         let left = self.left().to_vec();
+        #[allow(clippy::cast_precision_loss)]
+        let report = |session: &Self| {
+            let (done, all) = (session.done() as f64, session.selected() as f64);
+            control.report(&Progress::new("comparing", done, Some(all), Unit::Pairs));
+        };
         std::thread::scope(|scope| {
             let (sender, batches) = sync_channel(1);
             // Sending fails once the time is up: the thread ends with the batch that it reads.
             scope.spawn(move || left.chunks(BATCH).map(&fetch).all(|batch| sender.send(batch).is_ok()));
             // Moved in, so that it is gone before the scope waits for the thread.
             let batches = batches;
-            while !self.left().is_empty() && go_on(self.done()) && self.has_time(start.elapsed()) {
+            while !self.left().is_empty() && self.has_time(start.elapsed()) {
+                report(self);
+                if control.is_cancelled() {
+                    break;
+                }
                 let at = Instant::now();
                 let Ok(records) = batches.recv() else { break };
                 spent.fetch += at.elapsed();
@@ -52,6 +63,7 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
                 self.compare(records?);
                 spent.compare += at.elapsed();
             }
+            report(self);
             Ok(spent)
         })
     }

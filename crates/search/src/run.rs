@@ -346,13 +346,13 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
     pub fn refine<B, F>(
         &mut self,
         fetch: impl Fn(&[String]) -> Result<Vec<Fetched<B>>, F> + Send,
-        go_on: impl FnMut(usize) -> bool,
+        control: &vidsieve_progress::Control<'_>,
     ) -> Result<(), F>
     where
         B: AsRef<[u8]> + Send + Sync,
         F: Send,
     {
-        let spent = self.session.refine(fetch, go_on)?;
+        let spent = self.session.refine(fetch, control)?;
         self.timings.fetch += spent.fetch.as_secs_f64() * 1000.0;
         self.timings.compare += spent.compare.as_secs_f64() * 1000.0;
         self.asked = None;

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use vidsieve_progress::{CancelToken, Control, Progress};
 use vidsieve_search::session::BATCH;
 use vidsieve_search::{Budget, Fetched, Outcome, SearchParameters, SearchRun, SearchStep};
 
@@ -28,7 +29,7 @@ fn everything_selected_is_fetched_once_and_in_order() {
         asked.lock().unwrap().extend_from_slice(ids);
         Ok(world.fetch(ids))
     };
-    ahead.refine(fetch, |_| true).unwrap();
+    ahead.refine(fetch, &Control::new()).unwrap();
     assert_eq!(asked.into_inner().unwrap(), order);
     assert_eq!((ahead.done(), ahead.compared()), (200, 200));
 
@@ -50,7 +51,13 @@ fn it_stops_when_told_and_reads_at_most_two_batches_ahead() {
         fetched.fetch_add(1, Ordering::SeqCst);
         Ok(ids.iter().map(|_| Err(Outcome::Missing)).collect())
     };
-    session.refine(fetch, |done| done < BATCH).unwrap();
+    let cancel = CancelToken::new();
+    let stop_after_a_batch = |p: &Progress<'_>| {
+        if p.done >= BATCH as f64 {
+            cancel.cancel();
+        }
+    };
+    session.refine(fetch, &Control::new().with_progress(&stop_after_a_batch).with_cancel(&cancel)).unwrap();
     assert_eq!((session.done(), session.missing().len()), (BATCH, BATCH));
     assert!(fetched.into_inner() <= 3);
 }
@@ -59,7 +66,7 @@ fn it_stops_when_told_and_reads_at_most_two_batches_ahead() {
 fn no_time_compares_nothing_and_an_error_ends_it() {
     let world = World::new(100);
     let mut session = world.session(Budget::Time(Duration::ZERO));
-    session.refine(|ids: &[String]| -> Answer { Ok(world.fetch(ids)) }, |_| true).unwrap();
+    session.refine(|ids: &[String]| -> Answer { Ok(world.fetch(ids)) }, &Control::new()).unwrap();
     assert_eq!(session.done(), 0);
     let mut session = world.session(Budget::All);
     let calls = AtomicUsize::new(0);
@@ -67,7 +74,7 @@ fn no_time_compares_nothing_and_an_error_ends_it() {
         0 => Ok(world.fetch(ids)),
         _ => Err("the disk is gone"),
     };
-    assert_eq!(session.refine(fetch, |_| true).err(), Some("the disk is gone"));
+    assert_eq!(session.refine(fetch, &Control::new()).err(), Some("the disk is gone"));
     assert_eq!(session.compared(), BATCH);
 }
 
@@ -82,7 +89,7 @@ fn a_run_that_reads_ahead_gives_the_pages_of_one_that_does_not() {
             match run.step(|| &world.table).unwrap() {
                 SearchStep::Page(page) => pages.push(page.with_timings(())),
                 SearchStep::Compare(_) if ahead => {
-                    run.refine(|ids| -> Answer { Ok(world.fetch(ids)) }, |_| true).unwrap()
+                    run.refine(|ids| -> Answer { Ok(world.fetch(ids)) }, &Control::new()).unwrap()
                 }
                 SearchStep::Compare(ids) => run.compare(world.fetch(&ids)),
                 SearchStep::Align(ids) => run.align(world.fetch(&ids)).unwrap(),

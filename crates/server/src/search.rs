@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::response::IntoResponse as _;
 use tokio::sync::mpsc;
 use vidsieve_api::{NDJSON, Problem, SearchOptions};
+use vidsieve_progress::{CancelToken, Control, Progress};
 use vidsieve_search::{Engine, PageStage, Query, SearchError, SearchPage, SearchParameters, SearchRun, SearchStep};
 
 use crate::body::body_of;
@@ -68,7 +69,13 @@ impl Pages<'_> {
             let _entered = runtime.enter();
             Ok::<_, Infallible>(self.state.fetch(ids))
         };
-        let Ok(()) = run.refine(fetch, |_| !self.is_over());
+        let cancel = CancelToken::new();
+        let watch = |_: &Progress<'_>| {
+            if self.is_over() {
+                cancel.cancel();
+            }
+        };
+        let Ok(()) = run.refine(fetch, &Control::new().with_progress(&watch).with_cancel(&cancel));
         let session = run.session();
         self.state.count_pairs(session.compared(), session.missing().len());
     }

@@ -8,7 +8,7 @@ use vidsieve_eval::bench;
 use vidsieve_kernels::Isa;
 use vidsieve_search::Budget;
 
-use crate::native::{bundle, synthetic, terminal};
+use crate::native::{self, synthetic, terminal};
 use crate::output::{Failure, json, line};
 
 #[derive(Debug, Subcommand)]
@@ -103,7 +103,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             let folder = temp.unwrap_or_else(std::env::temp_dir);
             let options = synthetic::Options { videos, frames, budget, rounds, pairs, seed, folder };
             let bar = terminal::bar(videos as u64, "{msg} [{bar:24}] {pos}");
-            let report = synthetic::run(&bundle(model.as_deref())?, &options, &|what, n| {
+            let report = synthetic::run(native::model(model.as_deref())?.bundle(), &options, &|what, n| {
                 bar.set_message(what.to_owned());
                 bar.set_position(n);
             })?;
@@ -116,7 +116,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Encode { frames, width, height, rounds, model, json: as_json, files } => {
-            let report = synthetic::encode(&bundle(model.as_deref())?, frames, [width, height], rounds, &files)?;
+            let report =
+                synthetic::encode(native::model(model.as_deref())?.bundle(), frames, [width, height], rounds, &files)?;
             if as_json {
                 json(&report)?
             } else {

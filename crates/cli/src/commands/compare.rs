@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use vidsieve_model::encoder::Encoder;
-use vidsieve_search::{Comparison, Engine, Matrix, Segment};
-use vidsieve_video::Sampling;
+use vidsieve::{
+    Comparison, Control, EncodeOptions, Progress, Sampling, Segment, compare_aligned, encode_files, frame_similarities,
+};
 
-use crate::native::{bundle, encode, heatmap, interrupt, isa, terminal};
+use crate::native::{heatmap, interrupt, model, terminal};
 use crate::output::{Failure, json, line, write};
 
 #[derive(Debug, clap::Args)]
@@ -31,34 +31,27 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let isa = isa()?;
-    let bundle = bundle(args.model.as_deref())?;
-    let (encoder, engine) = (Encoder::new(isa, &bundle)?, Engine::new(isa, &bundle)?);
-    let work = encode::Work { sampling: Sampling::Fps(args.fps), files: 2, cancel: interrupt::flag() };
+    let model = model(args.model.as_deref())?;
     let bar = terminal::bar(2, "encoding [{bar:24}] {msg}");
-    let one = |path: &PathBuf| encode::file(&encoder, path, &work, &|at, _| bar.set_message(format!("{at:.0} s")));
-    let (a, b) = std::thread::scope(|scope| {
-        let b = scope.spawn(|| one(&args.b));
-        let a = one(&args.a);
-        b.join().map(|b| (a, b)).map_err(|_| Failure::new("encoding ended unexpectedly"))
-    })?;
+    let show = |p: &Progress<'_>| bar.set_message(format!("{:.0} s", p.done));
+    let control = Control::new().with_progress(&show).with_cancel(&interrupt::token());
+    let options = EncodeOptions::new().sampling(Sampling::Fps(args.fps));
+    let [a, b] = encode_files(&model, [&args.a, &args.b], &options, &control)?;
     bar.finish_and_clear();
-    let (a, b) = (a.map_err(|e| e.failure(&work.cancel))?, b.map_err(|e| e.failure(&work.cancel))?);
-    for video in [&a, &b] {
-        for warning in &video.warnings {
-            eprintln!("vidsieve: {}: {warning}", terminal::plain(&video.info.path.display().to_string()));
+    for (video, path) in [(&a, &args.a), (&b, &args.b)] {
+        for warning in video.warnings() {
+            eprintln!("vidsieve: {}: {warning}", terminal::plain(&path.to_string_lossy()));
         }
     }
-    let record = b.record()?;
-    let (comparison, paths) = engine.comparison(&a.query, &record)?;
+    let (comparison, paths) = compare_aligned(&model, &a, &b)?;
     if let Some(path) = &args.heatmap {
         let name = |path: &PathBuf| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let labels = heatmap::Labels {
-            rows: (&name(&args.a), &a.query.timeline),
-            columns: (&name(&args.b), &b.query.timeline),
+            rows: (&name(&args.a), a.times()),
+            columns: (&name(&args.b), b.times()),
             score: comparison.score,
         };
-        let matrix = Matrix::new(&engine, &a.query, &record, heatmap::MOST)?;
+        let matrix = frame_similarities(&model, &a, &b, heatmap::MOST)?;
         write(path, &heatmap::png(&matrix, &labels, &paths)?)?;
     }
     if args.json {

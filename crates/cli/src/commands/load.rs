@@ -7,7 +7,7 @@ use std::time::Duration;
 use vidsieve_client::{Endpoint, Retry, Settings};
 use vidsieve_search::Budget;
 
-use crate::native::{bundle, load, terminal};
+use crate::native::{load, model, terminal};
 use crate::output::{Failure, json, line, size, text};
 
 #[derive(Debug, clap::Args)]
@@ -78,10 +78,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let bar = indicatif::ProgressBar::new_spinner();
-    let report = runtime.block_on(load::run(endpoint, &bundle(args.model.as_deref())?, &options, &|what, _| {
-        bar.set_message(what.to_owned());
-        bar.tick();
-    }))?;
+    let report =
+        runtime.block_on(load::run(endpoint, model(args.model.as_deref())?.bundle(), &options, &|what, _| {
+            bar.set_message(what.to_owned());
+            bar.tick();
+        }))?;
     bar.finish_and_clear();
     if args.json {
         json(&report)?;

@@ -11,7 +11,7 @@ use vidsieve_index::store::Index;
 
 use crate::native::costs::{Estimate, Load, Prices, Target, Work};
 use crate::native::synthetic::Drawn;
-use crate::native::{bundle, interrupt, terminal};
+use crate::native::{interrupt, model, terminal};
 use crate::output::{self, Failure, line, size};
 
 #[derive(Debug, clap::Args)]
@@ -121,7 +121,7 @@ struct Outcome {
 
 fn publish(args: &Args, folder: &Path, to: &str) -> Result<ExitCode, Failure> {
     let start = Instant::now();
-    let cancel = interrupt::flag();
+    let cancel = interrupt::token();
     let index = Index::open_read_only(folder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let bar = terminal::bar(index.len()?, "publishing [{bar:24}] {pos}/{len}, {per_sec}, {eta} left");
@@ -299,7 +299,7 @@ fn estimate_only(args: &Args, videos: u64, to: &str) -> Result<ExitCode, Failure
     let target = Target::of(to).ok_or_else(|| {
         Failure::new(format_args!("{to}: no prices are known of such a location; name https:, cloudflare-kv: or s3:"))
     })?;
-    let drawn = Drawn::new(&bundle(None)?, usize::try_from(args.costs.frames).unwrap_or(1), 0)?;
+    let drawn = Drawn::new(model(None)?.bundle(), usize::try_from(args.costs.frames).unwrap_or(1), 0)?;
     let (bytes, dims) = (drawn.record(0)?.as_bytes().len(), drawn.dims());
     let load = Load {
         videos,

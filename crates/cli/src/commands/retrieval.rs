@@ -17,7 +17,7 @@ use vidsieve_model::extractor::Extractor;
 use vidsieve_model::frames::RgbFrame;
 use vidsieve_video::{Frames, Options};
 
-use crate::native::bundle;
+use crate::native::model;
 use crate::output::{Failure, json, line, read, write};
 
 /// Frames that are described at once.
@@ -91,7 +91,8 @@ fn kinds(path: Option<&PathBuf>) -> Result<HashMap<String, String>, Failure> {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let isa = Isa::best();
-    let bundle = bundle(args.model.as_deref())?;
+    let model = model(args.model.as_deref())?;
+    let bundle = model.bundle();
     let truth = Truth::parse(&args.truth.display().to_string(), &read(&args.truth)?)?;
     let kinds = kinds(args.edits.as_ref())?;
     let extractor = Extractor::new(isa, &bundle)?;

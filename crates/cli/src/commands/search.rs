@@ -2,19 +2,16 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use vidsieve_model::encoder::Encoder;
-use vidsieve_search::{
-    Budget, Hit, HitStage, PageStage, Query, SearchPage, SearchParameters, SearchRun, SearchStep, SearchTimings, Table,
+use vidsieve::{
+    Archive, Budget, Control, Hit, HitStage, PageStage, Progress, QueryTimings, SearchOptions, SearchPage, SearchQuery,
+    Unit,
 };
 
 use crate::commands::compare::span;
-use crate::native::store::{Store, fetch, sampling};
-use crate::native::{encode, interrupt, terminal};
+use crate::native::{interrupt, terminal};
 use crate::output::{Failure, json, line, text};
 
 #[derive(Debug, clap::Args)]
@@ -45,140 +42,68 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Milliseconds of each part.
-#[derive(Debug, Default, Clone, Copy, Serialize)]
-struct Timings {
-    decode: f64,
-    encode: f64,
-    #[serde(flatten)]
-    search: SearchTimings,
-}
-
-#[derive(Debug, Serialize)]
-struct Answer<'a> {
-    model: &'a str,
-    videos: usize,
-    budget: &'a str,
-    reranked: usize,
-    hits: &'a [Hit],
-    timings_ms: &'a Timings,
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let start = Instant::now();
-    if !(0.0..=1.0).contains(&args.min_score) {
-        return Err(Failure::new(format_args!("--min-score {}: scores are from 0 to 1", args.min_score)));
-    }
-    let cancel = interrupt::flag();
-    let store = Store::open(&args.index)?;
-    let mut table = store.table()?;
-    let mut timings = Timings::default();
-    let query = query(args, &store, &mut table, &mut timings)?;
-
+    let cancel = interrupt::token();
     let watched = !args.json && std::io::stdout().is_terminal();
-    let parameters = SearchParameters {
-        top: args.top,
-        min_score: args.min_score,
-        budget: args.budget,
-        explain: args.explain,
-        segments: true,
-        coarse_page: args.pages || watched,
-    };
-    let mut run = SearchRun::new(&store.engine, &query, &table, parameters, || ms(start.elapsed()))?;
-    let selected = run.session().selected();
-    let page = loop {
-        match run.step(|| &table)? {
-            SearchStep::Page(page) if page.page == PageStage::Refined => break page,
-            SearchStep::Page(page) if args.pages => {
-                let last = selected == 0;
-                let timings = Timings { search: page.timings_ms, ..timings };
-                text(SearchPage { last, ..page.with_timings(timings) }.line());
-                if last {
-                    return Ok(ExitCode::SUCCESS);
-                }
-            }
-            // With nothing to compare the refined page is the same.
-            SearchStep::Page(_) if selected == 0 => {}
-            SearchStep::Page(page) => {
-                line("at first sight");
-                print(&page.hits, args.explain);
-                line("");
-            }
-            SearchStep::Compare(_) => {
-                let bar = terminal::bar(selected as u64, "comparing [{bar:24}] {pos}/{len}, {eta} left");
-                run.refine(
-                    |ids| fetch(&store.index, ids),
-                    |done| {
-                        bar.set_position(done as u64);
-                        !cancel.is_cancelled()
-                    },
-                )?;
-                bar.finish_and_clear();
-            }
-            SearchStep::Align(ids) => run.align(fetch(&store.index, &ids)?)?,
-            SearchStep::Done => return Ok(ExitCode::SUCCESS),
+    let on_page = |page: &SearchPage<QueryTimings>| {
+        if args.pages {
+            text(page.line());
+        } else if page.page == PageStage::Coarse && !page.last {
+            line("at first sight");
+            print(&page.hits, args.explain);
+            line("");
         }
     };
-    timings.search = page.timings_ms;
-
-    let session = run.session();
-    let (reranked, missing) = (session.compared(), session.missing());
-    for id in &missing {
+    let mut options =
+        SearchOptions::new().top(args.top).budget(args.budget).min_score(args.min_score).explain(args.explain);
+    if args.pages || watched {
+        options = options.on_page(&on_page);
+    }
+    let query = match args.video.to_str().and_then(|name| name.strip_prefix("id:")) {
+        Some(id) => SearchQuery::Id(id),
+        None => SearchQuery::File(args.video.as_ref()),
+    };
+    let encoding = terminal::bar(0, "encoding {msg}");
+    let comparing = terminal::bar(0, "comparing [{bar:24}] {pos}/{len}, {eta} left");
+    let show = |p: &Progress<'_>| match (p.unit, p.total) {
+        (Unit::Seconds, Some(total)) => encoding.set_message(format!("{:.0} of {total:.0} s", p.done)),
+        (Unit::Seconds, None) => encoding.set_message(format!("{:.0} s", p.done)),
+        _ => {
+            encoding.finish_and_clear();
+            terminal::show(&comparing, p);
+        }
+    };
+    let control = Control::new().with_progress(&show).with_cancel(&cancel);
+    let answer = Archive::open_read_only(&args.index)?.search(query, &options, &control)?;
+    encoding.finish_and_clear();
+    comparing.finish_and_clear();
+    for warning in &answer.warnings {
+        eprintln!("vidsieve: {}: {warning}", terminal::plain(&args.video.to_string_lossy()));
+    }
+    for id in &answer.missing {
         eprintln!("vidsieve: {}: its record cannot be read: `vidsieve verify` tells more", terminal::plain(id));
     }
-    if args.pages {
-        text(page.with_timings(timings).line());
-    } else if args.json {
-        let SearchPage { model, videos, budget, hits, .. } = &*page;
-        json(&Answer { model, videos: *videos, budget, reranked, hits, timings_ms: &timings })?;
-    } else {
-        print(&page.hits, args.explain);
+    if args.json && !args.pages {
+        json(&answer)?;
+    } else if !args.json {
+        print(&answer.hits, args.explain);
+        let timings = &answer.timings_ms;
         line(format_args!(
-            "{} videos, {reranked} compared frame by frame; {:.0} ms, of which {:.0} ms for the video itself",
-            table.len(),
+            "{} videos, {} compared frame by frame; {:.0} ms, of which {:.0} ms for the video itself",
+            answer.videos,
+            answer.reranked,
             timings.search.total,
             timings.decode + timings.encode
         ));
     }
-    if cancel.is_cancelled() {
-        eprintln!("vidsieve: interrupted; {reranked} of {selected} videos were compared frame by frame");
+    if answer.interrupted {
+        eprintln!(
+            "vidsieve: interrupted; {} of {} videos were compared frame by frame",
+            answer.reranked, answer.selected
+        );
         return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The video that is searched for: a video of the index, which leaves the table, or an encoded file.
-fn query(args: &Args, store: &Store, table: &mut Table, timings: &mut Timings) -> Result<Query, Failure> {
-    if let Some(id) = args.video.to_str().and_then(|name| name.strip_prefix("id:")) {
-        let entry = store.index.get(id)?.ok_or_else(|| {
-            Failure::new(format_args!(
-                "{id:?}: no such video in {} (`vidsieve list` shows them; ./id:… names a file)",
-                args.index.display()
-            ))
-        })?;
-        table.remove(id);
-        return Ok(Query::from_record(&entry.record)?);
-    }
-    let encoder = Encoder::new(store.isa, &store.bundle)?;
-    let work = encode::Work { sampling: sampling(&store.index)?, files: 1, cancel: interrupt::flag() };
-    let bar = terminal::bar(0, "encoding {msg}");
-    let video = encode::file(&encoder, Path::new(&args.video), &work, &|at, promised| {
-        bar.set_message(match promised {
-            Some(promised) => format!("{at:.0} of {promised:.0} s"),
-            None => format!("{at:.0} s"),
-        });
-    })
-    .map_err(|e| e.failure(&work.cancel))?;
-    bar.finish_and_clear();
-    for warning in &video.warnings {
-        eprintln!("vidsieve: {}: {warning}", terminal::plain(&args.video.to_string_lossy()));
-    }
-    (timings.decode, timings.encode) = (ms(video.decode), ms(video.encode));
-    Ok(video.query)
 }
 
 fn print(hits: &[Hit], explain: bool) {

@@ -11,7 +11,6 @@ use vidsieve_index::remote::Remote;
 use vidsieve_index::store::Index;
 use vidsieve_server::{Config, Server, Tokens};
 
-use crate::native::isa;
 use crate::output::{self, Failure, line};
 
 /// The environment variable with tokens, in the lines of a token file.
@@ -153,7 +152,7 @@ fn config(args: &Args) -> Result<Config, Failure> {
         workers: args.workers.map_or(cores, usize::from),
         connections: args.connections as usize,
         idle: seconds(args.idle),
-        isa: isa()?,
+        isa: vidsieve::instruction_set()?,
         patience: seconds(args.patience),
         grace: seconds(args.grace),
         www: args.www.clone(),

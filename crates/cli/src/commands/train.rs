@@ -198,7 +198,7 @@ impl Show {
         if let Ok(style) = ProgressStyle::with_template("{prefix:20} [{bar:30}] {pos}/{len} {eta} {msg}") {
             bar.set_style(style);
         }
-        let cancel = interrupt::flag();
+        let cancel = interrupt::token();
         Ok(Self { bar, stage: String::new(), json, log, cancel, told: Cell::new(false) })
     }
 

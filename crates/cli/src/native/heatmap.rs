@@ -4,7 +4,7 @@ use vidsieve_edits::draw::{Text, strokes};
 use vidsieve_edits::{EditError, Image};
 use vidsieve_search::Matrix;
 use vidsieve_search::matrix::colour;
-use vidsieve_search::segments::{Alignment, Timeline};
+use vidsieve_search::segments::Alignment;
 
 /// Longest side of the matrix in the picture, in pixels; of more frames the most similar ones of each pixel count.
 pub(crate) const MOST: usize = 1200;
@@ -19,9 +19,9 @@ const INK: [u8; 3] = [40; 3];
 #[derive(Debug)]
 pub(crate) struct Labels<'a> {
     /// Name and times of the video whose frames are rows.
-    pub(crate) rows: (&'a str, &'a Timeline),
+    pub(crate) rows: (&'a str, &'a [f64]),
     /// Name and times of the video whose frames are columns.
-    pub(crate) columns: (&'a str, &'a Timeline),
+    pub(crate) columns: (&'a str, &'a [f64]),
     /// The score of the pair.
     pub(crate) score: f32,
 }
@@ -145,12 +145,11 @@ fn shorten(name: &str, room: f32) -> String {
 }
 
 /// Where along the frames an axis is marked, and with which time: about one mark for 80 pixels.
-fn ticks(timeline: &Timeline, frames: usize, pixels: usize) -> Vec<(f32, String)> {
+fn ticks(times: &[f64], frames: usize, pixels: usize) -> Vec<(f32, String)> {
     const STEPS: [f64; 18] = [
         0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0,
         14400.0,
     ];
-    let times = timeline.times();
     let (Some(first), Some(last)) = (times.first(), times.last()) else { return Vec::new() };
     let most = (pixels / 80).max(1) as f64;
     let step = STEPS.into_iter().find(|step| (last - first) / step <= most).unwrap_or(36_000.0);
@@ -205,7 +204,7 @@ mod tests {
 
     #[test]
     fn marks() {
-        let seconds = |n: u32| Timeline::new((0..n).map(f64::from).collect(), f64::from(n));
+        let seconds = |n: u32| -> Vec<f64> { (0..n).map(f64::from).collect() };
         let marks = ticks(&seconds(11), 11, 600);
         assert_eq!(marks.iter().map(|m| m.1.as_str()).collect::<Vec<_>>(), ["0 s", "2 s", "4 s", "6 s", "8 s", "10 s"]);
         assert_eq!(marks[1].0, 2.5);
@@ -221,7 +220,7 @@ mod tests {
             let values = Array2::from_shape_fn((h, w), |(i, j)| if i == j { 1.0 } else { 0.1 });
             let matrix = Matrix::from_values(values, stride);
             let (a, b) = (h * stride, w * stride);
-            let [rows, columns] = [a, b].map(|n| Timeline::new((0..n).map(|t| t as f64).collect(), n as f64));
+            let [rows, columns] = [a, b].map(|n| (0..n).map(|t| t as f64).collect::<Vec<f64>>());
             let labels =
                 Labels { rows: ("a \u{1f600}.mp4", &rows), columns: (&"long name ".repeat(30), &columns), score: 0.5 };
             let bytes = png(&matrix, &labels, &[]).unwrap();

@@ -141,7 +141,7 @@ impl Numbers {
     }
 
     fn take(&self) -> Option<usize> {
-        if interrupt::flag().is_cancelled() || self.until.is_some_and(|until| Instant::now() >= until) {
+        if interrupt::token().is_cancelled() || self.until.is_some_and(|until| Instant::now() >= until) {
             return None;
         }
         Some(self.next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < self.end)
@@ -211,7 +211,7 @@ pub(crate) async fn run(
     let mut cells = Vec::new();
     for budget in &options.budgets {
         for clients in &options.clients {
-            if interrupt::flag().is_cancelled() {
+            if interrupt::token().is_cancelled() {
                 break;
             }
             progress(&format!("{budget}, {clients} clients"), cells.len() as u64);

@@ -8,15 +8,15 @@ use ndarray::{Array2, Array3, ArrayView2, s};
 use rand::RngExt;
 use rayon::prelude::*;
 use serde::Serialize;
-use vidsieve_index::store::{Index, Source};
+use vidsieve::{Control, EncodeOptions, Model, encode_file};
+use vidsieve_index::store::{Index, IndexError, Source};
 use vidsieve_kernels::comparator::Pool;
 use vidsieve_model::bundle::{Bundle, Network};
 use vidsieve_model::fine::{Fine, VideoTensor, Workspace};
 use vidsieve_record::{BundleId, Parts, Record};
-use vidsieve_search::{Budget, Query, Session};
+use vidsieve_search::{Budget, Engine, Outcome, Query, Session, Table};
 
 use crate::native::interrupt;
-use crate::native::store::{Store, refine};
 use crate::output::Failure;
 
 /// What is measured.
@@ -111,7 +111,7 @@ pub(crate) struct Drawn {
 impl Drawn {
     /// Records that fit a bundle.
     pub(crate) fn new(bundle: &Bundle, frames: usize, seed: u64) -> Result<Self, Failure> {
-        let encoder = vidsieve_model::encoder::Encoder::new(super::isa()?, bundle)?;
+        let encoder = vidsieve_model::encoder::Encoder::new(vidsieve::instruction_set()?, bundle)?;
         let shape = [encoder.shape().regions(), encoder.shape().bits(), encoder.global_dims()];
         Ok(Self { bundle: bundle.id(), frames, seed, shape })
     }
@@ -152,16 +152,18 @@ impl Drawn {
 /// Builds the records, asks, and clears up.
 pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u64)) -> Result<Report, Failure> {
     let start = Instant::now();
-    let cancel = interrupt::flag();
+    let cancel = interrupt::token();
+    let control = Control::new().with_cancel(&cancel);
     let folder = Temporary(options.folder.join(format!("vidsieve-bench-{}", std::process::id())));
-    let isa = super::isa()?;
+    let isa = vidsieve::instruction_set()?;
     let drawn = Drawn::new(bundle, options.frames, options.seed)?;
     fill(&folder.0, bundle, options, &drawn, progress)?;
     let build_seconds = start.elapsed().as_secs_f64();
 
-    let store = Store::open(&folder.0)?;
+    let (index, engine) = (Index::open_read_only(&folder.0)?, Engine::new(isa, bundle)?);
     let at = Instant::now();
-    let table = store.table()?;
+    let columns = index.columns()?;
+    let table = Table::from_columns(drawn.shape[2], columns.ids, columns.vectors, columns.self_similarity)?;
     let columns_ms = ms(at.elapsed());
     let query = Query::from_record(&drawn.record(u64::MAX)?)?;
     let mut best: Option<(Times, usize)> = None;
@@ -172,10 +174,22 @@ pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u6
         let coarse = table.scan(isa, &query.global)?;
         let scan = ms(start.elapsed());
         let at = Instant::now();
-        let mut session = Session::new(&store.engine, &query, &table, coarse, options.budget)?;
+        let mut session = Session::new(&engine, &query, &table, coarse, options.budget)?;
         let select = ms(at.elapsed());
         selected = session.wanted().to_vec();
-        let spent = refine(&store.index, &mut session, &cancel, &|_| ())?;
+        let spent = session.refine(
+            |ids| -> Result<_, IndexError> {
+                let records = index.records(ids)?.into_iter();
+                Ok(records
+                    .map(|record| match record {
+                        Some(Ok(record)) => Ok(record),
+                        Some(Err(error)) => Err(Outcome::Failed(error.to_string())),
+                        None => Err(Outcome::Missing),
+                    })
+                    .collect())
+            },
+            &control,
+        )?;
         if cancel.is_cancelled() {
             return Err(Failure::failed("interrupted"));
         }
@@ -192,9 +206,9 @@ pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u6
     let threads = rayon::current_num_threads();
     progress("float32", 0);
     selected.truncate(options.pairs);
-    let records = store.index.records(&selected)?.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
+    let records = index.records(&selected)?.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
     let fine = bundle.fine(isa, Network::FineBinary)?;
-    let float32 = float32(&store, &fine, &query, &records)?.map(|f| {
+    let float32 = float32(&engine, &fine, &query, &records)?.map(|f| {
         let of = |pairs: usize| f.all_cores_ms_per_pair[0] * pairs as f64;
         let every_video_ms = of(options.videos);
         let every_video_ratio = every_video_ms / times_ms.total.max(1e-9);
@@ -235,7 +249,7 @@ fn fill(
     // About 32 MB of records at a time.
     let block = ((32 << 20) / drawn.record(0)?.as_bytes().len()).clamp(1, 4096);
     for first in (0..options.videos).step_by(block) {
-        if interrupt::flag().is_cancelled() {
+        if interrupt::token().is_cancelled() {
             return Err(Failure::failed("interrupted"));
         }
         progress("writing", first as u64);
@@ -290,7 +304,12 @@ fn mean_of_maxima(cell: ArrayView2<'_, f32>) -> f32 {
 }
 
 /// The sampled pairs by both ways, one after the other: on one thread, then on all cores.
-fn float32(store: &Store, fine: &Fine, query: &Query, records: &[Record<Vec<u8>>]) -> Result<Option<Float32>, Failure> {
+fn float32(
+    engine: &Engine,
+    fine: &Fine,
+    query: &Query,
+    records: &[Record<Vec<u8>>],
+) -> Result<Option<Float32>, Failure> {
     let Some(q) = signs(&query.codes) else { return Ok(None) };
     let mut targets = Vec::with_capacity(records.len());
     for record in records {
@@ -305,7 +324,7 @@ fn float32(store: &Store, fine: &Fine, query: &Query, records: &[Record<Vec<u8>>
         let expected = black_box(float_pair(fine, black_box(&q), target)?);
         theirs += at.elapsed();
         let at = Instant::now();
-        let pair = black_box(store.engine.compare(black_box(query), record, &mut workspace)?);
+        let pair = black_box(engine.compare(black_box(query), record, &mut workspace)?);
         ours += at.elapsed();
         max_difference = max_difference.max((pair.raw - expected).abs());
     }
@@ -316,7 +335,7 @@ fn float32(store: &Store, fine: &Fine, query: &Query, records: &[Record<Vec<u8>>
     let theirs_together = ms(at.elapsed()) / n;
     let some: Vec<_> = records.iter().cloned().map(Some).collect();
     let at = Instant::now();
-    black_box(store.engine.compare_all(query, &some));
+    black_box(engine.compare_all(query, &some));
     let ours_together = ms(at.elapsed()) / n;
     Ok((!records.is_empty()).then(|| Float32 {
         sampled_pairs: records.len(),
@@ -374,7 +393,7 @@ pub(crate) fn encode(
     use vidsieve_edits::clip::{ProceduralClip, ShotConfig};
     use vidsieve_model::encoder::Part;
     use vidsieve_model::frames::RgbFrame;
-    let isa = super::isa()?;
+    let isa = vidsieve::instruction_set()?;
     let encoder = vidsieve_model::encoder::Encoder::new(isa, bundle)?;
     let frames = frames.max(1);
     let config = ShotConfig {
@@ -410,24 +429,21 @@ pub(crate) fn encode(
     let at = Instant::now();
     let encoded = black_box(encoder.finish(part)?);
     let finish_ms = ms(at.elapsed());
-    let work = super::encode::Work {
-        sampling: vidsieve_video::Sampling::Fps(1.0),
-        files: 1,
-        cancel: super::interrupt::flag(),
-    };
+    let model = Model::from_bytes("the bundle", bundle.as_bytes().to_vec())?;
+    let control = Control::new().with_cancel(&interrupt::token());
     let files = files
         .iter()
         .map(|path| {
             let at = Instant::now();
-            let video = super::encode::file(&encoder, path, &work, &|_, _| ())?;
+            let video = encode_file(&model, path, &EncodeOptions::new(), &control)?;
             let wall = at.elapsed();
-            let seconds = video.query.timeline.duration();
+            let seconds = video.duration();
             Ok(FileReport {
                 path: path.display().to_string(),
                 seconds,
-                frames: video.query.codes.frames(),
-                decode_wait_ms: ms(video.decode),
-                encode_ms: ms(video.encode),
+                frames: video.times().len(),
+                decode_wait_ms: ms(video.decode_time()),
+                encode_ms: ms(video.encode_time()),
                 wall_ms: ms(wall),
                 times_real_time: seconds / wall.as_secs_f64().max(1e-9),
             })

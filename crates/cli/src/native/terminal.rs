@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use vidsieve::Progress;
 
 /// Whether standard output is a terminal that takes colours.
 pub(crate) fn colours() -> bool {
@@ -17,6 +18,16 @@ pub(crate) fn bar(length: u64, template: &str) -> ProgressBar {
         bar.set_style(style.progress_chars("=> "));
     }
     bar
+}
+
+/// Shows progress on a bar, in whole units.
+pub(crate) fn show(bar: &ProgressBar, progress: &Progress<'_>) {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = |units: f64| units as u64;
+    if let Some(total) = progress.total {
+        bar.set_length(whole(total));
+    }
+    bar.set_position(whole(progress.done));
 }
 
 /// A text for a terminal: without control characters, which could do anything there.

@@ -1,0 +1,95 @@
+//! Why an index cannot be used.
+
+use std::path::{Path, PathBuf};
+
+use vidsieve_record::id::MAX_ID;
+use vidsieve_record::{BundleId, RecordError};
+
+use super::{FILE, VERSION};
+
+/// Why an index cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// The folder holds no index.
+    #[error("{}: there is no index here; `vidsieve index --index {} VIDEOS` makes one", .0.display(), .0.display())]
+    NotAnIndex(PathBuf),
+    /// Written by a later version of this program.
+    #[error("{}: an index of version {found}, this Vidsieve knows {VERSION}: use a newer Vidsieve", path.display())]
+    FutureVersion {
+        /// The folder.
+        path: PathBuf,
+        /// The index's version.
+        found: u32,
+    },
+    /// Made by another bundle.
+    #[error(
+        "{}: made by bundle {}, not {}: use that bundle, or another folder for a new index",
+        path.display(),
+        found.short(),
+        expected.short()
+    )]
+    Bundle {
+        /// The folder.
+        path: PathBuf,
+        /// The bundle asked for.
+        expected: BundleId,
+        /// The index's.
+        found: BundleId,
+    },
+    /// Another process uses it.
+    #[error("{}: another process is writing this index; wait until it is done", .0.display())]
+    Locked(PathBuf),
+    /// It was opened for reading.
+    #[error("{}: this index was opened for reading", .0.display())]
+    ReadOnly(PathBuf),
+    /// The database is damaged.
+    #[error("{}: the index is damaged: {detail}; restore it from a copy, or index the videos again in another folder", path.display())]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The disk or the file system refuses.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// An id that cannot be used.
+    #[error("{0:?} is no id: 1 to {MAX_ID} bytes without control characters")]
+    Id(String),
+    /// A record that does not belong here.
+    #[error("{id}: {source}")]
+    Record {
+        /// The video.
+        id: String,
+        /// Why.
+        source: RecordError,
+    },
+}
+
+pub(super) fn database_error(folder: &Path, error: redb::DatabaseError) -> IndexError {
+    match error {
+        redb::DatabaseError::DatabaseAlreadyOpen | redb::DatabaseError::LockProtocolMismatch => {
+            IndexError::Locked(folder.to_owned())
+        }
+        error => storage_error(folder, error.into()),
+    }
+}
+
+pub(super) fn storage_error(folder: &Path, error: redb::Error) -> IndexError {
+    match error {
+        // What is no database, or is cut off, is told as data that are not as they should be.
+        redb::Error::Io(source)
+            if matches!(source.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof) =>
+        {
+            IndexError::Damaged { path: folder.to_owned(), detail: source.to_string() }
+        }
+        redb::Error::Io(source) => IndexError::Io { path: folder.join(FILE), source },
+        error => IndexError::Damaged { path: folder.to_owned(), detail: error.to_string() },
+    }
+}
