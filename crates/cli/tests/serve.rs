@@ -51,6 +51,35 @@ fn a_served_index_answers_as_the_command_does() {
     }
 }
 
+/// The library's example `ask_an_endpoint`, with a token.
+#[test]
+fn a_program_asks_an_endpoint() {
+    let dir = Scratch::new("serve-example");
+    let (index, bars) = (dir.text("index"), dir.text("videos/bars.mp4"));
+    clips(&dir.path("videos"));
+    json(&["index", "--index", &index, "--json", &dir.text("videos")], 0);
+    let token = "0123456789abcdef";
+    let server = Running::start(&["--index", &index], Some(&format!("me:search,write:{token}")));
+    // Cargo builds a package's examples with its tests.
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_vidsieve"));
+    let program = program.with_file_name("examples").join("library_ask_an_endpoint");
+    assert!(program.exists(), "{}: run `cargo build -p vidsieve-cli --examples` first", program.display());
+    let ask = |token: &str| {
+        let mut command = std::process::Command::new(&program);
+        command.args([&format!("http://{}", server.address), &bars]).env("VIDSIEVE_TOKEN", token);
+        command.output().unwrap()
+    };
+    let output = ask(token);
+    let printed = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let first = printed.lines().next().unwrap();
+    let (score, id) = first.split_once(' ').unwrap();
+    assert!(id == "bars.mp4" && score.parse::<f64>().unwrap() > 0.9, "{printed}");
+    assert_eq!(printed.lines().count(), 5, "{printed}");
+    let refused = ask("another-token-0123");
+    assert!(!refused.status.success() && stderr(&refused).contains("token is refused"), "{}", stderr(&refused));
+}
+
 #[test]
 fn tokens_and_mistakes() {
     let dir = Scratch::new("serve-tokens");

@@ -2,7 +2,9 @@
 //!
 //! Requests that may succeed later are made again, with pauses; when the server asks one of them to wait, all wait.
 
+pub mod costs;
 mod error;
+mod load;
 mod push;
 
 use std::error::Error as _;
@@ -19,6 +21,7 @@ use vidsieve_record::BundleId;
 use vidsieve_record::wire::RECORD_TYPE;
 
 pub use error::EndpointError;
+pub use load::{LoadCell, LoadError, LoadOptions, LoadReport, LoadSecond, LoadSpread, LoadWriting, run_load};
 pub use push::Pushed;
 pub use vidsieve_index::retry::Retry;
 

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use vidsieve_client::{Endpoint, Retry, Settings};
+use vidsieve::{Control, Progress};
+use vidsieve_client::{Endpoint, LoadOptions, LoadReport, Retry, Settings, run_load};
 use vidsieve_search::Budget;
 
-use crate::native::{load, model, terminal};
+use crate::native::drawn::drawn;
+use crate::native::{interrupt, model, terminal};
 use crate::output::{Failure, json, line, size, text};
 
 #[derive(Debug, clap::Args)]
@@ -65,24 +67,25 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let token = super::push::token(args.token_file.as_deref())?;
     let settings = Settings { jobs: args.jobs, retry: Retry::default() };
     let endpoint = Endpoint::open(&args.url, token.as_deref(), settings)?;
-    let options = load::Options {
+    let options = LoadOptions {
         videos: args.videos,
-        frames: args.frames,
         budgets: args.budgets.clone(),
         clients: args.clients.clone(),
         searches: args.searches,
         time: Duration::from_secs(args.seconds),
-        seed: args.seed,
         jobs: args.jobs,
         keep: args.keep,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let bar = indicatif::ProgressBar::new_spinner();
-    let report =
-        runtime.block_on(load::run(endpoint, model(args.model.as_deref())?.bundle(), &options, &|what, _| {
-            bar.set_message(what.to_owned());
-            bar.tick();
-        }))?;
+    let show = |p: &Progress<'_>| {
+        let budget = p.item.filter(|_| p.stage == "searching");
+        bar.set_message(budget.unwrap_or(p.stage).to_owned());
+        bar.tick();
+    };
+    let control = Control::new().with_progress(&show).with_cancel(&interrupt::token());
+    let drawn = drawn(model(args.model.as_deref())?.bundle(), args.frames, args.seed)?;
+    let report = runtime.block_on(run_load(endpoint, drawn, &options, &control))?;
     bar.finish_and_clear();
     if args.json {
         json(&report)?;
@@ -92,7 +95,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(u8::from(report.failures > 0)))
 }
 
-fn print(report: &load::Report) {
+fn print(report: &LoadReport) {
     if let Some(w) = &report.writing {
         line(format_args!(
             "{} records ({}) put in {:.1} s, {:.0} a second, p50 {:.1} ms, p99 {:.1} ms; {} errors, {} lost",

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use vidsieve_client::costs::{CostEstimate, CostLoad, CostTarget, EdgeWork, PriceTable};
 use vidsieve_client::{Endpoint, EndpointError, Pushed, Retry, Settings};
 use vidsieve_index::remote::{PushOptions, Remote, RemoteError};
 use vidsieve_index::store::Index;
 
-use crate::native::costs::{Estimate, Load, Prices, Target, Work};
-use crate::native::synthetic::Drawn;
+use crate::native::drawn::drawn;
 use crate::native::{interrupt, model, terminal};
 use crate::output::{self, Failure, line, size};
 
@@ -150,7 +150,7 @@ fn publish(args: &Args, folder: &Path, to: &str) -> Result<ExitCode, Failure> {
         eprintln!("vidsieve: {}: {}", terminal::plain(id), terminal::plain(reason));
     }
     let failed = !pushed.failed.is_empty();
-    let estimate = match Target::of(to).filter(|_| args.dry_run) {
+    let estimate = match CostTarget::of(to).filter(|_| args.dry_run) {
         Some(target) => Some(estimate(args, target, &load(&index, &pushed, &args.costs)?)?),
         None => None,
     };
@@ -227,7 +227,7 @@ pub(crate) fn token(path: Option<&Path>) -> Result<Option<String>, Failure> {
 }
 
 impl Outcome {
-    fn json(&self, index: &Index, dry_run: bool, costs: Option<&Estimate>) -> Result<Value, Failure> {
+    fn json(&self, index: &Index, dry_run: bool, costs: Option<&CostEstimate>) -> Result<Value, Failure> {
         let Pushed { report, failed, repeated } = &self.pushed;
         let failed: Vec<Value> = failed.iter().map(|(id, reason)| json!({ "id": id, "reason": reason })).collect();
         let mut value = json!({
@@ -260,8 +260,8 @@ impl Outcome {
     }
 }
 
-fn work(args: &CostArgs) -> Work {
-    Work {
+fn work(args: &CostArgs) -> EdgeWork {
+    EdgeWork {
         shard_videos: args.shard_videos,
         search_ms: args.search_ms,
         scan_ms: args.scan_ms,
@@ -271,13 +271,13 @@ fn work(args: &CostArgs) -> Work {
     }
 }
 
-fn load(index: &Index, pushed: &Pushed, args: &CostArgs) -> Result<Load, Failure> {
+fn load(index: &Index, pushed: &Pushed, args: &CostArgs) -> Result<CostLoad, Failure> {
     let all = index.list()?;
     let dims = match all.first() {
         Some(first) => index.records(&[&first.id])?.pop().flatten().and_then(Result::ok).map_or(0, |r| r.shape().dims),
         None => 0,
     };
-    Ok(Load {
+    Ok(CostLoad {
         videos: all.len() as u64,
         bytes: all.iter().map(|s| s.bytes).sum(),
         written: pushed.report.written,
@@ -290,22 +290,23 @@ fn load(index: &Index, pushed: &Pushed, args: &CostArgs) -> Result<Load, Failure
     })
 }
 
-fn estimate(args: &Args, target: Target, load: &Load) -> Result<Estimate, Failure> {
-    Prices::of(args.costs.prices.as_deref())?.estimate(target, *load)
+fn estimate(args: &Args, target: CostTarget, load: &CostLoad) -> Result<CostEstimate, Failure> {
+    let prices = args.costs.prices.as_deref().map_or_else(PriceTable::built_in, PriceTable::open)?;
+    Ok(prices.estimate(target, *load)?)
 }
 
 /// Costs of synthetic videos, of which there are no records.
 fn estimate_only(args: &Args, videos: u64, to: &str) -> Result<ExitCode, Failure> {
-    let target = Target::of(to).ok_or_else(|| {
+    let target = CostTarget::of(to).ok_or_else(|| {
         Failure::new(format_args!("{to}: no prices are known of such a location; name https:, cloudflare-kv: or s3:"))
     })?;
-    let drawn = Drawn::new(model(None)?.bundle(), usize::try_from(args.costs.frames).unwrap_or(1), 0)?;
-    let (bytes, dims) = (drawn.record(0)?.as_bytes().len(), drawn.dims());
-    let load = Load {
+    let drawn = drawn(model(None)?.bundle(), usize::try_from(args.costs.frames).unwrap_or(1), 0)?;
+    let (bytes, dims) = (drawn.record(0)?.as_bytes().len(), drawn.shape().dims);
+    let load = CostLoad {
         videos,
         bytes: videos.saturating_mul(bytes as u64),
         written: videos,
-        writes: videos + if target == Target::Edge { 0 } else { 258 },
+        writes: videos + if target == CostTarget::Edge { 0 } else { 258 },
         removed: 0,
         dims,
         searches: args.costs.searches,
@@ -332,7 +333,7 @@ fn amount(value: f64) -> String {
     }
 }
 
-fn print(estimate: &Estimate) {
+fn print(estimate: &CostEstimate) {
     let mut rows = vec![["", "amount", "USD"].map(str::to_owned).to_vec()];
     for (title, lines) in [("publishing, once", &estimate.publish), ("a month", &estimate.month)] {
         rows.push(vec![title.to_owned()]);
@@ -349,7 +350,7 @@ fn print(estimate: &Estimate) {
         estimate.load.pairs,
         estimate.thousand_searches_usd
     ));
-    if estimate.target == Target::Edge {
+    if estimate.target == CostTarget::Edge {
         line(format_args!(
             "{} shards, {:.1} MB each; a search takes about {:.0} ms to its coarse page, {:.0} ms to the refined one",
             estimate.shards, estimate.shard_mb, estimate.latency_ms.coarse, estimate.latency_ms.refined

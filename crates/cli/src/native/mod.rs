@@ -1,11 +1,9 @@
 //! What the commands share: models, the terminal, interruptions.
 
-#[cfg(feature = "remote")]
-pub(crate) mod costs;
+#[cfg(any(feature = "eval", feature = "remote"))]
+pub(crate) mod drawn;
 pub(crate) mod heatmap;
 pub(crate) mod interrupt;
-#[cfg(all(feature = "eval", feature = "remote"))]
-pub(crate) mod load;
 #[cfg(feature = "eval")]
 pub(crate) mod synthetic;
 pub(crate) mod terminal;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ndarray::{Array2, Array3, ArrayView2, s};
-use rand::RngExt;
 use rayon::prelude::*;
 use serde::Serialize;
 use vidsieve::{Control, EncodeOptions, Model, encode_file};
@@ -13,7 +12,7 @@ use vidsieve_index::store::{Index, IndexError, Source};
 use vidsieve_kernels::comparator::Pool;
 use vidsieve_model::bundle::{Bundle, Network};
 use vidsieve_model::fine::{Fine, VideoTensor, Workspace};
-use vidsieve_record::{BundleId, Parts, Record};
+use vidsieve_record::{DrawnRecords, Record, Shape};
 use vidsieve_search::{Budget, Engine, Outcome, Query, Session, Table};
 
 use crate::native::interrupt;
@@ -98,57 +97,6 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Records of random codes: times do not depend on what they are.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Drawn {
-    bundle: BundleId,
-    frames: usize,
-    seed: u64,
-    /// Regions, bits and values of a vector.
-    shape: [usize; 3],
-}
-
-impl Drawn {
-    /// Records that fit a bundle.
-    pub(crate) fn new(bundle: &Bundle, frames: usize, seed: u64) -> Result<Self, Failure> {
-        let encoder = vidsieve_model::encoder::Encoder::new(vidsieve::instruction_set()?, bundle)?;
-        let shape = [encoder.shape().regions(), encoder.shape().bits(), encoder.global_dims()];
-        Ok(Self { bundle: bundle.id(), frames, seed, shape })
-    }
-
-    /// The record of a number, always the same.
-    pub(crate) fn record(&self, number: u64) -> Result<Record<Vec<u8>>, Failure> {
-        let [regions, bits, dims] = self.shape;
-        let mut rng = vidsieve_edits::generator(&[self.seed, number]);
-        let mut global: Vec<f32> = (0..dims).map(|_| rng.random_range(-1.0..1.0f32)).collect();
-        let norm = global.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-6);
-        global.iter_mut().for_each(|v| *v /= norm);
-        let mut codes = vec![0u8; self.frames * regions * bits / 8];
-        codes.chunks_mut(8).for_each(|chunk| {
-            let word: u64 = rng.random();
-            chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
-        });
-        let times: Vec<f64> = (0..self.frames).map(|t| t as f64).collect();
-        let self_similarity = rng.random_range(0.0..1.0);
-        Ok(Record::new(&Parts {
-            bundle: self.bundle,
-            duration: self.frames as f64,
-            self_similarity,
-            global: &global,
-            times: &times,
-            regions,
-            bits,
-            codes: &codes,
-        })?)
-    }
-
-    /// Values of a vector.
-    #[cfg(feature = "remote")]
-    pub(crate) const fn dims(&self) -> usize {
-        self.shape[2]
-    }
-}
-
 /// Builds the records, asks, and clears up.
 pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u64)) -> Result<Report, Failure> {
     let start = Instant::now();
@@ -156,14 +104,14 @@ pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u6
     let control = Control::new().with_cancel(&cancel);
     let folder = Temporary(options.folder.join(format!("vidsieve-bench-{}", std::process::id())));
     let isa = vidsieve::instruction_set()?;
-    let drawn = Drawn::new(bundle, options.frames, options.seed)?;
+    let drawn = super::drawn::drawn(bundle, options.frames, options.seed)?;
     fill(&folder.0, bundle, options, &drawn, progress)?;
     let build_seconds = start.elapsed().as_secs_f64();
 
     let (index, engine) = (Index::open_read_only(&folder.0)?, Engine::new(isa, bundle)?);
     let at = Instant::now();
     let columns = index.columns()?;
-    let table = Table::from_columns(drawn.shape[2], columns.ids, columns.vectors, columns.self_similarity)?;
+    let table = Table::from_columns(drawn.shape().dims, columns.ids, columns.vectors, columns.self_similarity)?;
     let columns_ms = ms(at.elapsed());
     let query = Query::from_record(&drawn.record(u64::MAX)?)?;
     let mut best: Option<(Times, usize)> = None;
@@ -214,7 +162,7 @@ pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u6
         let every_video_ratio = every_video_ms / times_ms.total.max(1e-9);
         Float32 { extrapolated_ms: of(reranked), every_video_ms, every_video_ratio, ..f }
     });
-    let [regions, bits, dims] = drawn.shape;
+    let Shape { regions, bits, dims, .. } = drawn.shape();
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         isa: isa.name(),
@@ -240,7 +188,7 @@ fn fill(
     folder: &Path,
     bundle: &Bundle,
     options: &Options,
-    drawn: &Drawn,
+    drawn: &DrawnRecords,
     progress: &dyn Fn(&str, u64),
 ) -> Result<(), Failure> {
     let id = bundle.id();

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vidsieve::Progress;
 
@@ -47,29 +49,29 @@ pub(crate) fn clock(seconds: f64) -> String {
     }
 }
 
-/// Rows with aligned columns; the first row is the head, a row of one cell is a line of its own. Columns named in `right` are
-/// aligned to the right.
+/// Returns rows with aligned columns; the first row is the head, a row of one cell is a line of its own. Columns named in
+/// `right` are aligned to the right.
 pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |text: &str| text.chars().count();
-    let widths: Vec<usize> = (0..columns)
-        .map(|c| rows.iter().filter(|r| r.len() > 1).filter_map(|r| r.get(c)).map(|t| width(t)).max().unwrap_or(0))
-        .collect();
+    let mut table = Table::new();
+    table.load_preset(NOTHING);
+    table.add_rows(rows.iter().filter(|row| row.len() > 1));
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if right.contains(&at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
     let bold = colours();
+    let mut lines = table.lines();
     let mut text = String::new();
     for (at, row) in rows.iter().enumerate() {
-        let mut line = String::new();
-        for (c, cell) in row.iter().enumerate() {
-            let space = " ".repeat(widths[c].saturating_sub(width(cell)));
-            let gap = if c == 0 { "" } else { "  " };
-            // Writing to a string does not fail.
-            let _ = if right.contains(&c) {
-                write!(line, "{gap}{space}{cell}")
-            } else {
-                write!(line, "{gap}{cell}{space}")
-            };
-        }
+        let line = match row.as_slice() {
+            [] => String::new(),
+            [note] => note.clone(),
+            _ => lines.next().unwrap_or_default(),
+        };
         let line = line.trim_end();
+        // Writing to a string does not fail.
         let _ = if at == 0 && bold { writeln!(text, "\x1b[1m{line}\x1b[0m") } else { writeln!(text, "{line}") };
     }
     text

@@ -3,16 +3,48 @@
 //! The prices are those of `prices.json`, which names their date and their pages; a file of the same form takes their place.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-
-use crate::output::{Failure, read};
 
 /// Days of a month, as bills count them.
 const DAYS: f64 = 30.0;
 /// Memory that a Durable Object is billed for, in GB.
 const OBJECT_GB: f64 = 0.128;
+
+/// Why a table of prices cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PriceError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The file is no table of prices.
+    #[error("{name}: {source}")]
+    Parse {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// A price that is no amount.
+    #[error("{name}: {meter}: usd, per and included are amounts")]
+    Amounts {
+        /// The file.
+        name: String,
+        /// The meter.
+        meter: String,
+    },
+    /// The table lacks a meter that the target is billed by.
+    #[error("the prices lack {0}")]
+    Missing(String),
+}
 
 /// What one thing costs.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,7 +71,7 @@ enum Period {
 /// The table of prices.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Prices {
+pub struct PriceTable {
     as_of: String,
     note: String,
     sources: Vec<String>,
@@ -48,17 +80,30 @@ pub(crate) struct Prices {
     meters: BTreeMap<String, Meter>,
 }
 
-impl Prices {
-    /// The built-in table, or that of a file.
-    pub(crate) fn of(path: Option<&Path>) -> Result<Self, Failure> {
-        let (name, bytes) = match path {
-            Some(path) => (path.display().to_string(), read(path)?),
-            None => ("the built-in prices".to_owned(), include_bytes!("prices.json").to_vec()),
-        };
-        let prices: Self = serde_json::from_slice(&bytes).map_err(|e| Failure::new(format_args!("{name}: {e}")))?;
-        match prices.meters.iter().find(|(_, m)| !(m.usd >= 0.0 && m.per > 0.0 && m.included >= 0.0)) {
-            Some((meter, _)) => Err(Failure::new(format_args!("{name}: {meter}: usd, per and included are amounts"))),
-            None => Ok(prices),
+impl PriceTable {
+    /// Returns the built-in table.
+    ///
+    /// # Errors
+    /// As [`PriceTable::open`].
+    pub fn built_in() -> Result<Self, PriceError> {
+        Self::parse("the built-in prices", include_bytes!("prices.json"))
+    }
+
+    /// Reads a table from a file.
+    ///
+    /// # Errors
+    /// [`PriceError`] for a file that cannot be read, is no table, or has amounts below 0.
+    pub fn open(path: &Path) -> Result<Self, PriceError> {
+        let bytes = std::fs::read(path).map_err(|source| PriceError::Read { path: path.to_owned(), source })?;
+        Self::parse(&path.display().to_string(), &bytes)
+    }
+
+    fn parse(name: &str, bytes: &[u8]) -> Result<Self, PriceError> {
+        let table: Self =
+            serde_json::from_slice(bytes).map_err(|source| PriceError::Parse { name: name.to_owned(), source })?;
+        match table.meters.iter().find(|(_, m)| !(m.usd >= 0.0 && m.per > 0.0 && m.included >= 0.0)) {
+            Some((meter, _)) => Err(PriceError::Amounts { name: name.to_owned(), meter: meter.clone() }),
+            None => Ok(table),
         }
     }
 }
@@ -66,7 +111,7 @@ impl Prices {
 /// What is published to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Target {
+pub enum CostTarget {
     /// The edge Workers: KV for records, Durable Objects for the coarse shards.
     Edge,
     /// Cloudflare KV alone.
@@ -75,9 +120,10 @@ pub(crate) enum Target {
     R2,
 }
 
-impl Target {
-    /// That of a location; `None` for one that no price is known of.
-    pub(crate) fn of(location: &str) -> Option<Self> {
+impl CostTarget {
+    /// Returns the target of a location; `None` for one without a known price.
+    #[must_use]
+    pub fn of(location: &str) -> Option<Self> {
         match location.split(':').next() {
             Some("https" | "http") => Some(Self::Edge),
             Some("cloudflare-kv") => Some(Self::Kv),
@@ -89,42 +135,42 @@ impl Target {
 
 /// What is estimated for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(crate) struct Load {
+pub struct CostLoad {
     /// Videos in all.
-    pub(crate) videos: u64,
+    pub videos: u64,
     /// Bytes of all records.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Records that are to be written and bytes of them.
-    pub(crate) written: u64,
+    pub written: u64,
     /// Requests that write.
-    pub(crate) writes: u64,
+    pub writes: u64,
     /// Records that are to be removed.
-    pub(crate) removed: u64,
+    pub removed: u64,
     /// Values of a video's vector.
-    pub(crate) dims: usize,
+    pub dims: usize,
     /// Searches a month.
-    pub(crate) searches: u64,
+    pub searches: u64,
     /// Pairs that a search compares frame by frame.
-    pub(crate) pairs: u64,
-    /// Work per piece, in milliseconds.
-    pub(crate) work: Work,
+    pub pairs: u64,
+    /// EdgeWork per piece, in milliseconds.
+    pub work: EdgeWork,
 }
 
 /// How long pieces of work take at the edge and how shards are sized.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(crate) struct Work {
+pub struct EdgeWork {
     /// Videos of a shard.
-    pub(crate) shard_videos: u64,
+    pub shard_videos: u64,
     /// A search without its scan and pairs: parsing, selecting, answering.
-    pub(crate) search_ms: f64,
+    pub search_ms: f64,
     /// Scanning 100,000 vectors.
-    pub(crate) scan_ms: f64,
+    pub scan_ms: f64,
     /// Comparing one pair.
-    pub(crate) pair_ms: f64,
+    pub pair_ms: f64,
     /// Taking a record in.
-    pub(crate) put_ms: f64,
+    pub put_ms: f64,
     /// Asking another Worker, a Durable Object or KV and having its answer, without what it computes.
-    pub(crate) hop_ms: f64,
+    pub hop_ms: f64,
 }
 
 /// Requests that a Worker has under way at the same time.
@@ -144,81 +190,91 @@ const ROW_BYTES: f64 = 120.0;
 
 /// A line of a bill.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Line {
-    pub(crate) meter: String,
-    pub(crate) amount: f64,
+pub struct BillLine {
+    /// What is counted, by its name in the table.
+    pub meter: String,
+    /// How much of it.
+    pub amount: f64,
     /// What of it is above what the paid plan includes, in dollars.
-    pub(crate) usd: f64,
+    pub usd: f64,
     /// All of it in dollars, as if nothing were included.
-    pub(crate) usd_in_full: f64,
+    pub usd_in_full: f64,
 }
 
 /// Whether the free plan suffices.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct FreePlan {
+pub struct FreePlan {
     /// Whether a month fits, once all is published.
-    pub(crate) month_fits: bool,
+    pub month_fits: bool,
     /// Days that publishing takes at least within its daily limits.
-    pub(crate) days_to_publish: u64,
+    pub days_to_publish: u64,
     /// What a month exceeds.
-    pub(crate) exceeds: Vec<String>,
+    pub exceeds: Vec<String>,
 }
 
 /// How long a search takes, by the work of its parts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(crate) struct Latency {
+pub struct EdgeLatency {
     /// To the coarse page.
-    pub(crate) coarse: f64,
+    pub coarse: f64,
     /// To the refined page.
-    pub(crate) refined: f64,
+    pub refined: f64,
 }
 
 /// Batches of pairs are asked for, and their records come from KV, as many at a time as there may be connections. So are shards here,
 /// which is the worst case: Cloudflare does not say that they count as connections.
-fn latency(load: &Load) -> Latency {
-    let Work { shard_videos, search_ms, scan_ms, pair_ms, hop_ms, .. } = load.work;
+fn latency(load: &CostLoad) -> EdgeLatency {
+    let EdgeWork { shard_videos, search_ms, scan_ms, pair_ms, hop_ms, .. } = load.work;
     let rounds = |pieces: u64| pieces.div_ceil(CONNECTIONS) as f64;
     let scan = scan_ms * load.videos.min(shard_videos) as f64 / 1e5;
     let coarse = search_ms + rounds(shards(load)) * (hop_ms + scan);
     let pairs = load.pairs.min(load.videos);
     let batch = pairs.min(BATCH);
     let compare = hop_ms + rounds(batch) * hop_ms + batch as f64 * pair_ms;
-    Latency { coarse, refined: coarse + rounds(pairs.div_ceil(BATCH)) * compare }
+    EdgeLatency { coarse, refined: coarse + rounds(pairs.div_ceil(BATCH)) * compare }
 }
 
 /// What it costs.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Estimate {
-    pub(crate) target: Target,
-    pub(crate) as_of: String,
-    pub(crate) note: String,
-    pub(crate) sources: Vec<String>,
-    pub(crate) load: Load,
+pub struct CostEstimate {
+    /// What is published to.
+    pub target: CostTarget,
+    /// Date of the prices.
+    pub as_of: String,
+    /// What the table says about itself.
+    pub note: String,
+    /// Pages that the prices come from.
+    pub sources: Vec<String>,
+    /// What is estimated for.
+    pub load: CostLoad,
     /// Coarse shards.
-    pub(crate) shards: u64,
+    pub shards: u64,
     /// Memory of a full shard in MB.
-    pub(crate) shard_mb: f64,
+    pub shard_mb: f64,
     /// From a search to its pages, where nobody else asks.
-    pub(crate) latency_ms: Latency,
+    pub latency_ms: EdgeLatency,
     /// Publishing now, once, as if nothing else were done that month.
-    pub(crate) publish: Vec<Line>,
-    pub(crate) publish_usd: f64,
+    pub publish: Vec<BillLine>,
+    /// The sum of it in dollars.
+    pub publish_usd: f64,
     /// Every month, with the plan's base price.
-    pub(crate) month: Vec<Line>,
-    pub(crate) month_usd: f64,
+    pub month: Vec<BillLine>,
+    /// The sum of it in dollars.
+    pub month_usd: f64,
     /// A thousand searches more, when what is included is used up.
-    pub(crate) thousand_searches_usd: f64,
-    pub(crate) free_plan: FreePlan,
+    pub thousand_searches_usd: f64,
+    /// Whether the free plan suffices.
+    pub free_plan: FreePlan,
 }
 
 type Amounts = BTreeMap<&'static str, f64>;
 
 /// What publishing uses.
-fn publishing(target: Target, load: &Load) -> Amounts {
+fn publishing(target: CostTarget, load: &CostLoad) -> Amounts {
     let (written, removed) = (load.written as f64, load.removed as f64);
     // Each record is written and read back.
     match target {
-        Target::Edge => BTreeMap::from([
+        CostTarget::Edge => BTreeMap::from([
             ("worker_requests", 2.0 * written + removed + load.videos as f64 / 1000.0),
             ("worker_cpu_ms", (2.0 * written + removed) * load.work.put_ms),
             ("kv_writes", written),
@@ -230,21 +286,23 @@ fn publishing(target: Target, load: &Load) -> Amounts {
             ("object_rows_written", ROWS * (written + removed)),
         ]),
         // 256 manifests are read.
-        Target::Kv => BTreeMap::from([
+        CostTarget::Kv => BTreeMap::from([
             ("kv_writes", load.writes as f64 - removed),
             ("kv_reads", written + 257.0),
             ("kv_deletes", removed),
         ]),
-        Target::R2 => BTreeMap::from([("r2_class_a", load.writes as f64 - removed), ("r2_class_b", written + 257.0)]),
+        CostTarget::R2 => {
+            BTreeMap::from([("r2_class_a", load.writes as f64 - removed), ("r2_class_b", written + 257.0)])
+        }
     }
 }
 
 /// What so many searches use.
-fn searching(target: Target, load: &Load, searches: f64) -> Amounts {
+fn searching(target: CostTarget, load: &CostLoad, searches: f64) -> Amounts {
     let pairs = load.pairs.min(load.videos) as f64 * searches;
     match target {
-        Target::Edge => {
-            let Work { search_ms, scan_ms, pair_ms, .. } = load.work;
+        CostTarget::Edge => {
+            let EdgeWork { search_ms, scan_ms, pair_ms, .. } = load.work;
             let shards = shards(load) as f64;
             let scan = scan_ms * load.videos as f64 / 1e5;
             BTreeMap::from([
@@ -258,40 +316,40 @@ fn searching(target: Target, load: &Load, searches: f64) -> Amounts {
                 ("object_gb_seconds", searches * (scan + shards) / 1e3 * OBJECT_GB),
             ])
         }
-        Target::Kv => BTreeMap::from([("kv_reads", pairs)]),
-        Target::R2 => BTreeMap::from([("r2_class_b", pairs)]),
+        CostTarget::Kv => BTreeMap::from([("kv_reads", pairs)]),
+        CostTarget::R2 => BTreeMap::from([("r2_class_b", pairs)]),
     }
 }
 
 /// What lies there.
-fn lying(target: Target, load: &Load) -> Amounts {
+fn lying(target: CostTarget, load: &CostLoad) -> Amounts {
     let gb = load.bytes as f64 / 1e9;
     match target {
-        Target::Edge => BTreeMap::from([
+        CostTarget::Edge => BTreeMap::from([
             ("kv_storage_gb", gb),
             ("object_storage_gb", load.videos as f64 * (4.0 * load.dims as f64 + ROW_BYTES) / 1e9),
         ]),
-        Target::Kv => BTreeMap::from([("kv_storage_gb", gb)]),
-        Target::R2 => BTreeMap::from([("r2_storage_gb", gb)]),
+        CostTarget::Kv => BTreeMap::from([("kv_storage_gb", gb)]),
+        CostTarget::R2 => BTreeMap::from([("r2_storage_gb", gb)]),
     }
 }
 
-fn shards(load: &Load) -> u64 {
+fn shards(load: &CostLoad) -> u64 {
     load.videos.div_ceil(load.work.shard_videos.max(1)).max(1)
 }
 
-impl Prices {
-    fn meter(&self, name: &str) -> Result<&Meter, Failure> {
-        self.meters.get(name).ok_or_else(|| Failure::new(format_args!("the prices lack {name}")))
+impl PriceTable {
+    fn meter(&self, name: &str) -> Result<&Meter, PriceError> {
+        self.meters.get(name).ok_or_else(|| PriceError::Missing(name.to_owned()))
     }
 
-    fn bill(&self, amounts: &Amounts) -> Result<Vec<Line>, Failure> {
+    fn bill(&self, amounts: &Amounts) -> Result<Vec<BillLine>, PriceError> {
         amounts
             .iter()
             .map(|(name, amount)| {
                 let meter = self.meter(name)?;
                 let usd = |amount: f64| amount.max(0.0) / meter.per * meter.usd;
-                Ok(Line {
+                Ok(BillLine {
                     meter: (*name).to_owned(),
                     amount: *amount,
                     usd: usd(amount - meter.included),
@@ -302,7 +360,7 @@ impl Prices {
     }
 
     /// Days that amounts take within the daily limits of the free plan.
-    fn days(&self, amounts: &Amounts) -> Result<u64, Failure> {
+    fn days(&self, amounts: &Amounts) -> Result<u64, PriceError> {
         let mut days = 0.0f64;
         for (name, amount) in amounts {
             if let Meter { free: Some(free), free_per: Some(Period::Day), .. } = self.meter(name)? {
@@ -314,7 +372,7 @@ impl Prices {
         Ok(days as u64)
     }
 
-    fn exceeds(&self, amounts: &Amounts) -> Result<Vec<String>, Failure> {
+    fn exceeds(&self, amounts: &Amounts) -> Result<Vec<String>, PriceError> {
         let mut names = Vec::new();
         for (name, amount) in amounts {
             let meter = self.meter(name)?;
@@ -329,8 +387,11 @@ impl Prices {
         Ok(names)
     }
 
-    /// What it costs to publish and to answer.
-    pub(crate) fn estimate(&self, target: Target, load: Load) -> Result<Estimate, Failure> {
+    /// Estimates what publishing and answering cost.
+    ///
+    /// # Errors
+    /// [`PriceError::Missing`].
+    pub fn estimate(&self, target: CostTarget, load: CostLoad) -> Result<CostEstimate, PriceError> {
         let publishing = publishing(target, &load);
         let mut month = searching(target, &load, load.searches as f64);
         month.extend(lying(target, &load));
@@ -338,13 +399,13 @@ impl Prices {
         let thousand = self.bill(&searching(target, &load, 1000.0))?;
         let exceeds = self.exceeds(&month)?;
         // R2 and KV are to be had without the plan of the Workers; counted with it, because who searches needs one.
-        let sum = |lines: &[Line]| lines.iter().map(|line| line.usd).sum::<f64>();
-        Ok(Estimate {
+        let sum = |lines: &[BillLine]| lines.iter().map(|line| line.usd).sum::<f64>();
+        Ok(CostEstimate {
             target,
             as_of: self.as_of.clone(),
             note: self.note.clone(),
             sources: self.sources.clone(),
-            shards: if target == Target::Edge { shards(&load) } else { 0 },
+            shards: if target == CostTarget::Edge { shards(&load) } else { 0 },
             shard_mb: load.videos.min(load.work.shard_videos) as f64 * (load.dims as f64 + FIND_BYTES) / 1e6,
             latency_ms: latency(&load),
             publish_usd: sum(&publish),
@@ -363,11 +424,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const WORK: Work =
-        Work { shard_videos: 16_384, search_ms: 2.0, scan_ms: 20.0, pair_ms: 1.0, put_ms: 1.0, hop_ms: 10.0 };
+    const WORK: EdgeWork =
+        EdgeWork { shard_videos: 16_384, search_ms: 2.0, scan_ms: 20.0, pair_ms: 1.0, put_ms: 1.0, hop_ms: 10.0 };
 
-    fn load(videos: u64) -> Load {
-        Load {
+    fn load(videos: u64) -> CostLoad {
+        CostLoad {
             videos,
             bytes: videos * 70_000,
             written: videos,
@@ -380,14 +441,14 @@ mod tests {
         }
     }
 
-    fn line<'a>(lines: &'a [Line], meter: &str) -> &'a Line {
+    fn line<'a>(lines: &'a [BillLine], meter: &str) -> &'a BillLine {
         lines.iter().find(|line| line.meter == meter).unwrap()
     }
 
     #[test]
     fn sums_by_hand() {
-        let prices = Prices::of(None).unwrap();
-        let estimate = prices.estimate(Target::Edge, load(2_000_000)).unwrap();
+        let prices = PriceTable::built_in().unwrap();
+        let estimate = prices.estimate(CostTarget::Edge, load(2_000_000)).unwrap();
         // 2 million writes, of which one is included; 140 GB of records, of which one is included.
         assert!((line(&estimate.publish, "kv_writes").usd - 5.0).abs() < 1e-9);
         assert!((line(&estimate.month, "kv_storage_gb").usd - 69.5).abs() < 1e-9);
@@ -409,9 +470,9 @@ mod tests {
 
     #[test]
     fn a_small_index_fits_the_free_plan() {
-        let prices = Prices::of(None).unwrap();
-        let small = Load { searches: 10_000, ..load(900) };
-        let estimate = prices.estimate(Target::Edge, small).unwrap();
+        let prices = PriceTable::built_in().unwrap();
+        let small = CostLoad { searches: 10_000, ..load(900) };
+        let estimate = prices.estimate(CostTarget::Edge, small).unwrap();
         assert!(estimate.free_plan.month_fits, "{:?}", estimate.free_plan);
         assert_eq!(estimate.free_plan.days_to_publish, 1);
         assert!((estimate.month_usd - 5.0).abs() < 1e-9 && estimate.publish_usd.abs() < 1e-9);
@@ -420,15 +481,15 @@ mod tests {
 
     #[test]
     fn every_target_has_its_prices() {
-        let prices = Prices::of(None).unwrap();
+        let prices = PriceTable::built_in().unwrap();
         for (location, target) in [
-            ("https://a", Some(Target::Edge)),
-            ("cloudflare-kv://a/b", Some(Target::Kv)),
-            ("s3://b", Some(Target::R2)),
+            ("https://a", Some(CostTarget::Edge)),
+            ("cloudflare-kv://a/b", Some(CostTarget::Kv)),
+            ("s3://b", Some(CostTarget::R2)),
             ("fs:/x", None),
             ("redis://h", None),
         ] {
-            assert_eq!(Target::of(location), target);
+            assert_eq!(CostTarget::of(location), target);
             if let Some(target) = target {
                 prices.estimate(target, load(10)).unwrap();
             }
