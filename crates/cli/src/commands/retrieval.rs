@@ -95,8 +95,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let bundle = model.bundle();
     let truth = Truth::parse(&args.truth.display().to_string(), &read(&args.truth)?)?;
     let kinds = kinds(args.edits.as_ref())?;
-    let extractor = Extractor::new(isa, &bundle)?;
-    let networks = RetrievalNetworks::new(isa, &bundle)?;
+    let extractor = Extractor::new(isa, bundle)?;
+    let networks = RetrievalNetworks::new(isa, bundle)?;
 
     let files: Vec<&str> = truth.files().into_iter().collect();
     let bar = ProgressBar::new(files.len() as u64);
@@ -128,7 +128,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     let task = Task::new(&truth, |file| outputs.contains_key(file))?;
     let (scores, times) = score(&task, &outputs, &networks.comparers())?;
-    let options = EvaluateOptions::of(&bundle);
+    let options = EvaluateOptions::of(bundle);
     let mut report = evaluate(&task, &scores, &options)?;
     report.ms_per_query = times;
     report.bytes_per_video = bytes_per_video(&outputs);
