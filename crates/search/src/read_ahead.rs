@@ -18,11 +18,11 @@ pub struct Spent {
 }
 
 impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
-    /// Compares the query with the selected videos, the most doubtful first, until all are compared,
-    /// the budget's time is up, or `go_on` returns false. `go_on` is called before every batch with the
-    /// number of videos that are done. `fetch` gets at most [`BATCH`] ids and answers in their order; it
-    /// runs on a thread of its own and is at most two batches ahead. Memory does not grow with the
-    /// number of selected videos.
+    /// Compares the query with the selected videos, the most doubtful first, until all are
+    /// compared, the budget's time is up, or `go_on` returns false. `go_on` is called before every
+    /// batch with the number of videos that are done. `fetch` gets at most [`BATCH`] ids and
+    /// answers in their order; it runs on a thread of its own and is at most two batches ahead.
+    /// Memory does not grow with the number of selected videos.
     ///
     /// # Errors
     /// The first error of `fetch`; what was compared before it stays.
