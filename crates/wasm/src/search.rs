@@ -32,7 +32,7 @@ pub fn check_budget(text: &str) -> Result<String, Error> {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "typescript", ts(rename = "SearchParameters"))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct LocalSearchOptions {
     /// Most hits of a page; 10.
     top: usize,
