@@ -1,8 +1,9 @@
-//! Who may use the API: tokens and scopes, open search, read-only servers, rates, names of this machine.
+//! Who may use the API: tokens and scopes, open search, read-only servers, rates, names of this
+//! machine.
 //!
-//! [`Admission`] decides without input or output. Rates are counted by the caller, who knows how
-//! (a limiter in memory, a binding of the platform): [`Admission::check`] returns whom a request counts
-//! for, and [`AdmissionCheck::admit`] takes what came of counting it.
+//! [`Admission`] decides without input or output. Rates are counted by the caller, who knows how (a
+//! limiter in memory, a binding of the platform): [`Admission::check`] returns whom a request
+//! counts for, and [`AdmissionCheck::admit`] takes what came of counting it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -40,8 +41,8 @@ impl fmt::Display for RateKey {
     }
 }
 
-/// The address that a request counts for: of an IPv6 address its first 64 bits, because a client has a
-/// whole network of them.
+/// The address that a request counts for: of an IPv6 address its first 64 bits, because a client
+/// has a whole network of them.
 #[must_use]
 pub fn rate_address(address: Option<IpAddr>) -> IpAddr {
     match address.map(|address| address.to_canonical()) {
@@ -84,7 +85,8 @@ impl Admitted {
     }
 }
 
-/// A request whose token was checked: it is counted, if it has a key, and then [`AdmissionCheck::admit`]ted.
+/// A request whose token was checked: it is counted, if it has a key, and then
+/// [`AdmissionCheck::admit`]ted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdmissionCheck {
     key: Option<RateKey>,
@@ -103,8 +105,8 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// A server with these tokens. `open_search`: the routes of [`Route::is_open_search`] need none;
-    /// `read_only`: nothing is added or removed.
+    /// A server with these tokens. `open_search`: the routes of [`Route::is_open_search`] need
+    /// none; `read_only`: nothing is added or removed.
     #[must_use]
     pub fn new(tokens: Tokens, open_search: bool, read_only: bool) -> Self {
         Self { tokens, open_search, read_only, shut_out: Mutex::default() }
@@ -116,8 +118,9 @@ impl Admission {
         self.tokens.is_empty()
     }
 
-    /// Checks the names by which a request calls a server without tokens: a page of another origin whose
-    /// name leads to this machine (DNS rebinding) can send requests, but browsers send the name.
+    /// Checks the names by which a request calls a server without tokens: a page of another origin
+    /// whose name leads to this machine (DNS rebinding) can send requests, but browsers send the
+    /// name.
     ///
     /// # Errors
     /// `host`.
@@ -186,8 +189,8 @@ impl AdmissionCheck {
         self.key.as_ref()
     }
 
-    /// Admits the request or refuses it. `counted`: what came of counting it, `Err` with the wait after
-    /// too many. An address with too many refused tokens is shut out for that wait.
+    /// Admits the request or refuses it. `counted`: what came of counting it, `Err` with the wait
+    /// after too many. An address with too many refused tokens is shut out for that wait.
     ///
     /// # Errors
     /// `unauthorized`, `forbidden`, `read-only`, `too-many-requests`.

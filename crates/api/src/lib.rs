@@ -1,6 +1,6 @@
 //! The HTTP API without its servers: tokens and what they open, problems, query parameters, bodies.
-//! `docs/http.md` and `docs/openapi.json` describe what clients see. Nothing here reads a socket, a clock
-//! or a disk: the native server and the edge Workers do.
+//! `docs/http.md` and `docs/openapi.json` describe what clients see. Nothing here reads a socket, a
+//! clock or a disk: the native server and the edge Workers do.
 
 pub mod admission;
 pub mod auth;

@@ -39,8 +39,8 @@ fn refusal(error: &RecordError) -> Problem {
 }
 
 impl ServerModel {
-    /// Describes a bundle. `codes`: R and L of its codes, `dims`: values of its vectors; parts that are
-    /// `None` are not checked.
+    /// Describes a bundle. `codes`: R and L of its codes, `dims`: values of its vectors; parts that
+    /// are `None` are not checked.
     #[must_use]
     pub fn new(bundle: &Bundle, codes: Option<(usize, usize)>, dims: Option<usize>) -> Self {
         Self {

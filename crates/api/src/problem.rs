@@ -1,4 +1,5 @@
-//! Errors as `application/problem+json` (RFC 9457): a stable code, a sentence, nothing of the inside.
+//! Errors as `application/problem+json` (RFC 9457): a stable code, a sentence, nothing of the
+//! inside.
 
 use std::time::Duration;
 

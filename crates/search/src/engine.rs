@@ -25,8 +25,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine of a bundle with S^f_B, and SN if it has one: without it the most similar pairs are
-    /// selected for re-ranking.
+    /// The engine of a bundle with S^f_B, and SN if it has one: without it the most similar pairs
+    /// are selected for re-ranking.
     ///
     /// # Errors
     /// [`SearchError::Bundle`] for a bundle without S^f_B or with damaged weights.
@@ -48,8 +48,8 @@ impl Engine {
         self.isa
     }
 
-    /// What users see of a coarse cosine, in [0, 1]. Of a bundle without calibration it is the cosine itself, which the
-    /// paper merges with [`fine_to_unit`].
+    /// What users see of a coarse cosine, in [0, 1]. Of a bundle without calibration it is the
+    /// cosine itself, which the paper merges with [`fine_to_unit`].
     #[must_use]
     pub fn coarse_score(&self, raw: f32) -> f32 {
         match &self.calibration {
@@ -68,7 +68,8 @@ impl Engine {
         }
     }
 
-    /// For each pair (the query, a video) the probability that the coarse answer is wrong; `None` without a selector.
+    /// For each pair (the query, a video) the probability that the coarse answer is wrong; `None`
+    /// without a selector.
     #[must_use]
     pub fn doubt(&self, query: f32, targets: &[f32], coarse: &[f32]) -> Option<Vec<f32>> {
         let selector = self.selector.as_ref()?;
@@ -98,7 +99,8 @@ impl Engine {
     /// S^f_B's similarity of the query and a record in [-1, 1].
     ///
     /// # Errors
-    /// [`SearchError::Record`] for a record of another bundle, [`SearchError::Input`] for codes of another shape.
+    /// [`SearchError::Record`] for a record of another bundle, [`SearchError::Input`] for codes of
+    /// another shape.
     pub fn compare<B: AsRef<[u8]>>(
         &self,
         query: &Query,
@@ -111,8 +113,9 @@ impl Engine {
         Ok(Pair { raw, score: self.fine_score(raw) })
     }
 
-    /// [`Engine::compare`] for several records, on all cores where the crate is built with `parallel`. A record that is not
-    /// there or does not fit is an outcome, not a failure: the others are compared all the same.
+    /// [`Engine::compare`] for several records, on all cores where the crate is built with
+    /// `parallel`. A record that is not there or does not fit is an outcome, not a failure: the
+    /// others are compared all the same.
     #[must_use]
     pub fn compare_all<B: AsRef<[u8]> + Sync>(&self, query: &Query, records: &[Option<Record<B>>]) -> Vec<Outcome> {
         let one = |workspace: &mut Workspace, record: &Option<Record<B>>| match record {
@@ -134,7 +137,8 @@ impl Engine {
         }
     }
 
-    /// The frame similarities of the query and a record, [Tq][Tt] in [-1, 1]: what the comparator sees, in one picture.
+    /// The frame similarities of the query and a record, [Tq][Tt] in [-1, 1]: what the comparator
+    /// sees, in one picture.
     ///
     /// # Errors
     /// As [`Engine::compare`].
@@ -147,7 +151,8 @@ impl Engine {
         Ok(self.fine.frame_similarity(&query.codes, &codes(record)?)?)
     }
 
-    /// Where the query and a record match, best first. Memory does not grow with the product of their lengths.
+    /// Where the query and a record match, best first. Memory does not grow with the product of
+    /// their lengths.
     ///
     /// # Errors
     /// As [`Engine::compare`].
@@ -176,8 +181,8 @@ impl Engine {
         Ok(raster.align(&query.timeline, &timeline, &options))
     }
 
-    /// [`Engine::segments`] of each record, on all cores where the crate is built with `parallel`; a
-    /// record that is `None` has none.
+    /// [`Engine::segments`] of each record, on all cores where the crate is built with `parallel`;
+    /// a record that is `None` has none.
     #[must_use]
     pub fn segments_each<B: AsRef<[u8]> + Sync>(
         &self,

@@ -57,7 +57,8 @@ pub struct Explanation {
 pub struct Hit {
     /// The video.
     pub id: String,
-    /// Its score in [0, 1]: by the bundle's calibration the probability that it shows the query's footage.
+    /// Its score in [0, 1]: by the bundle's calibration the probability that it shows the query's
+    /// footage.
     pub score: f32,
     /// Where the score comes from.
     pub stage: HitStage,
@@ -80,7 +81,8 @@ pub struct Hit {
 }
 
 impl Hit {
-    /// Whether segments are computed for this hit: it was compared, or its score is at least [`LIKELY`].
+    /// Whether segments are computed for this hit: it was compared, or its score is at least
+    /// [`LIKELY`].
     #[must_use]
     pub fn wants_segments(&self) -> bool {
         self.unavailable.is_none() && (self.stage == HitStage::Fine || self.score >= LIKELY)

@@ -1,10 +1,10 @@
 //! The search of Distill-and-Select over an index of records, without input or output of its own.
 //!
-//! A search has two pages. [`SearchRun`] leads through both: it scans a [`Table`] of all videos with
-//! S^c's vectors, asks the selector which coarse scores are doubtful, and selects the pairs that the
-//! [`Budget`] pays for; that is enough for the coarse page. Then it says which records it needs, compares
-//! them frame by frame, computes the segments of the hits, and returns the refined page. The caller
-//! fetches and waits. [`Engine::comparison`] compares two videos alone.
+//! A search has two pages. [`SearchRun`] leads through both: it scans a [`Table`] of all videos
+//! with S^c's vectors, asks the selector which coarse scores are doubtful, and selects the pairs
+//! that the [`Budget`] pays for; that is enough for the coarse page. Then it says which records it
+//! needs, compares them frame by frame, computes the segments of the hits, and returns the refined
+//! page. The caller fetches and waits. [`Engine::comparison`] compares two videos alone.
 //!
 //! The same code answers natively, in a page and in a Worker.
 

@@ -43,7 +43,8 @@ fn best(keys: &[[f32; 2]], k: usize) -> Vec<usize> {
 }
 
 impl Plan {
-    /// Chooses the pairs that the budget pays for: the most doubtful, or without doubts the most similar.
+    /// Chooses the pairs that the budget pays for: the most doubtful, or without doubts the most
+    /// similar.
     #[must_use]
     pub fn new(coarse: Vec<f32>, doubt: Option<Vec<f32>>, budget: Budget) -> Self {
         let pairs = match budget {
@@ -75,9 +76,10 @@ impl Plan {
         self.doubt.as_deref()
     }
 
-    /// The best `top` videos: the fine score of those that were compared, the coarse one of the others, ranked together (the
-    /// paper's merge). An empty map gives the coarse page. Scores are calibrated first, so that both stages speak of the same
-    /// thing; equal ones are ranked by what the paper merges, then in the table's order.
+    /// The best `top` videos: the fine score of those that were compared, the coarse one of the
+    /// others, ranked together (the paper's merge). An empty map gives the coarse page. Scores are
+    /// calibrated first, so that both stages speak of the same thing; equal ones are ranked by what
+    /// the paper merges, then in the table's order.
     #[must_use]
     pub fn page(
         &self,
@@ -133,7 +135,8 @@ impl Engine {
     /// The coarse scores of a query and the pairs that are selected for re-ranking.
     ///
     /// # Errors
-    /// [`SearchError::Record`] for a query of another bundle, [`SearchError::Dims`] for vectors of different lengths.
+    /// [`SearchError::Record`] for a query of another bundle, [`SearchError::Dims`] for vectors of
+    /// different lengths.
     pub fn plan(&self, query: &Query, table: &Table, budget: Budget) -> Result<Plan, SearchError> {
         self.plan_scanned(query, table, table.scan(self.isa(), &query.global)?, budget)
     }

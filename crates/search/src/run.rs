@@ -51,7 +51,8 @@ pub enum SearchStep {
     /// [`SearchRun::compare`], or what came of comparing them elsewhere to [`SearchRun::settle`].
     Compare(Vec<String>),
     /// Segments of these hits are to be computed. The caller hands their records to
-    /// [`SearchRun::align`], or segments that were computed elsewhere to [`SearchRun::settle_segments`].
+    /// [`SearchRun::align`], or segments that were computed elsewhere to
+    /// [`SearchRun::settle_segments`].
     Align(Vec<String>),
     /// The search has ended.
     Done,
@@ -75,9 +76,10 @@ enum Phase {
 /// A search from its plan to its refined page, without input or output of its own.
 ///
 /// The caller asks for the next [`SearchStep`], does what it says and asks again, until
-/// [`SearchStep::Done`]; it may stop at any step. `clock` returns milliseconds since the caller began:
-/// timings are measured by it, and a budget of time is applied from the first step that compares.
-/// Engine and query are borrowed or owned, so that one value can hold a search that waits.
+/// [`SearchStep::Done`]; it may stop at any step. `clock` returns milliseconds since the caller
+/// began: timings are measured by it, and a budget of time is applied from the first step that
+/// compares. Engine and query are borrowed or owned, so that one value can hold a search that
+/// waits.
 pub struct SearchRun<E, Q, C> {
     session: Session<E, Q>,
     parameters: SearchParameters,
@@ -122,8 +124,8 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
         Self::plan(engine, query, table, cosines, parameters, clock, scan)
     }
 
-    /// [`SearchRun::new`] with the cosines of a table whose vectors were scanned elsewhere. All the time
-    /// that the clock shows counts as the scan's.
+    /// [`SearchRun::new`] with the cosines of a table whose vectors were scanned elsewhere. All the
+    /// time that the clock shows counts as the scan's.
     ///
     /// # Errors
     /// [`SearchError::Record`] for a query of another bundle.
@@ -181,8 +183,8 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
         &mut self.session
     }
 
-    /// The next step. `table` is called where a page is ranked; a table that has changed since the scan
-    /// is scanned again.
+    /// The next step. `table` is called where a page is ranked; a table that has changed since the
+    /// scan is scanned again.
     ///
     /// # Errors
     /// As [`Session::page`].
@@ -269,8 +271,8 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
         self.session.has_time(Duration::from_secs_f64(((now - since) / 1000.0).max(0.0)))
     }
 
-    /// Compares the records of [`SearchStep::Compare`] in its order; the first of them where fewer are
-    /// given. The time since the step was asked for counts as fetching.
+    /// Compares the records of [`SearchStep::Compare`] in its order; the first of them where fewer
+    /// are given. The time since the step was asked for counts as fetching.
     pub fn compare<B: AsRef<[u8]> + Sync + Send>(&mut self, records: Vec<Fetched<B>>) {
         let begin = (self.clock)();
         if let Some(asked) = self.asked.take() {
@@ -281,8 +283,8 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
     }
 
     /// Takes the outcomes of videos that were compared elsewhere, and goes on after all videos of
-    /// [`SearchStep::Compare`]: those without an outcome keep their coarse scores. The time since the
-    /// step was asked for counts as comparing.
+    /// [`SearchStep::Compare`]: those without an outcome keep their coarse scores. The time since
+    /// the step was asked for counts as comparing.
     pub fn settle(&mut self, outcomes: impl IntoIterator<Item = (String, Outcome)>) {
         for (id, outcome) in outcomes {
             self.session.settle(&id, outcome);
@@ -300,8 +302,8 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
         }
     }
 
-    /// Computes segments with the records of [`SearchStep::Align`] in its order, with the first of them
-    /// where fewer are given. A hit whose record was not fetched has none.
+    /// Computes segments with the records of [`SearchStep::Align`] in its order, with the first of
+    /// them where fewer are given. A hit whose record was not fetched has none.
     ///
     /// # Errors
     /// The first error of [`Engine::segments`]; the hits of the other records have their segments.
@@ -323,8 +325,8 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
         first_error.map_or(Ok(()), Err)
     }
 
-    /// Takes segments that were computed elsewhere, in the order of [`SearchStep::Align`]; the hits of
-    /// `None` have none.
+    /// Takes segments that were computed elsewhere, in the order of [`SearchStep::Align`]; the hits
+    /// of `None` have none.
     pub fn settle_segments(&mut self, found: impl IntoIterator<Item = Option<Vec<Segment>>>) {
         let Phase::Aligning { page, left, .. } = &mut self.phase else { return };
         let mut done = 0;
@@ -338,8 +340,8 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
 
 #[cfg(all(feature = "parallel", not(target_family = "wasm")))]
 impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
-    /// Compares all videos that the budget pays for, reading the next records while others are compared
-    /// ([`Session::refine`]), and ends comparing.
+    /// Compares all videos that the budget pays for, reading the next records while others are
+    /// compared ([`Session::refine`]), and ends comparing.
     ///
     /// # Errors
     /// The first error of `fetch`.

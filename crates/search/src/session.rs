@@ -1,4 +1,5 @@
-//! A search from its coarse page to its refined one, for callers that fetch records in their own way and time.
+//! A search from its coarse page to its refined one, for callers that fetch records in their own
+//! way and time.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -19,9 +20,10 @@ pub const BATCH: usize = 64;
 /// What came of fetching a record: the record, or [`Outcome::Missing`] or [`Outcome::Failed`].
 pub type Fetched<B> = Result<Record<B>, Outcome>;
 
-/// A search under way. The caller asks for [`Session::wanted`], fetches those records, hands them to [`Session::compare`], and
-/// goes on for as long as it likes; [`Session::page`] answers with what is known at that time. Engine and query are borrowed or
-/// held: a caller that gives way in between, and comes back, keeps all in one value.
+/// A search under way. The caller asks for [`Session::wanted`], fetches those records, hands them
+/// to [`Session::compare`], and goes on for as long as it likes; [`Session::page`] answers with
+/// what is known at that time. Engine and query are borrowed or held: a caller that gives way in
+/// between, and comes back, keeps all in one value.
 #[derive(Debug)]
 pub struct Session<E, Q> {
     engine: E,
@@ -76,15 +78,17 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
         self.done
     }
 
-    /// The videos whose records are to be compared next, the most doubtful first, at most [`BATCH`]; none when all are done.
+    /// The videos whose records are to be compared next, the most doubtful first, at most
+    /// [`BATCH`]; none when all are done.
     #[must_use]
     pub fn wanted(&self) -> &[String] {
         let left = self.left();
         &left[..left.len().min(BATCH)]
     }
 
-    /// All videos that are still to be compared, the most doubtful first: for callers that fetch the next batches while this
-    /// one is compared. Batches are those of [`Session::wanted`]: [`BATCH`] at a time, in this order.
+    /// All videos that are still to be compared, the most doubtful first: for callers that fetch
+    /// the next batches while this one is compared. Batches are those of [`Session::wanted`]:
+    /// [`BATCH`] at a time, in this order.
     #[must_use]
     pub fn left(&self) -> &[String] {
         &self.selected[self.done..]
@@ -102,8 +106,8 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
         self.outcomes.insert(id.to_owned(), outcome);
     }
 
-    /// Counts the next `pairs` of [`Session::left`] as done; those without an outcome keep their coarse
-    /// scores.
+    /// Counts the next `pairs` of [`Session::left`] as done; those without an outcome keep their
+    /// coarse scores.
     pub(crate) fn pass(&mut self, pairs: usize) {
         self.done = self.selected.len().min(self.done.saturating_add(pairs));
     }
@@ -114,7 +118,8 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
         self.budget.time().is_none_or(|time| spent < time)
     }
 
-    /// Compares the records of [`Session::wanted`], in its order; of the first of them where fewer are given.
+    /// Compares the records of [`Session::wanted`], in its order; of the first of them where fewer
+    /// are given.
     pub fn compare<B: AsRef<[u8]> + Sync + Send>(&mut self, records: Vec<Fetched<B>>) {
         let (found, problems): (Vec<_>, Vec<_>) =
             records.into_iter().map(|r| r.map_or_else(|problem| (None, Some(problem)), |r| (Some(r), None))).unzip();

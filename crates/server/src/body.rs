@@ -10,7 +10,8 @@ use vidsieve_api::Problem;
 
 use crate::state::{State, kib};
 
-/// Reads a body within the limits of size and time. Its share of the memory for bodies is taken first.
+/// Reads a body within the limits of size and time. Its share of the memory for bodies is taken
+/// first.
 pub(crate) async fn body_of(state: &State, request: Request) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
     let (limit, patience) = (state.config.body_limit, state.config.patience);
     let body = request.into_body();

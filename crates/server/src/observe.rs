@@ -19,8 +19,8 @@ const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; wor
                    img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; font-src 'self'; \
                    manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// A request under way: counted and logged when this is dropped, also when the client went away before
-/// there was an answer.
+/// A request under way: counted and logged when this is dropped, also when the client went away
+/// before there was an answer.
 struct UnderWay {
     state: Arc<State>,
     start: Instant,

@@ -61,8 +61,8 @@ impl Pages<'_> {
         self.sender.is_closed() || self.state.ending.load(Ordering::Relaxed)
     }
 
-    /// Compares what was selected, most doubtful first, until all is done, the time is up or the answer
-    /// has no use any more.
+    /// Compares what was selected, most doubtful first, until all is done, the time is up or the
+    /// answer has no use any more.
     fn compare(&self, run: &mut SearchRun<&Engine, &Query, impl Fn() -> f64>) {
         let runtime = tokio::runtime::Handle::current();
         let fetch = |ids: &[String]| {

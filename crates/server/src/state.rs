@@ -18,7 +18,8 @@ use crate::log::without_ids;
 use crate::metrics::Metrics;
 use crate::{Config, ServeError};
 
-/// Bodies of the largest size for which there is memory; of smaller ones there may be more at the same time.
+/// Bodies of the largest size for which there is memory; of smaller ones there may be more at the
+/// same time.
 const BODIES: usize = 4;
 
 /// What all requests share.
@@ -102,8 +103,8 @@ impl State {
         self.metrics.missing.inc_by(missing as u64);
     }
 
-    /// The records of several videos, from the configured store; what becomes of the pair for one that is not there or cannot
-    /// be used.
+    /// The records of several videos, from the configured store; what becomes of the pair for one
+    /// that is not there or cannot be used.
     pub(crate) fn fetch(&self, ids: &[String]) -> Vec<Fetched<Vec<u8>>> {
         let of = |found: Option<Result<Record<Vec<u8>>, RecordError>>| match found {
             None => Err(Outcome::Missing),
@@ -139,8 +140,8 @@ impl State {
         }
     }
 
-    /// A record of the store that is the one of the index: what the scan found of one version of a video is not merged with
-    /// what another version answers.
+    /// A record of the store that is the one of the index: what the scan found of one version of a
+    /// video is not merged with what another version answers.
     fn as_indexed(&self, id: &str, record: Record<Vec<u8>>) -> Fetched<Vec<u8>> {
         match self.index.summary(id) {
             Ok(Some(row)) if row.checksum != record.checksum() => {

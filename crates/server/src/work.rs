@@ -1,4 +1,5 @@
-//! Work on other threads than those that answer: a limited number at once, stopped when it is of no use.
+//! Work on other threads than those that answer: a limited number at once, stopped when it is of no
+//! use.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +37,8 @@ impl Drop for ClientGuard {
 }
 
 /// Computes for a request as soon as there is a place for it, and gives the share of its body back
-/// afterwards. `work` gets a function that returns true when the client has gone or the server ends.
+/// afterwards. `work` gets a function that returns true when the client has gone or the server
+/// ends.
 pub(crate) async fn computing<T: Send + 'static>(
     state: &Arc<State>,
     share: OwnedSemaphorePermit,

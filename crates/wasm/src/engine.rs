@@ -83,8 +83,8 @@ pub(crate) struct Inspected {
     codes_at: usize,
 }
 
-/// Checks a record and tells what is in it: `{bundle, duration, selfSimilarity, frames, regions, bits, dims, globalAt, timesAt,
-/// codesAt}`.
+/// Checks a record and tells what is in it: `{bundle, duration, selfSimilarity, frames, regions,
+/// bits, dims, globalAt, timesAt, codesAt}`.
 ///
 /// # Errors
 /// `bad-record`.
@@ -186,7 +186,8 @@ impl Engine {
         self.inner.bundle().to_string()
     }
 
-    /// How much of the first record's video is in the second's: `{score, coarse, fine, doubt, segments, paths}`.
+    /// How much of the first record's video is in the second's: `{score, coarse, fine, doubt,
+    /// segments, paths}`.
     ///
     /// # Errors
     /// `bad-record`, `other-bundle`.

@@ -1,8 +1,10 @@
-//! The bindings of a page, of Node and of a Worker: what JavaScript calls, and nothing that computes. Networks are in
-//! `vidsieve-model`, searching in `vidsieve-search`, the record in `vidsieve-record`.
+//! The bindings of a page, of Node and of a Worker: what JavaScript calls, and nothing that
+//! computes. Networks are in `vidsieve-model`, searching in `vidsieve-search`, the record in
+//! `vidsieve-record`.
 //!
-//! Errors are `Error` objects of JavaScript with a stable `code` ([`error::EngineErrorCode`]). The module is built with `panic = "abort"`:
-//! a panic is reported on the console and ends the instance, which its host then replaces.
+//! Errors are `Error` objects of JavaScript with a stable `code` ([`error::EngineErrorCode`]). The
+//! module is built with `panic = "abort"`: a panic is reported on the console and ends the
+//! instance, which its host then replaces.
 
 #[cfg(feature = "bench")]
 mod bench;

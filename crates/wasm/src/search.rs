@@ -28,21 +28,22 @@ pub fn check_budget(text: &str) -> Result<String, Error> {
     Ok(text.parse::<Budget>()?.to_string())
 }
 
-/// Options of a search in a page; each has a default.
+/// What a search returns and what it may cost.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "typescript", ts(rename = "SearchParameters"))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct LocalSearchOptions {
-    /// Most hits of a page.
+    /// Most hits of a page; 10.
     top: usize,
-    /// What may be compared frame by frame: `auto`, `none`, `all`, `5%`, `100pairs`, `p>0.5`, `200ms`, `2s`.
+    /// What may be compared frame by frame: `auto` (the default), `none`, `all`, `5%`, `100pairs`,
+    /// `p>0.5`, `200ms`, `2s`.
     budget: String,
-    /// Hits below this score are left out.
+    /// Hits below this score are left out; 0.
     min_score: f32,
-    /// Whether segments are computed for the hits.
+    /// Whether segments are computed for the hits; true.
     segments: bool,
-    /// Whether hits have the numbers behind their scores.
+    /// Whether hits have the numbers behind their scores; false.
     explain: bool,
 }
 
@@ -115,8 +116,8 @@ impl Search {
 
 #[wasm_bindgen]
 impl Search {
-    /// Scans a table for a record's video and selects the pairs that the budget pays for; for callers of
-    /// [`Search::page`].
+    /// Scans a table for a record's video and selects the pairs that the budget pays for; for
+    /// callers of [`Search::page`].
     ///
     /// # Errors
     /// `bad-record`, `other-bundle`; `bad-argument` for a text that is no budget.
@@ -142,8 +143,8 @@ impl Search {
         )
     }
 
-    /// What the host does next: `{step: "page", page}`, `{step: "compare", ids}`, `{step: "align", ids}`
-    /// or `{step: "done"}`.
+    /// What the host does next: `{step: "page", page}`, `{step: "compare", ids}`, `{step: "align",
+    /// ids}` or `{step: "done"}`.
     ///
     /// # Errors
     /// None that is expected.
@@ -157,14 +158,15 @@ impl Search {
         })
     }
 
-    /// Whether the budget's time, if it is one, is not up: a host that hands over the records of a step
-    /// in parts asks before each part.
+    /// Whether the budget's time, if it is one, is not up: a host that hands over the records of a
+    /// step in parts asks before each part.
     #[wasm_bindgen(js_name = hasTime)]
     pub fn has_time(&mut self) -> bool {
         self.run.has_time()
     }
 
-    /// The ids of the videos to be compared next, the most doubtful first, some dozens at most; none when all are done.
+    /// The ids of the videos to be compared next, the most doubtful first, some dozens at most;
+    /// none when all are done.
     #[must_use]
     pub fn wanted(&self) -> Vec<String> {
         self.run.session().wanted().to_vec()
@@ -178,15 +180,15 @@ impl Search {
     }
 
     /// Compares the video with those that are wanted, in their order: a `Uint8Array` each, or
-    /// `undefined`. Fewer may be given. A record that is missing, damaged or of another bundle is an
-    /// outcome that the page shows, not an error.
+    /// `undefined`. Fewer may be given. A record that is missing, damaged or of another bundle is
+    /// an outcome that the page shows, not an error.
     #[allow(clippy::needless_pass_by_value)]
     pub fn compare(&mut self, records: Vec<JsValue>) {
         self.run.compare(records.iter().map(fetched).collect());
     }
 
-    /// Computes segments with the records of the last step `align`, in their order: a `Uint8Array` each,
-    /// or `undefined`. Fewer may be given.
+    /// Computes segments with the records of the last step `align`, in their order: a `Uint8Array`
+    /// each, or `undefined`. Fewer may be given.
     ///
     /// # Errors
     /// `bad-record`, `other-bundle`.
@@ -195,8 +197,8 @@ impl Search {
         Ok(self.run.align(records.iter().map(fetched).collect())?)
     }
 
-    /// The best `top` videos so far: `{videos, budget, selected, reranked, missing, hits, likely}`. Hits below `min_score` are
-    /// left out.
+    /// The best `top` videos so far: `{videos, budget, selected, reranked, missing, hits, likely}`.
+    /// Hits below `min_score` are left out.
     ///
     /// # Errors
     /// None that is expected.

@@ -1,4 +1,5 @@
-//! The wire types as TypeScript declares them: `npm/src/data/wire.generated.ts` is made of the Rust types.
+//! The wire types as TypeScript declares them: `npm/src/data/wire.generated.ts` is made of the Rust
+//! types.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -100,6 +101,9 @@ fn documented(part: &str) -> (Option<String>, &str) {
     (Some(lines.collect::<Vec<_>>().join(" ")), rest.trim())
 }
 
+/// The types that the package does not export: the compiler leaves them out of its declarations.
+const INTERNAL: [&str; 2] = ["SearchStep", "RecordInfo"];
+
 /// The declaration of a type, laid out as the rest of the package is.
 fn declaration<T: TS>(config: &Config) -> String {
     let declared = short_arrays(&T::decl(config));
@@ -109,7 +113,8 @@ fn declaration<T: TS>(config: &Config) -> String {
     let mut text = String::from("\n");
     if let Some(docs) = T::docs() {
         let (docs, _) = documented(docs.trim());
-        text += &comment("", &docs.unwrap_or_default());
+        let tag = if INTERNAL.contains(&name) { " @internal" } else { "" };
+        text += &comment("", &(docs.unwrap_or_default() + tag));
     }
     let variants = split(body, '|');
     match body.strip_prefix('{').and_then(|body| body.strip_suffix('}')) {

@@ -1,17 +1,7 @@
-import type { Comparison } from "./wire.js";
+import type { Comparison, SearchParameters } from "./wire.js";
 
-/** What a search may cost and what it tells. */
-export interface SearchOptions {
-  /** Most hits of a page, 10. */
-  top?: number;
-  /** What may be compared frame by frame: `auto`, `none`, `all`, `5%`, `100pairs`, `p>0.5`, `200ms`, `2s`. */
-  budget?: string;
-  /** Hits below it are left out. */
-  minScore?: number;
-  /** Whether likely hits tell where they match; true. */
-  segments?: boolean;
-  /** Whether hits tell the numbers behind their scores. */
-  explain?: boolean;
+/** What a search returns and what it may cost. */
+export interface SearchOptions extends Partial<SearchParameters> {
   signal?: AbortSignal;
 }
 

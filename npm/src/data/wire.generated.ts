@@ -106,24 +106,24 @@ export interface SearchPage {
   timings_ms: SearchTimings;
 }
 
-/** Options of a search in a page; each has a default. */
+/** What a search returns and what it may cost. */
 export interface SearchParameters {
-  /** Most hits of a page. */
+  /** Most hits of a page; 10. */
   top: number;
   /**
-   * What may be compared frame by frame: `auto`, `none`, `all`, `5%`, `100pairs`, `p>0.5`, `200ms`,
-   * `2s`.
+   * What may be compared frame by frame: `auto` (the default), `none`, `all`, `5%`, `100pairs`,
+   * `p>0.5`, `200ms`, `2s`.
    */
   budget: string;
-  /** Hits below this score are left out. */
+  /** Hits below this score are left out; 0. */
   minScore: number;
-  /** Whether segments are computed for the hits. */
+  /** Whether segments are computed for the hits; true. */
   segments: boolean;
-  /** Whether hits have the numbers behind their scores. */
+  /** Whether hits have the numbers behind their scores; false. */
   explain: boolean;
 }
 
-/** What the host does next. */
+/** What the host does next. @internal */
 export type SearchStep =
   | { step: "page"; page: SearchPage }
   | { step: "compare"; ids: string[] }
@@ -146,7 +146,7 @@ export interface Comparison {
   segments: Segment[];
 }
 
-/** The contents of a record. */
+/** The contents of a record. @internal */
 export interface RecordInfo {
   /** SHA-256 of the bundle that made it. */
   bundle: string;

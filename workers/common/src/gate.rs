@@ -1,4 +1,5 @@
-//! Who may use a Worker: [`Admission`] with rates that a binding counts, and pages of other origins.
+//! Who may use a Worker: [`Admission`] with rates that a binding counts, and pages of other
+//! origins.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -72,8 +73,8 @@ impl Gate {
         self.admission.is_public()
     }
 
-    /// Admits a request of a route or refuses it. `inside`: whether this Worker is called by the other
-    /// one, which has admitted the request.
+    /// Admits a request of a route or refuses it. `inside`: whether this Worker is called by the
+    /// other one, which has admitted the request.
     ///
     /// # Errors
     /// `host`, `unauthorized`, `forbidden`, `read-only`, `too-many-requests`.
@@ -100,8 +101,8 @@ impl Gate {
         check.admit(&self.admission, counted)
     }
 
-    /// Counts a request by the binding `LIMITS`, without which there is no rate; the wait if there were too
-    /// many.
+    /// Counts a request by the binding `LIMITS`, without which there is no rate; the wait if there
+    /// were too many.
     async fn count(&self, env: &Env, key: &RateKey) -> Result<Result<(), Duration>, EdgeError> {
         let Ok(limits) = env.rate_limiter("LIMITS") else { return Ok(Ok(())) };
         let outcome = limits.limit(key.to_string()).await.map_err(EdgeError::runtime("the binding LIMITS"))?;
@@ -114,7 +115,8 @@ impl Gate {
         !self.origins.is_empty()
     }
 
-    /// Adds what a page of another origin needs to be allowed to see an answer; `preflight`: and to ask at all.
+    /// Adds what a page of another origin needs to be allowed to see an answer; `preflight`: and to
+    /// ask at all.
     ///
     /// # Errors
     /// [`EdgeError::Runtime`].

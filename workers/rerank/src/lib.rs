@@ -1,6 +1,7 @@
-//! The re-rank tier at the edge. The search Worker sends it a query's record and candidates with the checksums of their records; it
-//! reads these from KV, six at a time with the Cache API in front, compares them with the kernels in WebAssembly, and answers as
-//! `POST /v1/rerank` of the native server does.
+//! The re-rank tier at the edge. The search Worker sends it a query's record and candidates with
+//! the checksums of their records; it reads these from KV, six at a time with the Cache API in
+//! front, compares them with the kernels in WebAssembly, and answers as `POST /v1/rerank` of the
+//! native server does.
 
 #![cfg(target_arch = "wasm32")]
 
@@ -57,7 +58,8 @@ async fn answer(request: &mut Request, env: &Env) -> Result<Response, Problem> {
     }
 }
 
-/// Compares the candidates one by one as their records come: memory holds those that are being read, and one that is compared.
+/// Compares the candidates one by one as their records come: memory holds those that are being
+/// read, and one that is compared.
 async fn rerank(networks: &Rc<Networks>, records: &Records, namespace: &str, body: &[u8]) -> Result<Reranked, Problem> {
     let (candidates, record) = Candidates::parse(body)?;
     let query: Query = networks.model.query(record)?;

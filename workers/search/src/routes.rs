@@ -24,7 +24,8 @@ use crate::tier::{Comparing, Target};
 
 /// Bytes of a body at most, where `BODY_LIMIT` says nothing.
 const BODY_LIMIT: usize = 16_000_000;
-/// Bytes of a record at most, where `RECORD_LIMIT` says nothing: two hours at a frame a second. The re-rank tier holds six at once.
+/// Bytes of a record at most, where `RECORD_LIMIT` says nothing: two hours at a frame a second. The
+/// re-rank tier holds six at once.
 const RECORD_LIMIT: usize = 8_000_000;
 /// Milliseconds that the shards have to answer, where `COARSE_MS` says nothing.
 const COARSE_MS: u64 = 2000;
@@ -211,8 +212,8 @@ impl AdmittedRequest<'_> {
         Ok(raw(200, &[("content-type", wire::RECORD_TYPE.to_owned()), ("etag", tag)], record)?)
     }
 
-    /// Adds a video: first its record is in KV, then its shard names it. A record that is already in both
-    /// is not written again.
+    /// Adds a video: first its record is in KV, then its shard names it. A record that is already
+    /// in both is not written again.
     async fn put(&self, id: &str, request: &mut Request) -> Result<Response, Problem> {
         let body = self.record(request).await?;
         let checksum = self.networks.model.record(body.as_slice())?.checksum();

@@ -1,4 +1,5 @@
-//! A search: the coarse page as soon as the shards have answered, the refined page when the re-rank tier has.
+//! A search: the coarse page as soon as the shards have answered, the refined page when the re-rank
+//! tier has.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -191,7 +192,8 @@ impl Search {
         Ok(number(&self.env, "RERANK_MS", RERANK_MS)?)
     }
 
-    /// Has the selected pairs compared. What is not done in time is missing, unless the budget is a time.
+    /// Has the selected pairs compared. What is not done in time is missing, unless the budget is a
+    /// time.
     async fn compare(
         &self,
         ids: &[String],
