@@ -8,11 +8,12 @@ use vidsieve_api::videos::checksum;
 use vidsieve_index::remote::{PushOptions, PushReport};
 use vidsieve_index::retry::READS;
 use vidsieve_index::store::{Index, Summary};
+use vidsieve_progress::{Control, Progress, Unit};
 use vidsieve_record::Record;
 
 use crate::{Endpoint, EndpointError};
 
-/// How often it is asked whether to go on.
+/// How often progress is reported and cancellation is checked.
 const TICK: Duration = Duration::from_millis(100);
 
 /// What publishing did, or would do.
@@ -34,18 +35,34 @@ enum Done {
     Failed(String),
 }
 
-/// Waits for something, unless it is to be given up.
-async fn unless<T>(work: impl Future<Output = T>, mut go_on: impl FnMut() -> bool) -> Result<T, EndpointError> {
-    let mut work = std::pin::pin!(work);
-    // Not only when it takes long: many short works one after the other are to be stopped as well.
-    if !go_on() {
-        return Err(EndpointError::Cancelled);
+/// Publishing under way: reports it and stops it.
+#[derive(Clone, Copy)]
+struct Watch<'a> {
+    control: &'a Control<'a>,
+    total: u64,
+}
+
+impl Watch<'_> {
+    /// Reports the videos that are done.
+    ///
+    /// # Errors
+    /// [`EndpointError::Cancelled`].
+    fn check(self, done: u64) -> Result<(), EndpointError> {
+        #[allow(clippy::cast_precision_loss)]
+        let (done, all) = (done as f64, self.total as f64);
+        self.control.report(&Progress::new("publishing", done, Some(all), Unit::Videos));
+        if self.control.is_cancelled() { Err(EndpointError::Cancelled) } else { Ok(()) }
     }
-    loop {
-        tokio::select! {
-            done = &mut work => return Ok(done),
-            () = tokio::time::sleep(TICK) => if !go_on() {
-                return Err(EndpointError::Cancelled);
+
+    /// Waits for something until it is cancelled.
+    async fn wait<T>(self, done: u64, work: impl Future<Output = T>) -> Result<T, EndpointError> {
+        let mut work = std::pin::pin!(work);
+        // Before waiting too: many short works one after the other can be stopped as well.
+        self.check(done)?;
+        loop {
+            tokio::select! {
+                result = &mut work => return Ok(result),
+                () = tokio::time::sleep(TICK) => self.check(done)?,
             }
         }
     }
@@ -62,8 +79,7 @@ fn of_video(error: EndpointError) -> Result<Done, EndpointError> {
 impl Endpoint {
     /// Publishes an index: puts what is new or has changed, a bounded number at a time, and reads each back. What is there
     /// already is not sent again, so that a call after a stop or a failure continues. A video that is refused for itself is told
-    /// in the result, the others go on. `progress` is told videos done, of how many, about ten times a second; it answers
-    /// whether to go on.
+    /// in the result, the others go on. Reports the stage `publishing` in videos, about ten times a second.
     ///
     /// # Errors
     /// [`EndpointError`]; what is published stays.
@@ -71,20 +87,21 @@ impl Endpoint {
         &self,
         index: &Index,
         options: PushOptions,
-        mut progress: impl FnMut(u64, u64) -> bool,
+        control: &Control<'_>,
     ) -> Result<Pushed, EndpointError> {
         let before = self.repeated();
         let all = index.list()?;
         let total = all.len() as u64;
+        let watch = Watch { control, total };
         for summary in &all {
             Self::path(&summary.id)?;
         }
-        let found = unless(self.bundle(), || progress(0, total)).await??;
+        let found = watch.wait(0, self.bundle()).await??;
         if found != index.bundle() {
             let address = self.address().to_owned();
             return Err(EndpointError::Bundle { address, expected: index.bundle(), found });
         }
-        let mut listed = unless(self.listed(), || progress(0, total)).await??;
+        let mut listed = watch.wait(0, self.listed()).await??;
         let videos: Vec<(&Summary, bool)> = all
             .iter()
             .map(|summary| (summary, listed.remove(&summary.id).as_ref() == Some(&checksum(summary.checksum))))
@@ -92,7 +109,7 @@ impl Endpoint {
         let mut pushed = Pushed::default();
         let mut done = 0;
         let mut working = std::pin::pin!(self.publish_all(index, &videos, options));
-        while let Some(outcome) = unless(working.next(), || progress(done, total)).await? {
+        while let Some(outcome) = watch.wait(done, working.next()).await? {
             let (summary, outcome) = outcome?;
             done += 1;
             match outcome {
@@ -112,12 +129,13 @@ impl Endpoint {
             pushed.report.writes += gone.len() as u64;
             if !options.dry_run {
                 let mut removing = stream::iter(&gone).map(|id| self.remove(id)).buffer_unordered(self.settings.jobs);
-                while let Some(removed) = unless(removing.next(), || progress(total, total)).await? {
+                while let Some(removed) = watch.wait(total, removing.next()).await? {
                     removed?;
                 }
             }
         }
-        progress(total, total);
+        // All is done: a cancellation comes too late.
+        let _ = watch.check(total);
         pushed.failed.sort();
         pushed.repeated = self.repeated() - before;
         Ok(pushed)

@@ -9,11 +9,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use vidsieve_index::remote::{PushOptions, PushReport, Remote, RemoteError, key};
 use vidsieve_index::store::{Index, Source};
+use vidsieve_progress::{CancelToken, Control, Progress};
 use vidsieve_record::{BundleId, Parts, Record};
 
 use support::{Server, free_port, kv};
@@ -96,26 +98,26 @@ async fn conforms(remote: &Remote, name: &str) {
     }
     let size = record(BUNDLE, 0).as_bytes().len() as u64;
     let all = PushOptions::default();
-    let dry = remote.push(&index, PushOptions { dry_run: true, ..all }, |_, _| true).await.unwrap();
+    let dry = remote.push(&index, PushOptions { dry_run: true, ..all }, &Control::new()).await.unwrap();
     assert!(remote.published().await.unwrap().is_empty(), "{name}: a dry run writes nothing");
     assert_eq!(remote.bundle().await.unwrap(), None);
-    let pushed = remote.push(&index, all, |_, _| true).await.unwrap();
+    let pushed = remote.push(&index, all, &Control::new()).await.unwrap();
     assert_eq!(pushed, dry, "{name}: a dry run tells what will be done");
     assert_eq!((pushed.written, pushed.bytes, pushed.unchanged), (6, 6 * size, 0));
     assert_eq!(remote.bundle().await.unwrap(), Some(BUNDLE));
     assert_eq!(remote.bundle_bytes().await.unwrap().unwrap(), b"weights");
     assert_eq!(remote.published().await.unwrap().len(), 6);
-    let again = remote.push(&index, all, |_, _| true).await.unwrap();
+    let again = remote.push(&index, all, &Control::new()).await.unwrap();
     assert_eq!(again, PushReport { unchanged: 6, ..PushReport::default() });
 
     // What changes is written, what goes is removed when asked.
     index.put("x", &record(BUNDLE, 77), &source).unwrap();
     index.remove("a.mp4").unwrap();
-    let changed = remote.push(&index, all, |_, _| true).await.unwrap();
+    let changed = remote.push(&index, all, &Control::new()).await.unwrap();
     assert_eq!((changed.written, changed.removed, changed.unchanged), (1, 0, 4));
     assert_eq!(remote.get("x").await.unwrap().unwrap().unwrap(), record(BUNDLE, 77));
     assert!(remote.get("a.mp4").await.unwrap().is_some());
-    let pruned = remote.push(&index, PushOptions { prune: true, ..all }, |_, _| true).await.unwrap();
+    let pruned = remote.push(&index, PushOptions { prune: true, ..all }, &Control::new()).await.unwrap();
     assert_eq!((pruned.written, pruned.removed), (0, 1));
     assert!(remote.get("a.mp4").await.unwrap().is_none());
     assert!(!remote.published().await.unwrap().contains_key("a.mp4"));
@@ -127,13 +129,13 @@ async fn conforms(remote: &Remote, name: &str) {
     let mut written = 0;
     for stop in [3, 40, 90, 10_000] {
         let before = remote.published().await.unwrap().len();
-        let mut calls = 0;
-        let outcome = remote
-            .push(&index, all, |_, _| {
-                calls += 1;
-                calls < stop
-            })
-            .await;
+        let (calls, cancel) = (AtomicUsize::new(0), CancelToken::new());
+        let count = |_: &Progress<'_>| {
+            if calls.fetch_add(1, Ordering::Relaxed) + 1 >= stop {
+                cancel.cancel();
+            }
+        };
+        let outcome = remote.push(&index, all, &Control::new().with_progress(&count).with_cancel(&cancel)).await;
         assert_eq!(outcome.is_err(), stop < 10_000, "{name}: {outcome:?}");
         let after = remote.published().await.unwrap().len();
         written += after - before;
@@ -144,7 +146,7 @@ async fn conforms(remote: &Remote, name: &str) {
     assert_eq!(written, 20);
 
     let other = self::index(&folder.at("other"), BundleId([9; 32]));
-    let error = remote.push(&other, all, |_, _| true).await.unwrap_err();
+    let error = remote.push(&other, all, &Control::new()).await.unwrap_err();
     assert!(matches!(error, RemoteError::Bundle { .. }), "{error}");
 }
 
@@ -175,10 +177,10 @@ fn a_folder() {
         assert!(remote.get("..").await.unwrap().unwrap().is_ok());
         // Only who looks at the records finds it.
         let before = Index::open(&folder.at("before")).unwrap();
-        let pushed = remote.push(&before, PushOptions::default(), |_, _| true).await.unwrap();
+        let pushed = remote.push(&before, PushOptions::default(), &Control::new()).await.unwrap();
         assert_eq!((pushed.written, pushed.unchanged), (0, 1));
         let checked = PushOptions { check: true, ..PushOptions::default() };
-        let pushed = remote.push(&before, checked, |_, _| true).await.unwrap();
+        let pushed = remote.push(&before, checked, &Control::new()).await.unwrap();
         assert_eq!((pushed.written, pushed.unchanged), (1, 0));
         assert_eq!(remote.get("x").await.unwrap().unwrap().unwrap(), record(BUNDLE, 77));
         std::fs::write(folder.at("store/manifest").join("00.json"), b"{").unwrap();
@@ -186,7 +188,7 @@ fn a_folder() {
         // Publishing again puts it in order.
         let index = index(&folder.at("again"), BUNDLE);
         index.put("x", &record(BUNDLE, 1), &Source::default()).unwrap();
-        remote.push(&index, PushOptions::default(), |_, _| true).await.unwrap();
+        remote.push(&index, PushOptions::default(), &Control::new()).await.unwrap();
         assert!(remote.published().await.unwrap().contains_key("x"));
         assert_eq!(remote.get("x").await.unwrap().unwrap().unwrap(), record(BUNDLE, 1));
     });

@@ -18,6 +18,7 @@ use vidsieve_index::store::{Index, Source};
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
 use vidsieve_model::encoder::Encoder;
+use vidsieve_progress::Control;
 use vidsieve_record::wire;
 use vidsieve_record::{BundleId, Parts, Record};
 use vidsieve_server::{Config, ServeError, Server, Tokens};
@@ -673,7 +674,7 @@ async fn comparing_again_from_a_store() {
         Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), self::index(&folder.at("other"), 0), Some(store), open());
     assert!(wrong.await.unwrap_err().to_string().contains("vidsieve push"));
     let store = Remote::open(&location).unwrap();
-    store.push(&index, PushOptions::default(), |_, _| true).await.unwrap();
+    store.push(&index, PushOptions::default(), &Control::new()).await.unwrap();
     let file = |n: u64| folder.at("store").join(remote::key(&name(n)));
     std::fs::remove_file(file(1)).unwrap();
     let mut bytes = std::fs::read(file(2)).unwrap();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use vidsieve::{Control, Progress};
 use vidsieve_client::costs::{CostEstimate, CostLoad, CostTarget, EdgeWork, PriceTable};
 use vidsieve_client::{Endpoint, EndpointError, Pushed, Retry, Settings};
 use vidsieve_index::remote::{PushOptions, Remote, RemoteError};
@@ -121,24 +122,21 @@ struct Outcome {
 
 fn publish(args: &Args, folder: &Path, to: &str) -> Result<ExitCode, Failure> {
     let start = Instant::now();
-    let cancel = interrupt::token();
     let index = Index::open_read_only(folder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let bar = terminal::bar(index.len()?, "publishing [{bar:24}] {pos}/{len}, {per_sec}, {eta} left");
     let options = PushOptions { dry_run: args.dry_run, prune: args.prune, check: args.check };
-    let progress = |done, _| {
-        bar.set_position(done);
-        !cancel.is_cancelled()
-    };
+    let show = |p: &Progress<'_>| terminal::show(&bar, p);
+    let control = Control::new().with_progress(&show).with_cancel(&interrupt::token());
     let (location, pushed) = if Endpoint::is_address(to) {
         let retry = Retry { tries: args.tries, ..Retry::default() };
         let token = token(args.token_file.as_deref())?;
         let endpoint = Endpoint::open(to, token.as_deref(), Settings { jobs: args.jobs, retry })?;
-        let pushed = runtime.block_on(endpoint.push(&index, options, progress)).map_err(Stopped::from);
+        let pushed = runtime.block_on(endpoint.push(&index, options, &control)).map_err(Stopped::from);
         (endpoint.address().to_owned(), pushed)
     } else {
         let remote = Remote::open(to)?;
-        let pushed = runtime.block_on(remote.push(&index, options, progress)).map_err(Stopped::from);
+        let pushed = runtime.block_on(remote.push(&index, options, &control)).map_err(Stopped::from);
         (remote.location().to_owned(), pushed.map(|report| Pushed { report, ..Pushed::default() }))
     };
     bar.finish_and_clear();

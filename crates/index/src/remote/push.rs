@@ -9,12 +9,12 @@ use super::{
 };
 use crate::retry::READS;
 use crate::store::{Index, IndexError, Summary};
+use vidsieve_progress::{Control, Progress, Unit};
 use vidsieve_record::{Record, RecordError};
 
 impl Remote {
     /// Publishes an index: writes what is new or has changed, reads it back, and names it in the manifests. What was published
-    /// before a stop or a failure is not written again. `progress` is told videos done, of how many; it answers whether to go
-    /// on.
+    /// before a stop or a failure is not written again. Reports the stage `publishing` in videos.
     ///
     /// # Errors
     /// [`RemoteError::Bundle`] for a store with records of another bundle; [`RemoteError::Cancelled`].
@@ -22,7 +22,7 @@ impl Remote {
         &self,
         index: &Index,
         options: PushOptions,
-        mut progress: impl FnMut(u64, u64) -> bool,
+        control: &Control<'_>,
     ) -> Result<PushReport, RemoteError> {
         let mut report = PushReport::default();
         match self.bundle().await? {
@@ -43,6 +43,11 @@ impl Remote {
         }
         let all = index.list()?;
         let total = all.len() as u64;
+        let is_cancelled = |done: u64| {
+            #[allow(clippy::cast_precision_loss)]
+            control.report(&Progress::new("publishing", done as f64, Some(total as f64), Unit::Videos));
+            control.is_cancelled()
+        };
         let mut parts: BTreeMap<String, Vec<&Summary>> =
             (0..=255u8).map(|i| (format!("manifest/{i:02x}.json"), Vec::new())).collect();
         for summary in &all {
@@ -50,7 +55,7 @@ impl Remote {
         }
         let mut done = 0;
         for (name, videos) in parts {
-            if !progress(done, total) {
+            if is_cancelled(done) {
                 return Err(RemoteError::Cancelled);
             }
             // What a damaged manifest named is written and named again.
@@ -81,7 +86,7 @@ impl Remote {
                         let (id, published) = written?;
                         after.insert(id, published);
                     }
-                    if !progress(done, total) {
+                    if is_cancelled(done) {
                         // What is written is named, so that the next call does not write it again.
                         self.write_part(&name, &after).await?;
                         return Err(RemoteError::Cancelled);
@@ -114,7 +119,7 @@ impl Remote {
             }
             done += videos.len() as u64;
         }
-        progress(total, total);
+        is_cancelled(total);
         Ok(report)
     }
 

@@ -33,15 +33,15 @@ impl<'a, P: AsRef<Path> + ?Sized> From<&'a P> for SearchQuery<'a> {
     }
 }
 
-/// A function that receives the pages of a search.
-type PageFn<'a> = dyn Fn(&SearchPage<QueryTimings>) + 'a;
+/// A function that receives the pages of an answer.
+type PageReceiver<'a> = &'a dyn Fn(&SearchPage<QueryTimings>);
 
 /// Options of [`Archive::search`].
 #[derive(Clone, Copy)]
 #[must_use]
 pub struct SearchOptions<'a> {
     parameters: SearchParameters,
-    on_page: Option<&'a PageFn<'a>>,
+    on_page: Option<PageReceiver<'a>>,
 }
 
 impl Default for SearchOptions<'_> {
