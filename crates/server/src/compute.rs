@@ -14,7 +14,7 @@ use vidsieve_search::Query;
 use vidsieve_search::session::BATCH;
 
 use crate::body::body_of;
-use crate::routes::{Answered, text};
+use crate::request::{Answered, text};
 use crate::state::State;
 use crate::work::computing;
 

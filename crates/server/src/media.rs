@@ -10,7 +10,7 @@ use tower_http::services::ServeDir;
 use vidsieve_api::Problem;
 
 use crate::log;
-use crate::routes::Answered;
+use crate::request::Answered;
 use crate::state::State;
 
 /// Serves a file of the media folder; hidden ones are not found.

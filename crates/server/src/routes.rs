@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State as Shared};
+use axum::extract::{MatchedPath, State as Shared};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -16,13 +16,12 @@ use vidsieve_api::admission::is_origin;
 use vidsieve_api::route::{CORS_EXPOSED, CORS_HEADERS, CORS_METHODS, CORS_SECONDS};
 use vidsieve_api::{OPENAPI, Problem, Route};
 
+use crate::config::ServeError;
 use crate::state::State;
-use crate::{ServeError, admission, compute, media, observe, search, videos};
+use crate::{admission, compute, media, observe, search, videos};
 
 /// Paths of the API that are no routes: a web application has none of them.
 const UNKNOWN: [&str; 3] = ["/v1", "/v1/", "/v1/{*rest}"];
-
-pub(crate) type Answered = Result<Response, Problem>;
 
 /// The handlers of a route.
 fn handlers(route: Route) -> MethodRouter<Arc<State>> {
@@ -81,16 +80,6 @@ fn cors(origins: &[String]) -> Result<CorsLayer, ServeError> {
         .allow_headers(CORS_HEADERS.map(HeaderName::from_static))
         .expose_headers(CORS_EXPOSED.map(HeaderName::from_static))
         .max_age(Duration::from_secs(CORS_SECONDS.into())))
-}
-
-/// The query string.
-pub(crate) fn parameters(request: &Request) -> &str {
-    request.uri().query().unwrap_or_default()
-}
-
-/// The value of a header that is text.
-pub(crate) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
 }
 
 async fn method_not_allowed(path: Option<MatchedPath>) -> Problem {

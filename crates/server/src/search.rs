@@ -16,7 +16,7 @@ use vidsieve_search::{Engine, PageStage, Query, SearchError, SearchPage, SearchP
 
 use crate::body::body_of;
 use crate::log;
-use crate::routes::{Answered, parameters};
+use crate::request::{Answered, parameters};
 use crate::state::State;
 use crate::work::worker;
 

@@ -13,10 +13,10 @@ use vidsieve_model::encoder::Encoder;
 use vidsieve_record::{Record, RecordError};
 use vidsieve_search::{Engine, Fetched, Outcome, Table};
 
-use crate::admission::Gate;
+use crate::config::{Config, ServeError};
+use crate::gate::Gate;
 use crate::log::without_ids;
 use crate::metrics::Metrics;
-use crate::{Config, ServeError};
 
 /// Bodies of the largest size for which there is memory; of smaller ones there may be more at the
 /// same time.

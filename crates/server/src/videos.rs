@@ -14,7 +14,7 @@ use vidsieve_record::wire;
 
 use crate::body::body_of;
 use crate::log;
-use crate::routes::{Answered, parameters};
+use crate::request::{Answered, parameters};
 use crate::state::State;
 use crate::work::blocking;
 

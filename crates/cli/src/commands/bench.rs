@@ -37,7 +37,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value_t = 2000)]
         videos: usize,
         /// Frames of each, and of the query.
-        #[arg(long, value_name = "T", default_value_t = 60, value_parser = frames)]
+        #[arg(long, value_name = "T", default_value_t = 60, value_parser = crate::native::drawn::frames)]
         frames: usize,
         /// What may be spent on comparing, as in `search`.
         #[arg(long, default_value = "auto")]
@@ -64,7 +64,7 @@ pub(crate) enum Command {
     /// Encoding of drawn frames on one thread and on all cores, and of files with their decoding.
     Encode {
         /// Frames.
-        #[arg(long, default_value_t = 64, value_parser = frames)]
+        #[arg(long, default_value_t = 64, value_parser = crate::native::drawn::frames)]
         frames: usize,
         /// Width of a frame.
         #[arg(long, default_value_t = 448, value_parser = clap::value_parser!(u32).range(16..=8192))]
@@ -90,10 +90,6 @@ pub(crate) enum Command {
     Load(super::load::Args),
     /// The instruction sets of this machine, slowest first.
     Isas,
-}
-
-pub(crate) fn frames(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| (1..=100_000).contains(n)).ok_or_else(|| "must be 1 to 100000".to_owned())
 }
 
 pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     videos: usize,
     /// Frames of each.
-    #[arg(long, value_name = "T", default_value_t = 60, value_parser = super::bench::frames)]
+    #[arg(long, value_name = "T", default_value_t = 60, value_parser = crate::native::drawn::frames)]
     frames: usize,
     /// Budgets of searches, as in `search`.
     #[arg(long, value_delimiter = ',', default_value = "none,20pairs,100pairs", value_parser = budget)]

@@ -13,3 +13,8 @@ pub(crate) fn drawn(bundle: &Bundle, frames: usize, seed: u64) -> Result<DrawnRe
     let shape = Shape { frames, regions: codes.regions(), bits: codes.bits(), dims };
     Ok(DrawnRecords::new(bundle.id(), shape, seed))
 }
+
+/// Reads a number of frames of a command line, 1 to 100,000.
+pub(crate) fn frames(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (1..=100_000).contains(n)).ok_or_else(|| "must be 1 to 100000".to_owned())
+}

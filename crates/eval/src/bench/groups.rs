@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::hint::black_box;
 
-use vidsieve_kernels::comparator::{self, Comparator, Padding, Pool, Scratch};
+use vidsieve_kernels::comparator::{self, Padding, Pool, Scratch};
 use vidsieve_kernels::{Isa, chamfer, hamming, scan, selector};
 
+use super::measure::{DIMS, REGIONS, codes, contestant, rows, same, sizes, vectors};
+use super::network::Network;
 #[cfg(feature = "tract")]
 use super::tract;
-use super::{BenchError, Contestant, Options, Row, race};
+use super::{BenchError, Options, Row};
 use crate::rule;
 
 type Group = fn(&Options, &mut Vec<Row>) -> Result<(), BenchError>;
@@ -32,77 +34,6 @@ pub(super) const WITH_TRACT: [&str; 3] = [COMPARATOR, PAIR, COARSE];
 const COMPARATOR: &str = "comparator";
 const PAIR: &str = "pair_fine_binary";
 const COARSE: &str = "coarse_index";
-
-pub(super) const REGIONS: usize = 9;
-pub(super) const DIMS: usize = 512;
-
-pub(super) fn contestant<'a>(label: impl Into<String>, work: f64, call: impl FnMut() + 'a) -> Contestant<'a> {
-    Contestant { label: label.into(), call: Box::new(call), work }
-}
-
-/// Times everything and adds a row for each instruction set and reference: the first `references`
-/// contestants. Without a reference nothing is timed.
-pub(super) fn rows(
-    name: &str,
-    mut contestants: Vec<Contestant<'_>>,
-    references: usize,
-    options: &Options,
-    out: &mut Vec<Row>,
-) {
-    if references == 0 {
-        return;
-    }
-    let times = race(&mut contestants, options);
-    let (referees, paths) = contestants.split_at(references);
-    for (path, &ns) in paths.iter().zip(&times[references..]) {
-        for (referee, &reference_ns) in referees.iter().zip(&times) {
-            out.push(Row {
-                name: name.to_owned(),
-                path: path.label.clone(),
-                ns,
-                reference: referee.label.clone(),
-                reference_ns,
-                ratio: reference_ns / ns,
-            });
-        }
-    }
-}
-
-pub(super) fn same(
-    name: &str,
-    path: &str,
-    reference: &str,
-    tolerance: f64,
-    expected: &[f32],
-    got: &[f32],
-) -> Result<(), BenchError> {
-    let error = if expected.len() == got.len() {
-        expected.iter().zip(got).fold(0f64, |m, (e, g)| m.max((f64::from(*e) - f64::from(*g)).abs()))
-    } else {
-        f64::INFINITY
-    };
-    if error <= tolerance {
-        return Ok(());
-    }
-    Err(BenchError::Differs { name: name.into(), path: path.into(), reference: reference.into(), error, tolerance })
-}
-
-/// Pseudo-random codes.
-pub(super) fn codes(name: &str, bytes: usize) -> Vec<u8> {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    rule::values(name, bytes, 127.9, 128.0).into_iter().map(|v| v as u8).collect()
-}
-
-/// Unit region vectors [frames][9][dims].
-pub(super) fn vectors(name: &str, frames: usize, dims: usize) -> Vec<f32> {
-    let mut x = rule::values(name, frames * REGIONS * dims, 1.0, 0.0);
-    vidsieve_model::math::normalise_rows(&mut x, dims);
-    x
-}
-
-pub(super) fn sizes(options: &Options) -> &'static [usize] {
-    if options.quick { &[12] } else { &[60, 30, 120] }
-}
 
 fn chamfer_binary(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
     let shape = hamming::Shape::new(REGIONS, DIMS).map_err(BenchError::contestant)?;
@@ -167,56 +98,6 @@ fn chamfer_float(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError
     }
     rows(&name, contestants, 1, options, out);
     Ok(())
-}
-
-/// Upstream's comparator with weights by the rule.
-pub(super) struct Network {
-    /// Weights and biases of the 3x3 convolutions, in upstream's layout.
-    pub(super) conv: [(Vec<f32>, Vec<f32>); 3],
-    /// Weights of the last, 1x1 convolution.
-    pub(super) fconv: Vec<f32>,
-    /// Its bias.
-    pub(super) fbias: f32,
-}
-
-impl Network {
-    /// Channels of the map and after each convolution.
-    pub(super) const CHANNELS: [usize; 4] = [1, 32, 64, 128];
-
-    pub(super) fn new() -> Self {
-        let [_, a, b, c] = Self::CHANNELS;
-        let conv = |key: &str, o: usize, i: usize| {
-            (
-                rule::weight("bench", &format!("visil_head.{key}.weight"), &[o, i, 3, 3]),
-                rule::weight("bench", &format!("visil_head.{key}.bias"), &[o]),
-            )
-        };
-        Self {
-            conv: [conv("conv1", a, 1), conv("conv2", b, a), conv("conv3", c, b)],
-            fconv: rule::weight("bench", "visil_head.fconv.weight", &[1, c, 1, 1]),
-            fbias: 0.05,
-        }
-    }
-
-    fn view(&self) -> comparator::Weights<'_> {
-        let [(conv1, bias1), (conv2, bias2), (conv3, bias3)] = &self.conv;
-        comparator::Weights {
-            channels: Self::CHANNELS,
-            conv1,
-            bias1,
-            conv2,
-            bias2,
-            conv3,
-            bias3,
-            fconv: &self.fconv,
-            fbias: self.fbias,
-        }
-    }
-
-    pub(super) fn kernels(&self) -> Result<Vec<Comparator>, BenchError> {
-        let build = |isa| Comparator::new(isa, &self.view(), Padding::Zero);
-        Isa::available().map(build).collect::<Result<_, _>>().map_err(BenchError::contestant)
-    }
 }
 
 fn comparator_maps(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {

@@ -4,6 +4,8 @@
 //! down slows all of them. Results are compared before anything is timed. Ratios are the point, not nanoseconds.
 
 mod groups;
+mod measure;
+mod network;
 #[cfg(feature = "tract")]
 mod tract;
 

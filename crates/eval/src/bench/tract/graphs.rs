@@ -8,7 +8,7 @@ use vidsieve_model::config::CoarseConfig;
 use vidsieve_model::weights::StateDict;
 
 use super::super::BenchError;
-use super::super::groups::Network;
+use super::super::network::Network;
 
 /// An optimised graph of one input and one output.
 pub(in super::super) struct Graph {

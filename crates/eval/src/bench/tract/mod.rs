@@ -11,7 +11,8 @@ use vidsieve_kernels::{Isa, chamfer, hamming};
 use vidsieve_model::coarse::Coarse;
 use vidsieve_model::config::{CoarseConfig, NetVladConfig, TransformerConfig};
 
-use super::groups::{DIMS, Network, REGIONS, codes, contestant, rows, same, sizes, vectors};
+use super::measure::{DIMS, REGIONS, codes, contestant, rows, same, sizes, vectors};
+use super::network::Network;
 use super::{BenchError, Options, Row};
 use crate::rule;
 use graphs::Graph;
