@@ -203,7 +203,8 @@ fn explain(error: &SafeTensorError, bytes: &[u8]) -> String {
 fn tensor_at_fault(bytes: &[u8], wrong: impl Fn(u64, u64, u64, Option<usize>) -> bool) -> Option<String> {
     let length = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
     let stop = usize::try_from(length).ok()?.checked_add(8)?;
-    let header: Value = serde_json::from_slice(bytes.get(8..stop)?).ok()?;
+    // From text, like the other JSON of a bundle: reading bytes would compile a second parser.
+    let header: Value = serde_json::from_str(std::str::from_utf8(bytes.get(8..stop)?).ok()?).ok()?;
     let available = (bytes.len() - stop) as u64;
     let mut names: Vec<_> = header.as_object()?.iter().filter(|(k, _)| *k != "__metadata__").collect();
     names.sort_by(|a, b| a.0.cmp(b.0));

@@ -237,7 +237,7 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
     fn ranked(&mut self, stage: PageStage, table: &Table) -> Result<SearchPage, SearchError> {
         let SearchParameters { top, min_score, budget, explain, .. } = self.parameters;
         let hits = self.session.page(table, top, min_score, explain)?;
-        let missing = self.session.missing().len();
+        let missing = self.session.missing_count();
         Ok(SearchPage {
             page: stage,
             last: false,

@@ -137,6 +137,12 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
         self.outcomes.values().filter(|o| matches!(o, Outcome::Compared(_))).count()
     }
 
+    /// The number of [`Session::missing`].
+    #[must_use]
+    pub fn missing_count(&self) -> usize {
+        self.outcomes.len() - self.compared()
+    }
+
     /// Videos that were to be compared and could not be, in the order of their ids.
     #[must_use]
     pub fn missing(&self) -> Vec<&str> {

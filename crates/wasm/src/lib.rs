@@ -24,7 +24,7 @@ pub use bench::Backbone;
 #[cfg(feature = "encoder")]
 pub use encoder::{Encoder, Session};
 pub use engine::{Engine, Model, inspect};
-pub use search::{Search, check_budget};
+pub use search::Search;
 pub use table::Table;
 #[cfg(feature = "threads")]
 pub use threads::{init_thread_pool, meet};

@@ -3,36 +3,40 @@
 use std::rc::Rc;
 
 use js_sys::Uint8Array;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use vidsieve_record::Record;
-use vidsieve_search::{Budget, Fetched, Hit, Outcome, Query, SearchPage, SearchParameters, SearchRun, SearchStep};
+use vidsieve_search::{Fetched, Outcome, Query, SearchPage, SearchParameters, SearchRun, SearchStep};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::engine::{Engine, plain};
-use crate::error::Error;
+use crate::error::{EngineErrorCode, Error};
 use crate::table::Table;
 
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_namespace = performance)]
     fn now() -> f64;
-}
 
-/// Reads a budget and writes it as the engine does.
-///
-/// # Errors
-/// `bad-argument`.
-#[wasm_bindgen(js_name = checkBudget)]
-pub fn check_budget(text: &str) -> Result<String, Error> {
-    Ok(text.parse::<Budget>()?.to_string())
+    /// The options of a search, an object of JavaScript.
+    #[derive(Debug)]
+    pub type OptionsObject;
+    #[wasm_bindgen(method, getter)]
+    fn top(this: &OptionsObject) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    fn budget(this: &OptionsObject) -> JsValue;
+    #[wasm_bindgen(method, getter, js_name = minScore)]
+    fn min_score(this: &OptionsObject) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    fn segments(this: &OptionsObject) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    fn explain(this: &OptionsObject) -> JsValue;
 }
 
 /// What a search returns and what it may cost.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
-#[cfg_attr(feature = "typescript", ts(rename = "SearchParameters"))]
-#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "typescript", ts(rename = "SearchParameters", rename_all = "camelCase"))]
 pub(crate) struct LocalSearchOptions {
     /// Most hits of a page; 10.
     top: usize,
@@ -51,6 +55,41 @@ impl Default for LocalSearchOptions {
     fn default() -> Self {
         let SearchParameters { top, min_score, budget, explain, segments, .. } = SearchParameters::default();
         Self { top, budget: budget.to_string(), min_score, segments, explain }
+    }
+}
+
+/// An option that is left out, or of the type that `convert` reads.
+fn option<T>(name: &str, value: &JsValue, default: T, convert: impl Fn(&JsValue) -> Option<T>) -> Result<T, Error> {
+    if value.is_undefined() {
+        return Ok(default);
+    }
+    let error = || Error::new(EngineErrorCode::BadArgument, format!("the option `{name}` has a wrong type"));
+    convert(value).ok_or_else(error)
+}
+
+/// A whole number from 0.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole(value: &JsValue) -> Option<usize> {
+    value.as_f64().filter(|number| *number >= 0.0 && number.fract() == 0.0).map(|number| number as usize)
+}
+
+/// A number.
+#[allow(clippy::cast_possible_truncation)]
+fn single(value: &JsValue) -> Option<f32> {
+    value.as_f64().map(|number| number as f32)
+}
+
+impl LocalSearchOptions {
+    /// Reads an object. `serde` would do it with several times the code.
+    fn read(object: &OptionsObject) -> Result<Self, Error> {
+        let Self { top, budget, min_score, segments, explain } = Self::default();
+        Ok(Self {
+            top: option("top", &object.top(), top, whole)?,
+            budget: option("budget", &object.budget(), budget, JsValue::as_string)?,
+            min_score: option("minScore", &object.min_score(), min_score, single)?,
+            segments: option("segments", &object.segments(), segments, JsValue::as_bool)?,
+            explain: option("explain", &object.explain(), explain, JsValue::as_bool)?,
+        })
     }
 }
 
@@ -81,19 +120,6 @@ pub struct Search {
 /// Milliseconds since the search was made.
 type Clock = Box<dyn Fn() -> f64>;
 
-/// The part of a page that [`Search::page`] returns.
-#[derive(Serialize)]
-struct RankedHits {
-    videos: usize,
-    budget: String,
-    selected: usize,
-    reranked: usize,
-    missing: usize,
-    hits: Vec<Hit>,
-    /// Whether segments are to be computed, for each hit.
-    likely: Vec<bool>,
-}
-
 /// A fetched record: `undefined` of one that is missing.
 fn fetched(record: &JsValue) -> Fetched<Vec<u8>> {
     if record.is_undefined() {
@@ -102,45 +128,24 @@ fn fetched(record: &JsValue) -> Fetched<Vec<u8>> {
     Record::parse(Uint8Array::new(record).to_vec()).map_err(|error| Outcome::Failed(error.to_string()))
 }
 
-impl Search {
-    fn begin(engine: &Engine, table: &Table, record: &[u8], parameters: SearchParameters) -> Result<Self, Error> {
-        let start = now();
-        let record = Record::parse(record)?;
-        record.expect(&engine.inner.bundle())?;
-        let query = Query::from_record(&record)?;
-        let clock: Clock = Box::new(move || now() - start);
-        let run = SearchRun::new(engine.inner.clone(), query, &table.inner, parameters, clock)?;
-        Ok(Self { table: table.inner.clone(), run })
-    }
-}
-
 #[wasm_bindgen]
 impl Search {
-    /// Scans a table for a record's video and selects the pairs that the budget pays for; for
-    /// callers of [`Search::page`].
-    ///
-    /// # Errors
-    /// `bad-record`, `other-bundle`; `bad-argument` for a text that is no budget.
-    #[wasm_bindgen(constructor)]
-    pub fn new(engine: &Engine, table: &Table, record: &[u8], budget: &str) -> Result<Self, Error> {
-        Self::begin(engine, table, record, SearchParameters { budget: budget.parse()?, ..Default::default() })
-    }
-
     /// Scans a table for a record's video and selects the pairs that the budget pays for. Options:
     /// `{top, budget, minScore, segments, explain}`, each with a default.
     ///
     /// # Errors
     /// `bad-record`, `other-bundle`; `bad-argument` for options that cannot be read.
-    pub fn start(engine: &Engine, table: &Table, record: &[u8], options: JsValue) -> Result<Self, Error> {
-        let options: LocalSearchOptions = serde_wasm_bindgen::from_value(options)?;
-        let LocalSearchOptions { top, budget, min_score, segments, explain } = options;
+    pub fn start(engine: &Engine, table: &Table, record: &[u8], options: &OptionsObject) -> Result<Self, Error> {
+        let start = now();
+        let LocalSearchOptions { top, budget, min_score, segments, explain } = LocalSearchOptions::read(options)?;
         let budget = budget.parse()?;
-        Self::begin(
-            engine,
-            table,
-            record,
-            SearchParameters { top, min_score, budget, explain, segments, coarse_page: true },
-        )
+        let record = Record::parse(record)?;
+        record.expect(&engine.inner.bundle())?;
+        let query = Query::from_record(&record)?;
+        let parameters = SearchParameters { top, min_score, budget, explain, segments, coarse_page: true };
+        let clock: Clock = Box::new(move || now() - start);
+        let run = SearchRun::new(engine.inner.clone(), query, &table.inner, parameters, clock)?;
+        Ok(Self { table: table.inner.clone(), run })
     }
 
     /// What the host does next: `{step: "page", page}`, `{step: "compare", ids}`, `{step: "align",
@@ -165,21 +170,7 @@ impl Search {
         self.run.has_time()
     }
 
-    /// The ids of the videos to be compared next, the most doubtful first, some dozens at most;
-    /// none when all are done.
-    #[must_use]
-    pub fn wanted(&self) -> Vec<String> {
-        self.run.session().wanted().to_vec()
-    }
-
-    /// Milliseconds that the budget allows, if it is a time.
-    #[wasm_bindgen(getter, js_name = timeLimit)]
-    #[must_use]
-    pub fn time_limit(&self) -> Option<f64> {
-        self.run.session().budget().time().map(|t| t.as_secs_f64() * 1000.0)
-    }
-
-    /// Compares the video with those that are wanted, in their order: a `Uint8Array` each, or
+    /// Compares the records of the last step `compare`, in its order: a `Uint8Array` each, or
     /// `undefined`. Fewer may be given. A record that is missing, damaged or of another bundle is
     /// an outcome that the page shows, not an error.
     #[allow(clippy::needless_pass_by_value)]
@@ -195,33 +186,5 @@ impl Search {
     #[allow(clippy::needless_pass_by_value)]
     pub fn align(&mut self, records: Vec<JsValue>) -> Result<(), Error> {
         Ok(self.run.align(records.iter().map(fetched).collect())?)
-    }
-
-    /// The best `top` videos so far: `{videos, budget, selected, reranked, missing, hits, likely}`.
-    /// Hits below `min_score` are left out.
-    ///
-    /// # Errors
-    /// None that is expected.
-    pub fn page(&mut self, top: usize, min_score: f32, explain: bool) -> Result<JsValue, Error> {
-        let session = self.run.session_mut();
-        let hits = session.page(&self.table, top, min_score, explain)?;
-        plain(&RankedHits {
-            videos: self.table.len(),
-            budget: session.budget().to_string(),
-            selected: session.selected(),
-            reranked: session.compared(),
-            missing: session.missing().len(),
-            likely: hits.iter().map(Hit::wants_segments).collect(),
-            hits,
-        })
-    }
-
-    /// Where the video and a record match, best first: `[{query, target, score}]`.
-    ///
-    /// # Errors
-    /// `bad-record`, `other-bundle`.
-    pub fn segments(&self, record: &[u8]) -> Result<JsValue, Error> {
-        let session = self.run.session();
-        plain(&session.engine().segments(session.query(), &Record::parse(record)?)?)
     }
 }

@@ -30,7 +30,7 @@ struct Module {
 /// What the slim module computes is in kernels that are written as vectors. The first two share a folder of builds.
 const MODULES: [Module; 4] = [
     Module { name: "full", arguments: "", flags: None, nightly: false },
-    Module { name: "slim", arguments: "--no-default-features -- -C opt-level=s", flags: None, nightly: false },
+    Module { name: "slim", arguments: "--no-default-features -- -C opt-level=z", flags: None, nightly: false },
     Module { name: "full-relaxed", arguments: "", flags: Some(("relaxed", RELAXED)), nightly: false },
     Module {
         name: "full-threads",

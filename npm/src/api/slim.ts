@@ -13,6 +13,7 @@ export type {
   Hit,
   Listed,
   Problem,
+  ProblemCode,
   SearchPage,
   Segment,
   ServerModel,

@@ -1,19 +1,8 @@
-import type { Problem } from "./wire.js";
+import type { EngineErrorCode, Problem, ProblemCode } from "./wire.js";
 
-/** What went wrong, stable across versions. */
+/** What went wrong, stable across versions: a code of the engine, or one of these. */
 export type ErrorCode =
-  /** The bytes are no sound bundle, or it lacks a network. */
-  | "bad-model"
-  /** The bytes are no sound record. */
-  | "bad-record"
-  /** A record that another bundle made. */
-  | "other-bundle"
-  /** A frame that cannot be encoded. */
-  | "bad-frame"
-  /** A video without frames, with too many, or with times that run backwards. */
-  | "bad-video"
-  /** An argument that is out of its range. */
-  | "bad-argument"
+  | EngineErrorCode
   /** No model is loaded that made these records. */
   | "no-model"
   /** The file is no video that can be read. */
@@ -50,8 +39,11 @@ export class VidsieveError extends Error {
 /** A server's answer that is an error. */
 export class HttpError extends VidsieveError {
   readonly status: number;
-  /** The problem's stable code, such as `unauthorized`; `unknown` of servers that tell none. */
-  readonly problem: string;
+  /**
+   * The problem's stable code, such as `unauthorized`; `unknown` of servers that send none. Servers
+   * of later versions may send others.
+   */
+  readonly problem: ProblemCode | "unknown" | (string & {});
 
   constructor(status: number, problem: Partial<Problem>) {
     const code = /^urn:vidsieve:problem:(.+)$/.exec(problem.type ?? "")?.[1] ?? "unknown";
@@ -69,10 +61,25 @@ export interface ErrorData {
   message: string;
 }
 
-const CODES = new Set<string>([
-  "bad-model", "bad-record", "other-bundle", "bad-frame", "bad-video", "bad-argument", "no-model", "unreadable", "unsupported",
-  "integrity", "network", "http", "storage", "crashed", "disposed", "internal",
-]);
+/** Every code: the compiler reports one that is missing here or that is none. */
+const CODES: Record<ErrorCode, true> = {
+  "bad-model": true,
+  "bad-record": true,
+  "other-bundle": true,
+  "bad-frame": true,
+  "bad-video": true,
+  "bad-argument": true,
+  "no-model": true,
+  unreadable: true,
+  unsupported: true,
+  integrity: true,
+  network: true,
+  http: true,
+  storage: true,
+  crashed: true,
+  disposed: true,
+  internal: true,
+};
 
 /** Whatever was thrown, as an error of this package. @internal */
 export function asError(thrown: unknown): VidsieveError {
@@ -82,7 +89,7 @@ export function asError(thrown: unknown): VidsieveError {
   }
   if (thrown instanceof Error) {
     const code = (thrown as { code?: unknown }).code;
-    if (typeof code === "string" && CODES.has(code)) {
+    if (typeof code === "string" && Object.hasOwn(CODES, code)) {
       return new VidsieveError(code as ErrorCode, thrown.message, { cause: thrown });
     }
     return new VidsieveError("internal", thrown.message, { cause: thrown });

@@ -51,7 +51,8 @@ export class LocalIndices {
     const records = await store(name);
     try {
       const bundle = (await records.bundle()) ?? this.#onlyModel();
-      return await OpenIndex.read(records, new this.glue.Table(this.models.get(bundle).engine), bundle);
+      const table = new this.glue.Table(this.models.get(bundle).engine);
+      return await OpenIndex.read(this.glue, records, table, bundle);
     } catch (thrown) {
       records.close();
       throw thrown;

@@ -1,9 +1,9 @@
 /** A local index that is open: its records in a store, its table in the module's memory. */
 
 import { VidsieveError, asError } from "../data/errors.js";
-import { LONGEST_ID, Writer, read } from "../store/archive.js";
+import { Writer, read } from "../store/archive.js";
 import type { RecordStore } from "../store/record-store.js";
-import type { Table } from "./glue.js";
+import type { SlimGlue, Table } from "./glue.js";
 
 /** An open index. */
 export class OpenIndex {
@@ -11,6 +11,7 @@ export class OpenIndex {
   users = 1;
 
   private constructor(
+    readonly glue: SlimGlue,
     readonly records: RecordStore,
     readonly table: Table,
     /** SHA-256 of the bundle that made its records. */
@@ -18,7 +19,7 @@ export class OpenIndex {
   ) {}
 
   /** Reads the records of a store into a table. Records that cannot be read are left out. */
-  static async read(records: RecordStore, table: Table, bundle: string): Promise<OpenIndex> {
+  static async read(glue: SlimGlue, records: RecordStore, table: Table, bundle: string): Promise<OpenIndex> {
     await records.each((id, record) => {
       try {
         table.put(id, record);
@@ -26,14 +27,13 @@ export class OpenIndex {
         if (asError(thrown).code !== "bad-record") throw thrown;
       }
     });
-    return new OpenIndex(records, table, bundle);
+    return new OpenIndex(glue, records, table, bundle);
   }
 
   /** Adds or replaces a record; returns whether the id was there. */
   async add(id: string, bytes: Uint8Array): Promise<boolean> {
-    const length = new TextEncoder().encode(id).length;
-    if (length === 0 || length > LONGEST_ID || /[\u0000-\u001f\u007f-\u009f]/.test(id)) {
-      throw new VidsieveError("bad-argument", `an id is 1 to ${LONGEST_ID} bytes without control characters`);
+    if (!this.glue.isId(id)) {
+      throw new VidsieveError("bad-argument", "an id is 1 to 512 bytes without control characters");
     }
     // The table checks the record before it is written.
     const replaced = this.table.put(id, bytes);

@@ -8,7 +8,7 @@ import { VidsieveError } from "../data/errors.js";
 const MAGIC = new TextEncoder().encode("VSINDEX1");
 
 /** Longest id in bytes. */
-export const LONGEST_ID = 512;
+const LONGEST_ID = 512;
 
 /** The pieces of a file. */
 export class Writer {

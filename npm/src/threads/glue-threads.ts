@@ -9,6 +9,7 @@ export declare const Search: typeof import("../../build/full/vidsieve.js").Searc
 export declare const Table: typeof import("../../build/full/vidsieve.js").Table;
 export declare const inspect: typeof import("../../build/full/vidsieve.js").inspect;
 export declare const instructionSet: typeof import("../../build/full/vidsieve.js").instructionSet;
+export declare const isId: typeof import("../../build/full/vidsieve.js").isId;
 
 /** Instantiates it; a thread of its pool shares the memory of the first instance. */
 export declare function initSync(options: { module: WebAssembly.Module; memory?: WebAssembly.Memory }): ReturnType<typeof initSyncOfFull>;
