@@ -68,21 +68,18 @@ export declare class Encoder {
 }
 
 // errors.d.ts
-import type { Problem } from "./wire.js";
-/** What went wrong, stable across versions. */
-export type ErrorCode = 
-/** The bytes are no sound bundle, or it lacks a network. */
-"bad-model"
-/** The bytes are no sound record. */
- | "bad-record"
-/** A record that another bundle made. */
- | "other-bundle"
-/** A frame that cannot be encoded. */
- | "bad-frame"
-/** A video without frames, with too many, or with times that run backwards. */
- | "bad-video"
-/** An argument that is out of its range. */
- | "bad-argument"
+import type { EngineErrorCode, Problem, ProblemCode } from "./wire.js";
+/**
+ * What went wrong, stable across versions. The codes of the engine:
+ *
+ * - `bad-model`: the bytes are no sound bundle, or it lacks a network.
+ * - `bad-record`: the bytes are no sound record.
+ * - `other-bundle`: a record that another bundle made.
+ * - `bad-frame`: a frame that cannot be encoded.
+ * - `bad-video`: a video without frames, with too many, or with times that run backwards.
+ * - `bad-argument`: an argument that is out of its range.
+ */
+export type ErrorCode = EngineErrorCode
 /** No model is loaded that made these records. */
  | "no-model"
 /** The file is no video that can be read. */
@@ -114,8 +111,11 @@ export declare class VidsieveError extends Error {
 /** A server's answer that is an error. */
 export declare class HttpError extends VidsieveError {
     readonly status: number;
-    /** The problem's stable code, such as `unauthorized`; `unknown` of servers that tell none. */
-    readonly problem: string;
+    /**
+     * The problem's stable code, such as `unauthorized`; `unknown` of servers that send none. Servers
+     * of later versions may send others.
+     */
+    readonly problem: ProblemCode | "unknown" | (string & {});
     constructor(status: number, problem: Partial<Problem>);
 }
 
@@ -248,23 +248,13 @@ export { LocalIndex } from "./local-index.js";
 export { Model, loadModel } from "./model.js";
 export { SearchClient, type ClientOptions } from "./search-client.js";
 export type * from "./types.js";
-export type { Comparison, Explanation, Hit, Listed, Problem, SearchPage, Segment, ServerModel, } from "./wire.js";
+export type { Comparison, Explanation, Hit, Listed, Problem, ProblemCode, SearchPage, Segment, ServerModel, } from "./wire.js";
 export { EncodedVideo } from "./video.js";
 
 // types.d.ts
-import type { Comparison } from "./wire.js";
-/** What a search may cost and what it tells. */
-export interface SearchOptions {
-    /** Most hits of a page, 10. */
-    top?: number;
-    /** What may be compared frame by frame: `auto`, `none`, `all`, `5%`, `100pairs`, `p>0.5`, `200ms`, `2s`. */
-    budget?: string;
-    /** Hits below it are left out. */
-    minScore?: number;
-    /** Whether likely hits tell where they match; true. */
-    segments?: boolean;
-    /** Whether hits tell the numbers behind their scores. */
-    explain?: boolean;
+import type { Comparison, SearchParameters } from "./wire.js";
+/** What a search returns and what it may cost. */
+export interface SearchOptions extends Partial<SearchParameters> {
     signal?: AbortSignal;
 }
 /** How far something has come. */
@@ -389,114 +379,189 @@ export declare class EncodedVideo {
 /**
  * The data that the Rust crates define: pages, hits, comparisons, records, listings, problems.
  *
- * Types only. The names are those of the HTTP API's JSON and of the objects that the WebAssembly
- * modules return.
+ * Types only, generated from the Rust types. The names are those of the HTTP API's JSON and of the
+ * objects that the WebAssembly modules return.
  */
-/** Where two videos match: start and end in each, in seconds. */
+export type { Comparison, EngineErrorCode, Explanation, Hit, HitStage, Listed, Listing, PageStage, ProblemCode, ProblemDetails as Problem, PutResult, SearchPage, SearchParameters, SearchTimings as Timings, Segment, ServerModel, } from "./wire.generated.js";
+
+// wire.generated.d.ts
+/** Intervals of two videos that show the same. */
 export interface Segment {
+    /** Start and end in the query, in seconds. */
     query: [number, number];
+    /** Start and end in the target, in seconds. */
     target: [number, number];
-    /** Mean similarity of the aligned frames, in [0, 1]. */
+    /** The mean similarity of the aligned frames, in [0, 1]. */
     score: number;
 }
 /** The numbers behind a hit's scores. */
 export interface Explanation {
+    /** S^c's cosine in [-1, 1]. */
     coarse_cosine: number;
+    /** S^f_B's similarity in [-1, 1], if the pair was compared. */
     fine_similarity: number | null;
+    /** The selector's scalar of the video. */
     self_similarity: number;
+    /** Whether the budget paid for the pair. */
     selected: boolean;
+    /** Place among all videos by the coarse score, from 1. */
     coarse_rank: number;
 }
+/** Which network a hit's score comes from. */
+export type HitStage = "coarse" | "fine";
 /** One video of an answer. */
 export interface Hit {
+    /** The video. */
     id: string;
-    /** In [0, 1]: the probability that it shows the query's footage. */
+    /**
+     * Its score in [0, 1]: by the bundle's calibration the probability that it shows the query's
+     * footage.
+     */
     score: number;
     /** Where the score comes from. */
-    stage: "coarse" | "fine";
+    stage: HitStage;
+    /** S^c's score in [0, 1]. */
     coarse: number;
+    /** S^f_B's score in [0, 1], if the pair was compared. */
     fine: number | null;
-    /** The probability that the coarse score is wrong; null of a bundle without a selector. */
+    /** The selector's probability that the coarse score is wrong, if there is a selector. */
     doubt: number | null;
-    /** Best first; empty where it was not looked for. */
+    /** Where the videos match, if that was looked for; best first. */
     segments: Segment[];
     /** Why a pair that was to be compared was not. */
     unavailable?: string;
-    /** If asked for. */
+    /** The numbers behind it, if asked for. */
     explain?: Explanation;
 }
 /** Milliseconds of each part of a search. */
-export interface Timings {
+export interface SearchTimings {
+    /** Comparing the query's vector with all videos. */
     scan: number;
+    /** Selecting the pairs to compare. */
     select: number;
+    /** Waiting for records. */
     fetch: number;
+    /** Comparing frame by frame. */
     compare: number;
+    /** Finding where videos match, with the records that this needs. */
     segments: number;
+    /** From the start of the search to this page. */
     total: number;
 }
+/** Which page of an answer it is. */
+export type PageStage = "coarse" | "refined";
 /**
- * A page of an answer: the coarse one comes at once, the refined one after frames were compared.
- * The names are the HTTP API's.
+ * One page of an answer: the coarse one comes at once, the refined one after pairs were compared.
  */
 export interface SearchPage {
-    page: "coarse" | "refined";
+    /** Which page it is. */
+    page: PageStage;
     /** Whether no page follows. */
     last: boolean;
-    /** SHA-256 of the bundle. */
+    /** SHA-256 of the bundle, 64 hexadecimal digits. */
     model: string;
     /** Videos that were searched. */
     videos: number;
+    /** The budget of the search, as text. */
     budget: string;
     /** Pairs that the budget pays for. */
     selected: number;
     /** Pairs that were compared. */
     reranked: number;
-    /** Pairs that were to be compared and could not be. */
+    /** Pairs that were to be compared and could not be: their hits keep coarse scores. */
     missing: number;
+    /** Whether anything is missing. */
     degraded: boolean;
     /** What else the page lacks, in words: a part of a server's index that did not answer. */
     warnings?: string[];
+    /** The best videos, best first. */
     hits: Hit[];
-    timings_ms: Timings;
+    /** Milliseconds of each part. */
+    timings_ms: SearchTimings;
 }
-/** Two videos compared. */
+/** What a search returns and what it may cost. */
+export interface SearchParameters {
+    /** Most hits of a page; 10. */
+    top: number;
+    /**
+     * What may be compared frame by frame: `auto` (the default), `none`, `all`, `5%`, `100pairs`,
+     * `p>0.5`, `200ms`, `2s`.
+     */
+    budget: string;
+    /** Hits below this score are left out; 0. */
+    minScore: number;
+    /** Whether segments are computed for the hits; true. */
+    segments: boolean;
+    /** Whether hits have the numbers behind their scores; false. */
+    explain: boolean;
+}
+/** Two videos compared with each other alone. */
 export interface Comparison {
-    /** How probably the first video's footage is in the second, in [0, 1]. */
-    score: number;
-    coarse: number;
-    fine: number;
-    /** The probability that the coarse score is wrong; null of a bundle without a selector. */
-    doubt: number | null;
-    /** Best first. */
-    segments: Segment[];
-    /** The aligned frames of each segment: frame of the first video, frame of the second. */
+    /** The aligned frames of each segment: frame of the query, frame of the target. */
     paths: [number, number][][];
+    /** S^f_B's score in [0, 1]: how probably the query's footage is in the target. */
+    score: number;
+    /** S^c's score in [0, 1]. */
+    coarse: number;
+    /** S^f_B's score in [0, 1]. */
+    fine: number;
+    /** The selector's probability that the coarse score is wrong, if there is a selector. */
+    doubt: number | null;
+    /** Where the videos match, best first. */
+    segments: Segment[];
 }
-/** A video of a server's listing. */
+/** What went wrong in the engine; it does not change. */
+export type EngineErrorCode = "bad-model" | "bad-record" | "other-bundle" | "bad-frame" | "bad-video" | "bad-argument";
+/** One video of a listing. */
 export interface Listed {
+    /** Its id. */
     id: string;
+    /** Length in seconds. */
     duration: number;
+    /** Sampled frames. */
     frames: number;
+    /** Bytes of its record. */
     bytes: number;
-    /** Seconds since 1970. */
+    /** When it was added, in seconds from 1970. */
     added: number;
+    /** Its record's checksum, 16 hexadecimal digits. */
+    checksum: string;
 }
-/** A server's model. */
+/** A page of the listing. */
+export interface Listing {
+    /** By id. */
+    videos: Listed[];
+    /** What the next page is asked for with; nothing if this may be the last. */
+    next: string | null;
+}
+/** The result of putting a video. */
+export type PutResult = "added" | "replaced" | "unchanged";
+/** The answer of `/v1/model`. */
 export interface ServerModel {
-    /** SHA-256. */
+    /** SHA-256 of the bundle, 64 hexadecimal digits. */
     bundle: string;
+    /** Regions of a frame, R. */
     regions: number | null;
+    /** Bits of a region's code, L. */
     bits: number | null;
+    /** Values of a video's vector, D. */
     dims: number | null;
+    /** Names of the networks that the bundle has. */
     networks: string[];
+    /** Bytes of the bundle. */
     bytes: number;
 }
-/** What a server says of an error (RFC 9457). */
-export interface Problem {
+/** The code of a problem; it does not change. */
+export type ProblemCode = "bad-request" | "unauthorized" | "forbidden" | "read-only" | "host" | "not-found" | "method-not-allowed" | "timeout" | "other-bundle" | "too-large" | "media-type" | "bad-body" | "too-many-requests" | "internal" | "busy";
+/** A problem as JSON. */
+export interface ProblemDetails {
     /** `urn:vidsieve:problem:` and a stable code. */
     type: string;
+    /** What went wrong, in a few words. */
     title: string;
+    /** The status of the answer. */
     status: number;
+    /** What went wrong with this request. */
     detail: string;
 }
 

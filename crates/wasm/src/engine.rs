@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use js_sys::Reflect;
 use serde::Serialize;
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
@@ -114,15 +115,23 @@ pub struct Engine {
 }
 
 /// Two videos compared with each other alone.
-#[derive(Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "typescript", ts(rename = "Comparison"))]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct Compared {
-    #[serde(flatten)]
+    #[cfg_attr(feature = "typescript", ts(flatten))]
     comparison: Comparison,
     /// The aligned frames of each segment: frame of the query, frame of the target.
     paths: Vec<Vec<(usize, usize)>>,
+}
+
+impl Compared {
+    /// One object with the fields of both. By hand: `serde(flatten)` is several times the code.
+    fn object(&self) -> Result<JsValue, Error> {
+        let object = plain(&self.comparison)?;
+        // A plain property of a new object: setting it does not fail.
+        let _ = Reflect::set(&object, &"paths".into(), &plain(&self.paths)?);
+        Ok(object)
+    }
 }
 
 /// The frame similarities of a pair, as numbers and as a picture.
@@ -193,7 +202,7 @@ impl Engine {
     /// `bad-record`, `other-bundle`.
     pub fn compare(&self, a: &[u8], b: &[u8]) -> Result<JsValue, Error> {
         let (comparison, paths) = self.inner.comparison(&query(a)?, &Record::parse(b)?)?;
-        plain(&Compared { comparison, paths: paths.into_iter().map(|p| p.frames).collect() })
+        Compared { comparison, paths: paths.into_iter().map(|p| p.frames).collect() }.object()
     }
 
     /// S^f_B's similarity of two records in [-1, 1], uncalibrated.

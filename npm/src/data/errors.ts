@@ -1,6 +1,15 @@
 import type { EngineErrorCode, Problem, ProblemCode } from "./wire.js";
 
-/** What went wrong, stable across versions: a code of the engine, or one of these. */
+/**
+ * What went wrong, stable across versions. The codes of the engine:
+ *
+ * - `bad-model`: the bytes are no sound bundle, or it lacks a network.
+ * - `bad-record`: the bytes are no sound record.
+ * - `other-bundle`: a record that another bundle made.
+ * - `bad-frame`: a frame that cannot be encoded.
+ * - `bad-video`: a video without frames, with too many, or with times that run backwards.
+ * - `bad-argument`: an argument that is out of its range.
+ */
 export type ErrorCode =
   | EngineErrorCode
   /** No model is loaded that made these records. */
