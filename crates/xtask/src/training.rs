@@ -43,7 +43,8 @@ fn vidsieve() -> Line {
 pub(crate) fn hard_benchmark(media: &Path, work: &Path, model: &Path, plots: &Path) -> Result<(), String> {
     ffmpeg_is_there()?;
     let under = |part: &str| media.join(part).display().to_string();
-    let (work, model) = (work.display().to_string(), model.display().to_string());
+    // A folder of its own: features of this bundle are not those of a run that trains another.
+    let (work, model) = (work.join("hard").display().to_string(), model.display().to_string());
     if !media.join("copies/truth.json").exists() {
         return Err(format!(
             "{} is not here: held-out clips are those that its copies/truth.json names",

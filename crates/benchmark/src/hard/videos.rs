@@ -17,7 +17,7 @@ use vidsieve_edits::{Clip, Edited, Image, Kind, SourceFacts, generator};
 use vidsieve_eval::retrieval::Truth;
 use vidsieve_model::extractor::Extractor;
 use vidsieve_train::TrainError;
-use vidsieve_train::data::clips::{ClipLimits, NamedClip, VIDEOS, files, load_clip};
+use vidsieve_train::data::clips::{ClipLimits, NamedClip, load_clip, videos as videos_below};
 use vidsieve_train::data::corpus::{CorpusOptions, describe};
 use vidsieve_train::data::editing::{EditOptions, EditPlan};
 use vidsieve_train::data::features::{FeatureSet, ORIGINAL, TAKE, Video, VideoInfo};
@@ -84,7 +84,7 @@ impl HardMaterial {
     ) -> Result<(Self, Vec<TrainError>), TrainError> {
         let name = |path: &PathBuf| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let limits = ClipLimits { seconds: 2.0 * options.edits.seconds, ..ClipLimits::default() };
-        let clips = files(clips, VIDEOS)?
+        let clips = videos_below(clips)?
             .into_par_iter()
             .filter(|path| named.is_none_or(|n| n.contains(&name(path))))
             .map(|path| Ok(NamedClip { clip: load_clip(&path, limits)?, name: name(&path) }))

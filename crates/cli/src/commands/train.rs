@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Storage;
-use vidsieve_train::data::clips::{VIDEOS, files};
+use vidsieve_train::data::clips::videos as videos_below;
 use vidsieve_train::data::editing::{self, EditOptions, RenderOptions};
 use vidsieve_train::data::material::{Stills, gather, named_in_truth};
 use vidsieve_train::learners::run::Values;
@@ -376,7 +376,7 @@ fn data(data: Data) -> Result<ExitCode, Failure> {
         Data::Edit { videos, out, named_in, kinds, seed, json } => {
             let mut show = Show::new(json, None)?;
             let named = named_in.map(|path| named_in_truth(&path)).transpose()?;
-            let mut sources = files(&videos, VIDEOS)?;
+            let mut sources = videos_below(&videos)?;
             if let Some(named) = named {
                 sources.retain(|p| p.file_name().is_some_and(|n| named.contains(n.to_string_lossy().as_ref())));
             }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use vidsieve_edits::clip::FrameClip;
 use vidsieve_edits::{Clip, EditError, Image};
+use vidsieve_files::{FindError, VIDEO_EXTENSIONS, files_with_extensions, is_video};
 
 use crate::TrainError;
 
@@ -19,27 +20,24 @@ pub struct NamedClip {
     pub clip: FrameClip,
 }
 
-/// Files below `folder` with one of the extensions, sorted by their path.
+/// Finds the files below `folder` that have one of the extensions, sorted by their path.
 ///
 /// # Errors
 /// [`TrainError::File`] for a folder that cannot be read.
 pub fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, TrainError> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(|e| TrainError::file(&folder, e))? {
-            let entry = entry.map_err(|e| TrainError::file(&folder, e))?;
-            let path = entry.path();
-            let kind = entry.file_type().map_err(|e| TrainError::file(&path, e))?;
-            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-            if kind.is_dir() {
-                folders.push(path);
-            } else if extensions.contains(&extension.as_str()) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
+    files_with_extensions(folder, extensions).map_err(|error| match error {
+        FindError::Io { path, source } => TrainError::file(&path, source),
+        error => TrainError::file(folder, std::io::Error::other(error)),
+    })
+}
+
+/// Finds the videos below `folder`, sorted by their path.
+///
+/// # Errors
+/// [`TrainError::File`] for a folder that cannot be read.
+pub fn videos(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
+    let mut found = files(folder, &VIDEO_EXTENSIONS)?;
+    found.retain(|path| is_video(path));
     Ok(found)
 }
 
@@ -59,10 +57,6 @@ impl Default for ClipLimits {
         Self { fps: 4.0, side: 360, seconds: 30.0 }
     }
 }
-
-/// Extensions of files that are taken for videos when a folder is read.
-pub const VIDEOS: &[&str] =
-    &["mp4", "m4v", "mov", "mkv", "webm", "avi", "gif", "mpg", "mpeg", "ts", "ogv", "wmv", "flv"];
 
 /// Decodes a clip.
 ///
@@ -99,7 +93,7 @@ pub fn load_clips(
     limits: ClipLimits,
 ) -> Result<(Vec<NamedClip>, Vec<TrainError>), TrainError> {
     let name = |path: &PathBuf| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let decoded: Vec<Result<NamedClip, TrainError>> = files(folder, VIDEOS)?
+    let decoded: Vec<Result<NamedClip, TrainError>> = videos(folder)?
         .into_par_iter()
         .filter(|path| !excluded.contains(&name(path)))
         .map(|path| {
