@@ -80,6 +80,9 @@ impl Remote {
         let (scheme, rest) = location.split_once(':').ok_or_else(|| refuse("it names no kind of store"))?;
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         crate::tls::install_provider();
+        // OpenDAL installs its transport by itself only with its own choice of cryptography. Connections
+        // are made by the first request.
+        opendal_http_transport_reqwest::install_default();
         let gate = Gate::default();
         let mut transport = Transport::new(gate.clone());
         let operator = match scheme {
