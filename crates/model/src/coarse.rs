@@ -177,17 +177,17 @@ struct NetVlad {
 /// Intermediate values of [`Coarse::stages`], all row-major; a stage of a module that is switched off is empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CoarseStages {
-    /// Attention weights [T][R].
+    /// Attention weights `[T][R]`.
     pub attention: Vec<f32>,
-    /// Frame vectors after region pooling [T][D].
+    /// Frame vectors after region pooling `[T][D]`.
     pub pooled: Vec<f32>,
-    /// Frame vectors after the transformer [T][D].
+    /// Frame vectors after the transformer `[T][D]`.
     pub transformer: Vec<f32>,
-    /// Soft assignment of frames to clusters [T][K].
+    /// Soft assignment of frames to clusters `[T][K]`.
     pub soft_assign: Vec<f32>,
-    /// Residual sums a cluster [K][D].
+    /// Residual sums a cluster `[K][D]`.
     pub vlad_raw: Vec<f32>,
-    /// The same normalised a cluster, then as a whole [K*D].
+    /// The same normalised a cluster, then as a whole `[K*D]`.
     pub vlad_norm: Vec<f32>,
     /// After the reduction layer.
     pub reduced: Vec<f32>,
@@ -272,7 +272,7 @@ impl Coarse {
         Ok(stages)
     }
 
-    /// The frame vectors [T][D] of a video tensor [T, R, D]: all that the network keeps of its frames. Those of parts of a
+    /// The frame vectors `[T][D]` of a video tensor [T, R, D]: all that the network keeps of its frames. Those of parts of a
     /// video, one after the other, are those of the video.
     ///
     /// # Errors
@@ -281,7 +281,7 @@ impl Coarse {
         self.pool_with(video, |_| ())
     }
 
-    /// The video vector of frame vectors [T][D], as [`Coarse::pool`] makes them.
+    /// The video vector of frame vectors `[T][D]`, as [`Coarse::pool`] makes them.
     ///
     /// # Errors
     /// [`InputError`] for no frames or vectors of another length.

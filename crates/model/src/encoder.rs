@@ -100,7 +100,7 @@ pub struct Encoded {
     pub global: Vec<f32>,
     /// The selector's self-similarity.
     pub self_similarity: f32,
-    /// S^f_B's codes, [T][R][L/8].
+    /// S^f_B's codes, `[T][R][L/8]`.
     pub codes: VideoTensor,
 }
 

@@ -83,7 +83,7 @@ impl Selector {
         &self.mlp
     }
 
-    /// `sum_o a_o x_o / R` of each frame of a video tensor [T, R, D], [T][D]: all that the network keeps of its frames. Those
+    /// `sum_o a_o x_o / R` of each frame of a video tensor [T, R, D], `[T][D]`: all that the network keeps of its frames. Those
     /// of parts of a video, one after the other, are those of the video.
     ///
     /// # Errors
@@ -120,7 +120,7 @@ impl Selector {
         self.of_pooled(self.pool(video)?)
     }
 
-    /// The self-similarity of frame vectors [T][D], as [`Selector::pool`] makes them.
+    /// The self-similarity of frame vectors `[T][D]`, as [`Selector::pool`] makes them.
     ///
     /// # Errors
     /// [`InputError`] for no frames or vectors of another length.

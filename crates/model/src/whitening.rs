@@ -56,7 +56,7 @@ pub enum WhiteningError {
     },
 }
 
-/// The projection `W` [input][dims] of a PCA: the eigenvectors (columns of `v` [input][input]) of the `dims` largest
+/// The projection `W` `[input][dims]` of a PCA: the eigenvectors (columns of `v` `[input][input]`) of the `dims` largest
 /// eigenvalues `d` (any order, ties in order of position), each divided by `sqrt(d + 1e-7)`.
 ///
 /// # Errors
@@ -99,7 +99,7 @@ pub struct Whitening {
 }
 
 impl Whitening {
-    /// Whitening by `mean` [input] and `projection` [input][dims], row-major (upstream's `DVt`).
+    /// Whitening by `mean` `[input]` and `projection` `[input][dims]`, row-major (upstream's `DVt`).
     ///
     /// # Errors
     /// [`WhiteningError::Dims`], [`WhiteningError::Length`].
@@ -141,7 +141,7 @@ impl Whitening {
         self.weights.n()
     }
 
-    /// Whitens the vectors of `x` [n][input] to unit vectors [n][dims].
+    /// Whitens the vectors of `x` `[n][input]` to unit vectors `[n][dims]`.
     ///
     /// # Errors
     /// [`WhiteningError::Vectors`].

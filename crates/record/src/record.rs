@@ -145,7 +145,7 @@ pub struct Parts<'a> {
     pub regions: usize,
     /// L.
     pub bits: usize,
-    /// Codes [T][R][L/8]; bit k of byte j is dimension 8j+k.
+    /// Codes `[T][R][L/8]`; bit k of byte j is dimension 8j+k.
     pub codes: &'a [u8],
 }
 
@@ -333,7 +333,7 @@ impl<B: AsRef<[u8]>> Record<B> {
         bytes.as_chunks::<4>().0.iter().map(|b| f64::from(u32::from_le_bytes(*b)) / 1000.0)
     }
 
-    /// Codes [T][R][L/8].
+    /// Codes `[T][R][L/8]`.
     #[must_use]
     pub fn codes(&self) -> &[u8] {
         &self.bytes.as_ref()[self.shape.codes()..]

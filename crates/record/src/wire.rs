@@ -64,7 +64,7 @@ pub struct Frames<'a> {
     pub pixels: &'a [u8],
 }
 
-/// Region vectors: magic, u32 frames, u32 regions, u32 values, u32 0, f64 duration, frames x f64 seconds, f32 values [T][R][D].
+/// Region vectors: magic, u32 frames, u32 regions, u32 values, u32 0, f64 duration, frames x f64 seconds, f32 values `[T][R][D]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Regions {
     /// T, R and D.
@@ -73,7 +73,7 @@ pub struct Regions {
     pub duration: f64,
     /// When each frame is shown, in seconds.
     pub times: Vec<f64>,
-    /// [T][R][D].
+    /// `[T][R][D]`.
     pub values: Vec<f32>,
 }
 

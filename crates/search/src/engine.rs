@@ -137,7 +137,7 @@ impl Engine {
         }
     }
 
-    /// The frame similarities of the query and a record, [Tq][Tt] in [-1, 1]: what the comparator
+    /// The frame similarities of the query and a record, `[Tq][Tt]` in [-1, 1]: what the comparator
     /// sees, in one picture.
     ///
     /// # Errors

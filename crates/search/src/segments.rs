@@ -201,7 +201,7 @@ pub struct Alignment {
     pub frames: Vec<(usize, usize)>,
 }
 
-/// The segments of a pair, best first: the greatest sum of similarities above the floor. `similarity` is [Tq][Tt] in [-1, 1];
+/// The segments of a pair, best first: the greatest sum of similarities above the floor. `similarity` is `[Tq][Tt]` in [-1, 1];
 /// rows and columns beyond the timelines (repeated frames) are not looked at.
 #[must_use]
 pub fn find(
@@ -258,7 +258,7 @@ impl Raster {
         self.stride
     }
 
-    /// Takes the rows from query frame `first` on, [rows][Tt]; those beyond the raster are passed over, and values that are
+    /// Takes the rows from query frame `first` on, `[rows][Tt]`; those beyond the raster are passed over, and values that are
     /// no number.
     pub fn fill(&mut self, first: usize, rows: ArrayView2<'_, f32>) {
         let [h, w] = self.size;

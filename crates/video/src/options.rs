@@ -15,7 +15,7 @@ pub struct Limits {
     pub stall: Duration,
     /// Sum of all waits.
     pub total: Duration,
-    /// Frames that are returned at most; [`Warning::FrameLimit`] tells that there were more.
+    /// Frames that are returned at most; [`Warning::FrameLimit`](crate::Warning::FrameLimit) tells that there were more.
     pub frames: u64,
 }
 

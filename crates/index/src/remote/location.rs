@@ -68,7 +68,7 @@ fn secret(name: &str) -> Option<String> {
 }
 
 impl Remote {
-    /// The store of a location. Nothing is connected to yet. Credentials come from the environment: [`CREDENTIALS`].
+    /// The store of a location. Nothing is connected to yet. Credentials come from the environment: [`CREDENTIALS`](super::CREDENTIALS).
     ///
     /// # Errors
     /// [`RemoteError::Location`]; [`RemoteError::Store`] for options that the store refuses.

@@ -216,7 +216,7 @@ impl Fine {
         Ok(direct.similarity(&evidence))
     }
 
-    /// The similarity of two videos in [-1, 1] from the maps of all channels, [C][Tq][Tt] in [-1, 1] as [`Fine::channel_similarity`]
+    /// The similarity of two videos in [-1, 1] from the maps of all channels, `[C][Tq][Tt]` in [-1, 1] as [`Fine::channel_similarity`]
     /// gives them: what follows the maps in [`Fine::similarity`], for maps that were computed in another way. `frames` are those of the
     /// videos before they were repeated.
     ///

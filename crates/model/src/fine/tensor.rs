@@ -65,14 +65,14 @@ pub(crate) fn regions_of(asked: Option<[usize; 2]>, regions: usize) -> Result<Ra
     if end > regions { Err(InputError::Regions { needed: end, found: regions }) } else { Ok(start..end) }
 }
 
-/// What a fine network keeps of a video, [T][R][D] floats or [T][R][L/8] bytes, without padding: frame by frame, the regions of
+/// What a fine network keeps of a video, `[T][R][D]` floats or `[T][R][L/8]` bytes, without padding: frame by frame, the regions of
 /// all scales in the extractor's order, the values or bits of a region. Frames can be cut out and joined as they lie; a
 /// channel's regions of a frame lie together.
 #[derive(Debug, Clone, PartialEq)]
 pub enum VideoTensor {
     /// Region vectors.
     Float {
-        /// Row-major [frames][regions][dims].
+        /// Row-major `[frames][regions][dims]`.
         data: Vec<f32>,
         /// T.
         frames: usize,
@@ -83,7 +83,7 @@ pub enum VideoTensor {
     },
     /// Binary codes; bit k of byte j is dimension 8j+k, set iff the projection is above 0.
     Codes {
-        /// Row-major [frames][regions][bits/8].
+        /// Row-major `[frames][regions][bits/8]`.
         data: Vec<u8>,
         /// T.
         frames: usize,

@@ -20,7 +20,7 @@ pub struct Labelled {
 /// half of them were calls one unrelated video in fifty a sure copy.
 const PRIOR: f64 = 0.02;
 
-/// Fits a monotone piecewise-linear curve by pool-adjacent-violators. Copies weigh [`PRIOR`] in all, unrelated pairs the rest,
+/// Fits a monotone piecewise-linear curve by pool-adjacent-violators. Copies weigh `PRIOR` in all, unrelated pairs the rest,
 /// whatever their numbers. Half an unrelated pair is added to every step, so that no step claims certainty that its number
 /// of pairs does not carry.
 ///
