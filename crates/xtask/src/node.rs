@@ -15,7 +15,7 @@ pub(crate) fn packages(folder: &str) -> Result<(), String> {
     Line::new("npm").args("ci --no-audit --no-fund --prefix").arg(folder).run()
 }
 
-/// The tests of a folder under Node, which are told of programs.
+/// Runs the tests of a folder under Node; environment variables name the programs they use.
 pub(crate) fn tests(folder: &str, programs: &[(&str, &str)]) -> Result<(), String> {
     let mut files: Vec<String> = std::fs::read_dir(root().join(folder))
         .map_err(|e| format!("{folder}: {e}"))?

@@ -2,7 +2,7 @@
 //!
 //! A folder is laid out as its README says; files may be missing, and its weights and inputs may be any. Weights are
 //! read from the checkpoints or safetensors files in the folder; only what neither holds comes from the
-//! [`crate::rule`], and that only where the rule demonstrably made what is there.
+//! [`crate::rule`], and only if the rule reproduces the files that the folder has.
 
 mod coarse;
 mod features;

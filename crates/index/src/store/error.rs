@@ -83,7 +83,7 @@ pub(super) fn database_error(folder: &Path, error: redb::DatabaseError) -> Index
 
 pub(super) fn storage_error(folder: &Path, error: redb::Error) -> IndexError {
     match error {
-        // What is no database, or is cut off, is told as data that are not as they should be.
+        // redb reports foreign and truncated files by these kinds.
         redb::Error::Io(source)
             if matches!(source.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof) =>
         {
