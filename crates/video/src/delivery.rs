@@ -30,8 +30,8 @@ impl Frame {
         self.index
     }
 
-    /// Seconds after the first frame (plus [`Options::start`]) for which this frame was taken: k / rate for
-    /// [`Sampling::Fps`] and [`Sampling::Adaptive`], else [`Frame::pts`].
+    /// Seconds after the first frame (plus [`Options::start`]) for which this frame was taken: k /
+    /// rate for [`Sampling::Fps`] and [`Sampling::Adaptive`], else [`Frame::pts`].
     #[must_use]
     pub fn time(&self) -> f64 {
         self.time
@@ -154,9 +154,9 @@ impl Delivery {
         filters
     }
 
-    /// Hands a frame to the consumer; `false` when no more are wanted. `time`, `micros`: after the first frame.
-    /// `undecided`: holds the frame until the rate is known. `picture` is asked only if the frame is wanted, and may
-    /// give nothing when it fails.
+    /// Hands a frame to the consumer; `false` when no more are wanted. `time`, `micros`: after the
+    /// first frame. `undecided`: holds the frame until the rate is known. `picture` is asked only
+    /// if the frame is wanted, and may give nothing when it fails.
     pub(crate) fn emit(
         &mut self,
         time: f64,

@@ -166,8 +166,8 @@ struct Thinning {
 }
 
 impl Thinning {
-    /// FFmpeg's expression that is true for the first frame of each period, and for those shortly before the time of a
-    /// sample.
+    /// FFmpeg's expression that is true for the first frame of each period, and for those shortly
+    /// before the time of a sample.
     fn around_samples(&self, fps: f64) -> String {
         let (Self { window, anchor, .. }, period) = (*self, 1e6 / fps);
         let late = (TOLERANCE * 1e6) as i64 + SLACK;
@@ -232,7 +232,8 @@ impl Decoder {
     fn first_thinning(&self) -> Option<Thinning> {
         let (fps, from) = match self.delivery.options.sampling {
             Sampling::Fps(fps) => (fps, 0.0),
-            // Windows of the highest rate would hold most frames, and where frames come at uneven times raise doubt.
+            // Windows of the highest rate would hold most frames, and where frames come at uneven
+            // times raise doubt.
             Sampling::Adaptive => (1.0, short_rates().next().map_or(0.0, |(_, until)| until)),
             Sampling::Upstream | Sampling::All => return None,
         };
@@ -276,7 +277,8 @@ impl Decoder {
                 graph.push_str(&format!(",select='isnan(prev_pts)+{}'", thinning.around_samples(fps)));
             }
             (Sampling::Adaptive, Some(thinning)) => {
-                // Up to the time from which a rate is enough, frames are needed for the next higher one.
+                // Up to the time from which a rate is enough, frames are needed for the next higher
+                // one.
                 let anchor = thinning.anchor;
                 let mut choice = format!("isnan(prev_pts)+{}", thinning.around_samples(1.0));
                 for (rate, until) in short_rates() {

@@ -5,9 +5,9 @@
 //! taken while `t_k <= t_last + TOLERANCE`. A frame that is on the screen for several samples is taken for each of
 //! them.
 //!
-//! [`Sampling::Adaptive`] is the same rule at 1, 2, 4 or 8 samples a second: the lowest of these rates that gives
-//! [`LEAST_SAMPLES`] samples, and 8 where none does. So the samples of a rate are every second one of the next higher
-//! rate, and the time of the last frame alone decides:
+//! [`Sampling::Adaptive`] is the same rule at 1, 2, 4 or 8 samples a second: the lowest of these
+//! rates that gives [`LEAST_SAMPLES`] samples, and 8 where none does. So the samples of a rate are
+//! every second one of the next higher rate, and the time of the last frame alone decides:
 //!
 //! | last frame, seconds after the first | samples a second | samples |
 //! |---|---|---|
@@ -61,8 +61,8 @@ pub fn covering(times: &[f64], fps: f64) -> Vec<usize> {
     samples
 }
 
-/// The rule of [`Sampling::Adaptive`] on a whole list: `times` in seconds, ascending; the result has the samples a
-/// second, 1, 2, 4 or 8, and the index of the frame of each sample.
+/// The rule of [`Sampling::Adaptive`] on a whole list: `times` in seconds, ascending; the result
+/// has the samples a second, 1, 2, 4 or 8, and the index of the frame of each sample.
 #[must_use]
 pub fn adaptive(times: &[f64]) -> (f64, Vec<usize>) {
     let last = times.first().zip(times.last()).map_or(0.0, |(first, last)| last - first);
@@ -70,8 +70,8 @@ pub fn adaptive(times: &[f64]) -> (f64, Vec<usize>) {
     (rate, covering(times, rate))
 }
 
-/// The samples a second of [`Sampling::Adaptive`], 1, 2, 4 or 8, for a video whose last frame is shown `last` seconds
-/// after its first.
+/// The samples a second of [`Sampling::Adaptive`], 1, 2, 4 or 8, for a video whose last frame is
+/// shown `last` seconds after its first.
 #[must_use]
 pub fn adaptive_rate(last: f64) -> f64 {
     let mut rate = HIGHEST_RATE;
@@ -86,12 +86,14 @@ fn can_halve(rate: f64, last: f64) -> bool {
     rate > 1.0 && halving(rate) <= last + TOLERANCE
 }
 
-/// Seconds after which half of a rate gives enough samples: the time of its last one of [`LEAST_SAMPLES`].
+/// Seconds after which half of a rate gives enough samples: the time of its last one of
+/// [`LEAST_SAMPLES`].
 fn halving(rate: f64) -> f64 {
     f64::from(LEAST_SAMPLES - 1) / (rate / 2.0)
 }
 
-/// The rates of [`Sampling::Adaptive`] above 1, each with the seconds after which the next lower one is enough.
+/// The rates of [`Sampling::Adaptive`] above 1, each with the seconds after which the next lower
+/// one is enough.
 pub(crate) fn short_rates() -> impl Iterator<Item = (f64, f64)> {
     [8.0, 4.0, 2.0].into_iter().map(|rate| (rate, halving(rate)))
 }
@@ -139,16 +141,17 @@ pub(crate) struct Gaps {
 pub(crate) struct Sample<'a, T> {
     /// Seconds after the first frame.
     pub(crate) time: f64,
-    /// The samples a second at present, where a lower rate may follow: then every second sample is left out.
+    /// The samples a second at present, where a lower rate may follow: then every second sample is
+    /// left out.
     pub(crate) undecided: Option<f64>,
     pub(crate) frame: &'a Received<T>,
 }
 
-/// Applies the rule to frames as they arrive. Frames may have been left out, but neither those that [`Gaps`] names nor
-/// the first one after a sample.
+/// Applies the rule to frames as they arrive. Frames may have been left out, but neither those that
+/// [`Gaps`] names nor the first one after a sample.
 ///
-/// [`Sampling::Adaptive`] begins with the highest rate. It goes on with half of it as soon as a frame shows that this
-/// gives enough samples; [`Held`] has those before.
+/// [`Sampling::Adaptive`] begins with the highest rate. It goes on with half of it as soon as a
+/// frame shows that this gives enough samples; [`Held`] has those before.
 #[derive(Debug)]
 pub(crate) struct Sampler<T> {
     rate: f64,
@@ -347,7 +350,8 @@ mod tests {
         };
         let mut seen = [0; 4];
         for round in 0..2000 {
-            // From some milliseconds to half a minute, with pictures that stay for up to the whole of it.
+            // From some milliseconds to half a minute, with pictures that stay for up to the whole
+            // of it.
             let (frames, longest) = (1 + random(120), 1 + random(500_000));
             let mut micros = 0i64;
             let mut times = vec![0i64];

@@ -7,7 +7,7 @@ use vidsieve::{
     Comparison, Control, EncodeOptions, Progress, Sampling, Segment, compare_aligned, encode_files, frame_similarities,
 };
 
-use crate::native::{heatmap, interrupt, model, terminal};
+use crate::native::{fps, heatmap, interrupt, model, terminal};
 use crate::output::{Failure, json, line, write};
 
 #[derive(Debug, clap::Args)]
@@ -22,9 +22,9 @@ pub(crate) struct Args {
     /// Bundle to encode with (default: the built-in one).
     #[arg(long, value_name = "BUNDLE")]
     model: Option<PathBuf>,
-    /// Frames a second.
-    #[arg(long, value_name = "N", default_value_t = 1.0)]
-    fps: f64,
+    /// Frames a second; `auto`: 1, and 2, 4 or 8 of videos below 15 seconds.
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = fps)]
+    fps: Sampling,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let bar = terminal::bar(2, "encoding [{bar:24}] {msg}");
     let show = |p: &Progress<'_>| bar.set_message(format!("{:.0} s", p.done));
     let control = Control::new().with_progress(&show).with_cancel(&interrupt::token());
-    let options = EncodeOptions::new().sampling(Sampling::Fps(args.fps));
+    let options = EncodeOptions::new().sampling(args.fps);
     let [a, b] = encode_files(&model, [&args.a, &args.b], &options, &control)?;
     bar.finish_and_clear();
     for (video, path) in [(&a, &args.a), (&b, &args.b)] {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ndarray::{Array2, Array3, ArrayView2, s};
 use rayon::prelude::*;
 use serde::Serialize;
-use vidsieve::{Control, EncodeOptions, Model, encode_file};
+use vidsieve::{Control, EncodeOptions, Model, Sampling, encode_file};
 use vidsieve_index::store::{Index, IndexError, Source};
 use vidsieve_kernels::comparator::Pool;
 use vidsieve_model::bundle::{Bundle, Network};
@@ -329,13 +329,21 @@ pub(crate) struct FileReport {
     pub(crate) times_real_time: f64,
 }
 
+/// Drawn frames to encode.
+pub(crate) struct DrawnFrames {
+    pub(crate) frames: usize,
+    /// Width and height in pixels.
+    pub(crate) size: [u32; 2],
+    /// The best round counts.
+    pub(crate) rounds: usize,
+}
+
 /// Drawn frames, and files if there are any, encoded.
 pub(crate) fn encode(
     bundle: &Bundle,
-    frames: usize,
-    [width, height]: [u32; 2],
-    rounds: usize,
+    drawn: &DrawnFrames,
     files: &[PathBuf],
+    sampling: Sampling,
 ) -> Result<EncodeReport, Failure> {
     use vidsieve_edits::Clip;
     use vidsieve_edits::clip::{ProceduralClip, ShotConfig};
@@ -343,6 +351,7 @@ pub(crate) fn encode(
     use vidsieve_model::frames::RgbFrame;
     let isa = vidsieve::instruction_set()?;
     let encoder = vidsieve_model::encoder::Encoder::new(isa, bundle)?;
+    let DrawnFrames { frames, size: [width, height], rounds } = *drawn;
     let frames = frames.max(1);
     let config = ShotConfig {
         width,
@@ -383,7 +392,7 @@ pub(crate) fn encode(
         .iter()
         .map(|path| {
             let at = Instant::now();
-            let video = encode_file(&model, path, &EncodeOptions::new(), &control)?;
+            let video = encode_file(&model, path, &EncodeOptions::new().sampling(sampling), &control)?;
             let wall = at.elapsed();
             let seconds = video.duration();
             Ok(FileReport {

@@ -32,7 +32,8 @@ fn a_lost_tail_is_a_warning(by: &Backend) {
         }
         other => panic!("{other:?}"),
     }
-    // The frames that are there decide how densely they are sampled, not the length that the header promises.
+    // The frames that are there decide how densely they are sampled, not the length that the header
+    // promises.
     let (all, _) = read(by, &cut, sampled(Sampling::All));
     let (dense, also_told) = read(by, &cut, Options::default());
     let times: Vec<f64> = all.iter().map(Frame::pts).collect();

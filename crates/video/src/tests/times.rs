@@ -79,7 +79,8 @@ fn videos_of_every_length(by: &Backend) {
         render(&file, count, rate, &H264);
         check(count);
     }
-    // A picture stays for over a second at the beginning, or across a length at which the rate changes.
+    // A picture stays for over a second at the beginning, or across a length at which the rate
+    // changes.
     for at in [0.5, 3.0, 7.0, 14.0] {
         let stamps = format!("setpts='if(lt(N,{at}*25),N/25,1.3+N/25)/TB'");
         let passthrough = Tools::of_environment().passthrough().unwrap();
