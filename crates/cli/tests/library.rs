@@ -225,7 +225,9 @@ fn sampling_belongs_to_the_index() {
     );
     refused(&vidsieve(&["index", "--index", &index, "--fps", "0", &videos]), &["--fps 0"]);
     refused(&vidsieve(&["index", "--index", &index, "--fps", "auto", &videos]), &["not `auto`"]);
-    refused(&vidsieve(&["index", "--index", &index, "--fps", "often", &videos]), &["--fps", "`auto` or a number"]);
+    let often = vidsieve(&["index", "--index", &index, "--fps", "often", &videos]);
+    assert_eq!(often.status.code(), Some(2));
+    assert!(stderr(&often).contains("must be `auto` or a number"), "{}", stderr(&often));
     // The others are sampled alike without being asked, and what is searched for as well.
     assert_eq!(json(&["index", "--index", &index, "--json", &videos], 0)["added"], 4);
     let hit = &json(&["search", "--index", &index, &bars, "--top", "1", "--json"], 0)["hits"][0];
@@ -265,7 +267,6 @@ fn short_videos_are_sampled_more_densely() {
     let same = json(&["compare", &short, &short, "--json"], 0);
     assert!(number(&same["score"]) > 0.9, "{same}");
     assert_eq!(json(&["compare", "--fps", "auto", &short, &short, "--json"], 0), same);
-    assert_ne!(json(&["compare", "--fps", "1", &short, &short, "--json"], 0)["segments"], same["segments"]);
 }
 
 #[test]
