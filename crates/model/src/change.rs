@@ -33,6 +33,7 @@ pub(crate) struct Change<'a> {
     /// A weight for each region of each query frame; they have the sums of C.
     weights: Vec<f32>,
     energies: [Vec<f32>; 2],
+    novelties: [Vec<f32>; 2],
     kind: Kind,
 }
 
@@ -77,6 +78,10 @@ impl<'a> Change<'a> {
                     per_frame(&of_query, asked.len(), whole),
                     per_frame(&of_target, parts[1].shape().regions(), whole),
                 ];
+                let novelties = [0, 1].map(|side| {
+                    let steps = parts[side].steps().into_iter().map(|d| 4.0 * d as f32).collect();
+                    novelty(steps, [&of_query, &of_target][side])
+                });
                 let [query_mean, target_mean] = means;
                 let residuals = Residuals::new(isa, query_mean, &parts[1], target_mean, &scales)?;
                 Ok(Self {
@@ -84,6 +89,7 @@ impl<'a> Change<'a> {
                     regions: asked,
                     weights,
                     energies,
+                    novelties,
                     kind: Kind::Codes(Box::new(residuals)),
                 })
             }
@@ -98,6 +104,10 @@ impl<'a> Change<'a> {
                 let mut of_target = residuals(other, &given, target.weights());
                 let energy = |x: &[f32]| -> Vec<f32> { x.chunks_exact(*dims).map(|v| dot(v, v)).collect() };
                 let (query_energy, target_energy) = (energy(&of_query), energy(&of_target));
+                let novelties = [
+                    novelty(steps(&of_query, asked.len() * dims), &query_energy),
+                    novelty(steps(&of_target, given.len() * dims), &target_energy),
+                ];
                 for (values, energy) in of_target.chunks_exact_mut(*dims).zip(&target_energy) {
                     values.iter_mut().for_each(|v| *v /= (energy + NOISE).sqrt());
                 }
@@ -105,6 +115,7 @@ impl<'a> Change<'a> {
                     query: query.tensor(),
                     weights: weights(&query_energy, asked.len(), 1.0),
                     energies: [per_frame(&query_energy, asked.len(), 1.0), per_frame(&target_energy, given.len(), 1.0)],
+                    novelties,
                     kind: Kind::Floats { query: of_query, target: of_target, regions: given.len(), dims: *dims },
                     regions: asked,
                 })
@@ -117,6 +128,12 @@ impl<'a> Change<'a> {
     /// the squared length of what is left, over that of a code; 0 for a still scene.
     pub(crate) const fn energies(&self) -> &[Vec<f32>; 2] {
         &self.energies
+    }
+
+    /// Of each frame of the query and of the target how much it differs from the one before, in [0, 1]: 1 for
+    /// as much as any two frames of the video differ, 0 for the same picture; of the first 1.
+    pub(crate) const fn novelties(&self) -> &[Vec<f32>; 2] {
+        &self.novelties
     }
 
     /// The rows `rows` of C, `[rows][Tt]`.
@@ -156,6 +173,20 @@ fn weights(energies: &[f32], regions: usize, whole: f32) -> Vec<f32> {
         frame.iter().map(|e| e / (e + NOISE * whole).sqrt() / sum).collect()
     };
     energies.chunks_exact(regions.max(1)).flat_map(of_frame).collect()
+}
+
+/// Squared distances of frames from those before them over twice the mean energy of a frame.
+#[allow(clippy::cast_precision_loss)]
+fn novelty(steps: Vec<f32>, energies: &[f32]) -> Vec<f32> {
+    let frames = (steps.len() + 1) as f32;
+    let twice = (2.0 * energies.iter().sum::<f32>() / frames).max(1e-6);
+    std::iter::once(1.0).chain(steps.into_iter().map(|step| (step / twice).min(1.0))).collect()
+}
+
+/// Squared distances of rows of `width` values from those before them.
+fn steps(values: &[f32], width: usize) -> Vec<f32> {
+    let rows = values.chunks_exact(width.max(1));
+    rows.clone().zip(rows.skip(1)).map(|(a, b)| a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum()).collect()
 }
 
 #[allow(clippy::cast_precision_loss)]

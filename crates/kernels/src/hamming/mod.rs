@@ -222,6 +222,16 @@ impl<'a> Part<'a> {
         &self.codes[(frame * self.frame.regions + self.first + region) * code_bytes..][..code_bytes]
     }
 
+    /// The distance of every frame of the part but the first to the one before it, all regions together.
+    #[must_use]
+    pub fn steps(&self) -> Vec<u32> {
+        let differing = |frame: usize| {
+            let codes = self.frame(frame).iter().zip(self.frame(frame - 1));
+            codes.map(|(a, b)| (a ^ b).count_ones()).sum()
+        };
+        (1..self.frames()).map(differing).collect()
+    }
+
     /// The codes of one frame of the part, region after region.
     fn frame(&self, frame: usize) -> &'a [u8] {
         let code_bytes = self.shape.code_bytes();

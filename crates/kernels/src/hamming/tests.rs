@@ -364,3 +364,12 @@ proptest! {
         check_residuals(&query, &target, [&weights(rows), &weights(columns)]);
     }
 }
+
+#[test]
+fn steps_are_distances_of_neighbours() {
+    let shape = Shape::new(2, 8).unwrap();
+    let codes = [0x00, 0xff, 0x01, 0xff, 0x01, 0x00];
+    assert_eq!(Part::whole(shape, &codes).unwrap().steps(), [1, 8]);
+    assert_eq!(Part::new(shape, &codes, 0..1).unwrap().steps(), [1, 0]);
+    assert!(Part::whole(shape, &codes[..2]).unwrap().steps().is_empty());
+}

@@ -14,10 +14,11 @@
 //! the same footage with the probability
 //!
 //! ```text
-//! sigmoid(segment . [1, ln(1 + sum), min(C - median, 0.5), A, gain, ln(seconds), ln(energy + 0.01)])
+//! sigmoid(segment . [1, ln(1 + sum), min(C - median, 0.5), A, gain, ln(seconds), ln(energy + 0.01), ln(moments)])
 //! ```
 //!
-//! of its means over the stretch; `energy` is how much the query changes at all.
+//! of its means over the stretch; `energy` is how much the query changes at all, `moments` how many different pictures
+//! the stretch shows in either video, whichever are fewer: a slide that stays is one.
 
 mod lines;
 
@@ -49,7 +50,7 @@ pub const SURE: f32 = 0.5;
 /// Numbers of values of a cell's and a stretch's weights.
 pub const CELL_WEIGHTS: usize = 4;
 /// See [`CELL_WEIGHTS`].
-pub const SEGMENT_WEIGHTS: usize = 7;
+pub const SEGMENT_WEIGHTS: usize = 8;
 
 /// How maps become segments: weights that were fitted on pairs with known alignment.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -57,13 +58,13 @@ pub const SEGMENT_WEIGHTS: usize = 7;
 pub struct AlignmentWeights {
     /// Of a cell: offset, change, centred change, likeness.
     pub cell: [f32; CELL_WEIGHTS],
-    /// Of a stretch: offset, and its six values.
+    /// Of a stretch: offset, and its seven values.
     pub segment: [f32; SEGMENT_WEIGHTS],
 }
 
 impl Default for AlignmentWeights {
     fn default() -> Self {
-        Self { cell: [-5.0, 0.0, 3.2, 4.0], segment: [-7.3, 1.5, 12.0, 0.0, 0.3, 1.4, -1.8] }
+        Self { cell: [-5.0, 0.0, 3.2, 4.0], segment: [-8.6, 1.2, 9.7, -2.4, 0.26, 1.7, -2.6, 1.5] }
     }
 }
 
@@ -92,7 +93,8 @@ pub struct AlignedFrames {
     pub frames: Vec<(usize, usize)>,
     /// Seconds of the target a second of the query.
     pub speed: f64,
-    /// What its probability is made of: `ln(1 + sum), min(C - median, 0.5), A, gain, ln(seconds), ln(energy + 0.01)`.
+    /// What its probability is made of: `ln(1 + sum), min(C - median, 0.5), A, gain, ln(seconds), ln(energy + 0.01),
+    /// ln(moments)`.
     pub values: [f32; SEGMENT_WEIGHTS - 1],
     /// The probability that it is the same footage.
     pub probability: f32,
@@ -231,7 +233,12 @@ impl<'a> Maps<'a> {
 
     /// The segments of the pair; `energies` are those of the query's and the target's frames.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
-    pub(crate) fn finish(self, energies: &[Vec<f32>; 2], weights: &AlignmentWeights) -> Aligned {
+    pub(crate) fn finish(
+        self,
+        energies: &[Vec<f32>; 2],
+        novelties: &[Vec<f32>; 2],
+        weights: &AlignmentWeights,
+    ) -> Aligned {
         let (h, w) = (self.query.len(), self.target.len());
         let energies = [weighted(&energies[0], self.query), weighted(&energies[1], self.target)];
         let of = [self.query.seconds(), self.target.seconds()];
@@ -241,7 +248,7 @@ impl<'a> Maps<'a> {
             return Aligned { segments: Vec::new(), matched, likeness: 0.0, energies };
         }
         let gains = Gains::new(&self, weights);
-        let segments = gains.segments(weights, energies[0]);
+        let segments = gains.segments(weights, energies[0], novelties);
         let matched = matched(&segments, self.query, self.target, of);
         Aligned { segments, matched, likeness, energies }
     }
@@ -333,7 +340,7 @@ impl<'a, 'b> Gains<'a, 'b> {
         columns.max_by(|&a, &b| self.gain(i, a).total_cmp(&self.gain(i, b)))
     }
 
-    fn segments(&self, weights: &AlignmentWeights, energy: f32) -> Vec<AlignedFrames> {
+    fn segments(&self, weights: &AlignmentWeights, energy: f32, novelties: &[Vec<f32>; 2]) -> Vec<AlignedFrames> {
         let bins = self.bins.last().map_or(0, |last| last + 1);
         let found = stretches(&self.row_times, bins, self.bin, LEAST, |i, row| {
             // Time of the target without an informative frame is passed over.
@@ -348,7 +355,7 @@ impl<'a, 'b> Gains<'a, 'b> {
             if kept.len() == MOST {
                 break;
             }
-            let Some(segment) = self.segment(stretch, weights, energy) else { continue };
+            let Some(segment) = self.segment(stretch, weights, energy, novelties) else { continue };
             let shadowed = kept.iter().any(|other| {
                 let [query, target] = overlaps(&segment.frames, &other.frames);
                 (query > 0.5 && target > 0.5)
@@ -364,7 +371,13 @@ impl<'a, 'b> Gains<'a, 'b> {
     }
 
     #[allow(clippy::cast_precision_loss)]
-    fn segment(&self, stretch: &Stretch, weights: &AlignmentWeights, energy: f32) -> Option<AlignedFrames> {
+    fn segment(
+        &self,
+        stretch: &Stretch,
+        weights: &AlignmentWeights,
+        energy: f32,
+        novelties: &[Vec<f32>; 2],
+    ) -> Option<AlignedFrames> {
         let cells: Vec<(usize, usize)> = (stretch.rows[0]..=stretch.rows[1])
             .filter_map(|i| {
                 let bin = usize::try_from(step(stretch.speed, self.row_times[i], self.bin) + stretch.shift).ok()?;
@@ -383,6 +396,13 @@ impl<'a, 'b> Gains<'a, 'b> {
         if seconds <= 0.0 {
             return None;
         }
+        let stride = self.maps.stride;
+        let cells: Vec<(usize, usize)> = cells.iter().map(|&(i, j)| (i * stride, j * stride)).collect();
+        let ends = (cells.first()?, cells.last()?);
+        let moments = |novelties: &[f32], from: usize, to: usize| -> f32 {
+            1.0 + novelties.get(from + 1..=to).unwrap_or_default().iter().sum::<f32>()
+        };
+        let moments = moments(&novelties[0], ends.0.0, ends.1.0).min(moments(&novelties[1], ends.0.1, ends.1.1));
         let values = [
             stretch.sum.ln_1p(),
             (change / seconds).min(0.5),
@@ -390,11 +410,10 @@ impl<'a, 'b> Gains<'a, 'b> {
             gain / seconds,
             seconds.max(0.1).ln(),
             (energy + 0.01).ln(),
+            moments.ln(),
         ];
-        let stride = self.maps.stride;
-        let whole = |footage: &Footage, place: usize| footage.frames()[(place * stride).min(footage.len() - 1)];
+        let whole = |footage: &Footage, place: usize| footage.frames()[place.min(footage.len() - 1)];
         let frames = cells.iter().map(|&(i, j)| (whole(self.maps.query, i), whole(self.maps.target, j))).collect();
-        let cells = cells.iter().map(|&(i, j)| (i * stride, j * stride)).collect();
         Some(AlignedFrames { frames, speed: stretch.speed, values, probability: weights.probability(&values), cells })
     }
 }

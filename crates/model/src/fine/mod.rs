@@ -57,7 +57,7 @@ pub struct Examined {
     pub aligned: Aligned,
 }
 
-/// The weights of the alignment, `alignment.cell` [4] and `alignment.segment` [7]; without them the
+/// The weights of the alignment, `alignment.cell` [4] and `alignment.segment` [8]; without them the
 /// default ones.
 fn alignment_weights(state: &StateDict) -> Result<AlignmentWeights, WeightsError> {
     let mut weights = AlignmentWeights::default();
@@ -280,7 +280,7 @@ impl Fine {
     ) -> Result<Examined, InputError> {
         let mut maps = Maps::new(query, target);
         if query.is_empty() || target.is_empty() {
-            let aligned = maps.finish(&[Vec::new(), Vec::new()], &self.alignment);
+            let aligned = maps.finish(&[Vec::new(), Vec::new()], &[Vec::new(), Vec::new()], &self.alignment);
             return Ok(Examined { similarity: -1.0, evidence: Vec::new(), aligned });
         }
         let channels = self.config.channels_of(target.tensor().regions());
@@ -305,7 +305,7 @@ impl Fine {
             }
             Ok(())
         })?;
-        let aligned = maps.finish(change.energies(), &self.alignment);
+        let aligned = maps.finish(change.energies(), change.novelties(), &self.alignment);
         #[allow(clippy::cast_possible_truncation)]
         let evidence = gathered.finish(answer, aligned.matched.expected as f32);
         let similarity = self.direct.as_ref().map_or(answer, |direct| direct.similarity(&evidence));
