@@ -125,6 +125,26 @@ impl Untold {
     }
 }
 
+/// The relation in words, for people: "an excerpt: 4.0 s of it, 12 % of the video".
+#[must_use]
+pub fn describe(relation: Relation, coverage: &Coverage, untold: Option<Untold>) -> String {
+    let Coverage { query, target } = coverage;
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    let words = match relation {
+        Relation::Copy => "the same footage".to_owned(),
+        Relation::Excerpt => format!("an excerpt of it: {:.1} s, {} of it", target.seconds, percent(target.share)),
+        Relation::Contains => format!("contains it: {:.1} s, {} of this video", query.seconds, percent(query.share)),
+        Relation::SharesPart => format!("shares {:.1} s with it", query.seconds),
+        Relation::SameScene => "the same scene, another recording".to_owned(),
+        Relation::Different => "different footage".to_owned(),
+    };
+    match untold {
+        Some(Untold::NothingChanges) => format!("the same scene; {}", Untold::NothingChanges.text()),
+        Some(other) => other.text().to_owned(),
+        None => words,
+    }
+}
+
 /// What is told of a pair that was compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {

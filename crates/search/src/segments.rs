@@ -71,7 +71,7 @@ pub struct Segment {
     pub score: f32,
 }
 
-/// Minimum score at which segments are computed for hits that were not re-ranked.
+/// Minimum score of a likely pair.
 pub const LIKELY: f32 = 0.5;
 
 /// The aligned frames of a segment, for pictures: frame of the query, frame of the target.
