@@ -23,8 +23,10 @@ pub(super) const LOOKED: f64 = 4.0;
 const SECONDS: f64 = 32.0;
 /// Clips that are kept decoded.
 const KEPT: usize = 6;
-/// Frames a second of the videos, at most.
-const RATE: f64 = 15.0;
+/// Frames a second of a clip that its videos keep.
+const KEPT_RATE: f64 = 15.0;
+/// Frames a second of videos of faster clips, at most.
+const RATE: f64 = 12.5;
 /// Digits of a file's SHA-256 in recipes.
 const DIGITS: usize = 12;
 
@@ -81,6 +83,9 @@ struct Look {
 
 /// The rate of a video of a clip: the clip's own, or a whole part of it that is at most [`RATE`].
 fn reduced(rate: Rate) -> Rate {
+    if rate.value() <= KEPT_RATE {
+        return rate;
+    }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let part = (rate.value() / RATE - 1e-3).ceil().max(1.0) as u32;
     rate.den.checked_mul(part).map_or(Rate { num: 10, den: 1 }, |den| Rate { num: rate.num, den })
@@ -249,7 +254,7 @@ mod tests {
 
     #[test]
     fn videos_keep_the_rate_of_their_clip_or_a_part_of_it() {
-        for (num, den, value) in [(10, 1, 10.0), (15, 1, 15.0), (30, 1, 15.0), (30_000, 1001, 14.985), (25, 1, 12.5)] {
+        for (num, den, value) in [(10, 1, 10.0), (15, 1, 15.0), (30, 1, 10.0), (30_000, 1001, 9.99), (25, 1, 12.5)] {
             let rate = reduced(Rate { num, den }).value();
             assert!((rate - value).abs() < 1e-3, "{num}/{den}: {rate}");
         }

@@ -14,7 +14,7 @@ use super::sources::TrustSource;
 use super::{PairClass, Relation};
 
 /// Seconds of a clip that a video shows whole, at most.
-const WHOLE: f64 = 16.0;
+const WHOLE: f64 = 12.0;
 /// Shortest clip that is used for most kinds, in seconds.
 const SHORT: f64 = 3.0;
 /// Attempts at a pair.
