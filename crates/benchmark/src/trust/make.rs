@@ -12,7 +12,7 @@ use vidsieve::{Control, Progress, Unit};
 use vidsieve_edits::Clip;
 use vidsieve_video::{Codec, Writer, WriterOptions};
 
-use super::kinds::{PairPlan, TrustKind, VideoPlan};
+use super::kinds::{PairPlan, TrustKind, VideoPlan, tells};
 use super::recipe::{shared, union};
 use super::sources::{Decoded, TrustSource};
 use super::{SET_FILE, TrueSeconds, TrustError, TrustPair, TrustSet, TrustVideo, VERSION};
@@ -45,6 +45,10 @@ pub struct TrustMade {
     /// The set.
     #[serde(skip)]
     pub set: TrustSet,
+    /// Clips that it could be made of.
+    pub clips: usize,
+    /// Clips whose parts can be told apart: excerpts and shared parts are made of them.
+    pub telling: usize,
     /// Pairs in it.
     pub pairs: usize,
     /// Videos in it.
@@ -105,7 +109,8 @@ pub fn make(
     let path = folder.join(SET_FILE);
     let bytes = serde_json::to_vec_pretty(&set).map_err(|e| TrustError::file(&path, e))?;
     vidsieve_files::write_atomically(&path, &bytes).map_err(|e| TrustError::file(&path, e))?;
-    Ok(TrustMade { pairs: set.pairs.len(), videos: set.videos.len(), set, kept, few })
+    let telling = sources.iter().filter(|source| tells(source, 0.0)).count();
+    Ok(TrustMade { clips: sources.len(), telling, pairs: set.pairs.len(), videos: set.videos.len(), set, kept, few })
 }
 
 /// The kinds of these names; all without.

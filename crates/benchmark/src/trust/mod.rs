@@ -11,6 +11,8 @@ mod kinds;
 mod likeness;
 mod make;
 pub mod recipe;
+mod report;
+mod run;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,8 @@ pub use groups::{GroupRow, Groups, series_by_name};
 pub use kinds::TrustKind;
 pub use make::{TrustMade, TrustOptions, make};
 use recipe::{ClipRecipe, Stretches};
+pub use report::{ReliabilityBin, ScoreQuality, TrustBar, TrustReport, TrustRow};
+pub use run::{FoundSeconds, SURE, TrustResult, run};
 pub use sources::{TrustSource, load_sources};
 
 /// The file that describes a set.

@@ -348,7 +348,7 @@ mod tests {
         let b = joined(vec![given("c", 0.0, 1.0), given("a", 3.0, 9.0)]);
         assert_eq!(both(&a, &b), [vec![[4.0, 7.0]], vec![[1.0, 4.0]]]);
         let fast = a.clone().edited([Speed { factor: 2.0 }.into()]).part(0.5, 4.0);
-        assert_eq!(both(&fast, &a), [vec![[0.5, 3.5]], vec![[2.0, 9.0]]]);
+        assert_eq!(both(&fast, &a), [vec![[0.5, 3.5]], vec![[2.0, 8.0]]]);
     }
 
     #[test]

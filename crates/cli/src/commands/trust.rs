@@ -68,7 +68,8 @@ fn make_set(args: &MakeArgs) -> Result<ExitCode, Failure> {
     if args.json {
         json(&made)?;
     } else {
-        let TrustMade { pairs, videos, kept, few, .. } = &made;
+        let TrustMade { clips, telling, pairs, videos, kept, few, .. } = &made;
+        line(format_args!("{clips} clips; the parts of {telling} can be told apart"));
         line(format_args!("{pairs} pairs of {videos} videos are in {} ({kept} were there)", args.out.display()));
         for (kind, count) in few {
             line(format_args!("{kind}: {count} pairs; the clips do not make more"));

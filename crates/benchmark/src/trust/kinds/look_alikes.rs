@@ -225,7 +225,7 @@ fn graded(
 }
 
 fn dark(rng: &mut Pcg64) -> Grade {
-    let gain = rng.random_range(0.08..0.22f32);
+    let gain = rng.random_range(0.1..0.28f32);
     Grade { gains: [gain; 3], ..Grade::default() }
 }
 

@@ -119,9 +119,17 @@ fn differ(a: &TrustSource, b: &TrustSource) -> bool {
 }
 
 impl<'a> Planner<'a> {
-    /// A clip for pair `number`: groups and series take turns, in an order of the kind's own.
+    /// A clip for pair `number`: of a group and of none by turns, and groups and series take turns in an order of the
+    /// kind's own.
     fn pick(&self, rng: &mut Pcg64, number: usize, good: impl Fn(&TrustSource) -> bool) -> Option<&'a TrustSource> {
-        let fit: Vec<&TrustSource> = self.sources.iter().filter(|source| good(source)).collect();
+        let (grouped, single): (Vec<&TrustSource>, Vec<_>) =
+            self.sources.iter().filter(|source| good(source)).partition(|source| source.group.is_some());
+        let (first, second) = if number % 2 == 0 { (single, grouped) } else { (grouped, single) };
+        let (fit, turn) = match (first.is_empty(), second.is_empty()) {
+            (false, false) => (first, number / 2),
+            (false, true) => (first, number),
+            _ => (second, number),
+        };
         let mut buckets: Vec<&str> = fit.iter().map(|source| bucket(source)).collect();
         buckets.sort_unstable();
         buckets.dedup();
@@ -129,7 +137,7 @@ impl<'a> Planner<'a> {
         for i in (1..buckets.len()).rev() {
             buckets.swap(i, order.random_range(0..=i));
         }
-        let chosen = *buckets.get(number % buckets.len().max(1))?;
+        let chosen = *buckets.get(turn % buckets.len().max(1))?;
         let within: Vec<&TrustSource> = fit.into_iter().filter(|source| bucket(source) == chosen).collect();
         within.get(rng.random_range(0..within.len().max(1))).copied()
     }
@@ -198,7 +206,7 @@ fn part(rng: &mut Pcg64, source: &TrustSource, seconds: f64) -> ClipRecipe {
 }
 
 /// Whether a clip can be found again: it changes, and shows nothing twice.
-fn tells(source: &TrustSource, seconds: f64) -> bool {
+pub(super) fn tells(source: &TrustSource, seconds: f64) -> bool {
     source.seconds() >= seconds && source.moves && !source.repeats
 }
 
