@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn names_without_their_number_are_a_series() {
-        for (name, series) in [("intel-iot-07.mkv", "intel-iot"), ("a (2).mp4", "a (2)"), ("12.mp4", "12"), ("x", "x")] {
+        for (name, series) in [("intel-iot-07.mkv", "intel-iot"), ("a (2).mp4", "a (2)"), ("12.mp4", "12"), ("x", "x")]
+        {
             assert_eq!(series_by_name(name), series, "{name}");
         }
     }

@@ -63,9 +63,8 @@ impl Thumbnails {
     /// Whether many frames are shown again later or before.
     pub(super) fn repeats(&self) -> bool {
         let lag = (LAG * LOOKED) as usize;
-        let again = |i: usize| {
-            (0..self.0.len()).any(|j| i.abs_diff(j) >= lag && difference(&self.0[i], &self.0[j]) < OTHER)
-        };
+        let again =
+            |i: usize| (0..self.0.len()).any(|j| i.abs_diff(j) >= lag && difference(&self.0[i], &self.0[j]) < OTHER);
         let count = (0..self.0.len()).filter(|&i| again(i)).count();
         count * 4 > self.0.len()
     }

@@ -13,7 +13,7 @@ use vidsieve_edits::Clip;
 use vidsieve_video::{Codec, Writer, WriterOptions};
 
 use super::kinds::{PairPlan, TrustKind, VideoPlan, tells};
-use super::recipe::{shared, union};
+use super::recipe::{Stretches, shared, union};
 use super::sources::{Decoded, TrustSource};
 use super::{SET_FILE, TrueSeconds, TrustError, TrustPair, TrustSet, TrustVideo, VERSION};
 
@@ -88,7 +88,9 @@ pub fn make(
         }
     }
     if plans.is_empty() {
-        return Err(TrustError::Data("the clips make no pair of these kinds: give more clips, of 3 s and longer".into()));
+        return Err(TrustError::Data(
+            "the clips make no pair of these kinds: give more clips, of 3 s and longer".into(),
+        ));
     }
     let videos: BTreeMap<String, &VideoPlan> =
         plans.iter().flat_map(|(_, pair)| [&pair.query, &pair.target]).map(|video| (file(video), video)).collect();
@@ -98,13 +100,12 @@ pub fn make(
 
     let pairs: Vec<TrustPair> = plans.iter().map(|(kind, pair)| described(kind, pair)).collect();
     let described = |plan: &VideoPlan| TrustVideo {
-        seconds: plan.recipe.duration(),
-        informative: union(plan.recipe.footage().iter().map(|footage| footage.segment.edited).collect()),
+        seconds: round(plan.recipe.duration()),
+        informative: rounded(union(plan.recipe.footage().iter().map(|footage| footage.segment.edited).collect())),
         sources: plan.recipe.sources().into_iter().map(str::to_owned).collect(),
         recipe: plan.recipe.clone(),
     };
-    let videos: BTreeMap<String, TrustVideo> =
-        videos.into_iter().map(|(file, plan)| (file, described(plan))).collect();
+    let videos: BTreeMap<String, TrustVideo> = videos.into_iter().map(|(file, plan)| (file, described(plan))).collect();
     let set = TrustSet { version: VERSION, seed: options.seed, pairs, videos };
     let path = folder.join(SET_FILE);
     let bytes = serde_json::to_vec_pretty(&set).map_err(|e| TrustError::file(&path, e))?;
@@ -124,9 +125,18 @@ fn chosen(names: &[String]) -> Result<Vec<TrustKind>, TrustError> {
     Ok(known.into_iter().filter(|kind| asked.is_empty() || asked.contains(kind.name)).collect())
 }
 
+/// To tenths of a millisecond, so that files show short numbers.
+fn round(seconds: f64) -> f64 {
+    (seconds * 1e4).round() / 1e4
+}
+
+fn rounded(stretches: Stretches) -> Stretches {
+    stretches.into_iter().map(|stretch| stretch.map(round)).collect()
+}
+
 /// The pair with its truth.
 fn described(kind: &TrustKind, pair: &PairPlan) -> TrustPair {
-    let [query, target] = shared(&pair.query.recipe.footage(), &pair.target.recipe.footage());
+    let [query, target] = shared(&pair.query.recipe.footage(), &pair.target.recipe.footage()).map(rounded);
     TrustPair {
         kind: kind.name.into(),
         class: kind.class,

@@ -131,3 +131,21 @@ pub enum Relation {
     SameScene,
     Different,
 }
+
+impl Relation {
+    /// Temporary.
+    pub const ALL: [Self; 6] =
+        [Self::Copy, Self::Excerpt, Self::Contains, Self::SharesPart, Self::SameScene, Self::Different];
+
+    /// Temporary.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::Excerpt => "excerpt",
+            Self::Contains => "contains",
+            Self::SharesPart => "shares-part",
+            Self::SameScene => "same-scene",
+            Self::Different => "different",
+        }
+    }
+}

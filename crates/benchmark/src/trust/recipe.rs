@@ -152,10 +152,9 @@ impl ClipRecipe {
         let mut names = match self {
             Self::Given { file, .. } => vec![file.as_str()],
             Self::Drawn { .. } | Self::Shots { .. } | Self::Plain { .. } => Vec::new(),
-            Self::Edited { of, .. }
-            | Self::Looped { of, .. }
-            | Self::Effect { of, .. }
-            | Self::Picture { of, .. } => of.sources(),
+            Self::Edited { of, .. } | Self::Looped { of, .. } | Self::Effect { of, .. } | Self::Picture { of, .. } => {
+                of.sources()
+            }
             Self::Joined { of, .. } => of.iter().flat_map(Self::sources).collect(),
         };
         names.sort_unstable();
@@ -236,9 +235,7 @@ impl ClipRecipe {
             }
             Self::Drawn { screen } => Box::new(ScreenClip::new(*screen)?),
             Self::Shots { seed, config } => Box::new(ProceduralClip::new(*seed, *config)?),
-            Self::Plain { colour, size, seconds } => {
-                Box::new(PlainClip::new((size[0], size[1]), *colour, *seconds)?)
-            }
+            Self::Plain { colour, size, seconds } => Box::new(PlainClip::new((size[0], size[1]), *colour, *seconds)?),
             Self::Edited { of, edits } => {
                 let mut clip = of.build(given)?;
                 for edit in edits {
@@ -372,7 +369,8 @@ mod tests {
     #[test]
     fn recipes_are_read_back() {
         let fade = FrameEffect::Fade(Fade { colour: [0; 3], start: 2.0, end: 1.0 });
-        let recipe = joined(vec![given("a", 0.0, 2.0).effect(fade), plain(1.0)]).edited([Speed { factor: 1.25 }.into()]);
+        let recipe =
+            joined(vec![given("a", 0.0, 2.0).effect(fade), plain(1.0)]).edited([Speed { factor: 1.25 }.into()]);
         let text = serde_json::to_string(&recipe).unwrap();
         assert_eq!(serde_json::from_str::<ClipRecipe>(&text).unwrap(), recipe);
         assert_eq!(recipe.sources(), ["a"]);

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use vidsieve_eval::charts::{GridChart, RowChart};
+use vidsieve_eval::plots::{self, Axis, Plot, Series};
+
 use super::run::{SURE, TrustResult};
 use super::{PairClass, Relation};
 
@@ -276,6 +279,49 @@ impl TrustReport {
     #[must_use]
     pub fn kept(&self) -> bool {
         self.bars.iter().all(|bar| bar.kept)
+    }
+
+    /// The report as pictures (SVG), each with the name of its file.
+    #[must_use]
+    pub fn plots(&self) -> Vec<(&'static str, String)> {
+        let claims = RowChart {
+            title: "What is claimed, by kind of pair".into(),
+            values: ["score of .9 and more", "claimed", "score of .5 and more", "coarse of .9 and more"]
+                .map(String::from)
+                .into(),
+            rows: self.kinds.iter().map(|k| (k.name.clone(), vec![k.sure, k.claimed, k.half, k.coarse_sure])).collect(),
+        };
+        let relations: Vec<Relation> = Relation::ALL.to_vec();
+        let cell = |found: &Relation, truth: &Relation| {
+            self.confusion.get(found).and_then(|row| row.get(truth)).copied().unwrap_or(0)
+        };
+        let grid = GridChart {
+            title: "Relation found against the true one".into(),
+            down: "found".into(),
+            across: "true".into(),
+            names: relations.iter().map(|relation| relation.name().to_owned()).collect(),
+            cells: relations.iter().map(|found| relations.iter().map(|truth| cell(found, truth)).collect()).collect(),
+        };
+        let series = |name: &str, quality: &ScoreQuality| {
+            Series::new(name, quality.reliability.iter().map(|bin| (bin.score, bin.share)).collect())
+        };
+        let reliability = plots::reliability(
+            "What scores are worth among look-alikes",
+            vec![series("score", &self.score), series("coarse score", &self.coarse)],
+        );
+        let recall = Plot::new(
+            "Pairs found against look-alikes that pass",
+            Axis::new("share of look-alikes that pass").range(0.0, 0.25),
+            Axis::new("share of pairs found").range(0.0, 1.0),
+        )
+        .with(Series::new("score", self.curve(|r| r.score)))
+        .with(Series::new("coarse score", self.curve(|r| r.coarse)));
+        vec![
+            ("claims.svg", claims.svg()),
+            ("relations.svg", grid.svg()),
+            ("reliability.svg", reliability.svg()),
+            ("recall.svg", recall.svg()),
+        ]
     }
 
     /// Shares of look-alikes with at least a score against the share of pairs found by it, for every score.

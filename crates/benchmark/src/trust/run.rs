@@ -177,7 +177,8 @@ fn told(comparison: &Comparison) -> (Relation, [f64; 2]) {
     let value = serde_json::to_value(comparison).unwrap_or_default();
     let fallback = if comparison.score >= 0.5 { Relation::Copy } else { Relation::Different };
     let relation = serde_json::from_value(value["relation"].clone()).unwrap_or(fallback);
-    let union = |side: fn(&vidsieve::Segment) -> [f64; 2]| seconds_of(&union(comparison.segments.iter().map(side).collect()));
+    let union =
+        |side: fn(&vidsieve::Segment) -> [f64; 2]| seconds_of(&union(comparison.segments.iter().map(side).collect()));
     let covered = |side: &str, or: f64| value["coverage"][side]["seconds"].as_f64().unwrap_or(or);
     (relation, [covered("query", union(|s| s.query)), covered("target", union(|s| s.target))])
 }

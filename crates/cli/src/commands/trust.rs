@@ -4,16 +4,21 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use vidsieve::{Control, Progress};
-use vidsieve_benchmark::trust::{Groups, TrustMade, TrustOptions, load_sources, make};
+use vidsieve::{Control, EncodeOptions, Progress};
+use vidsieve_benchmark::trust::{
+    Groups, ReliabilityBin, ScoreQuality, TrustMade, TrustOptions, TrustReport, TrustRow, TrustSet, load_sources, make,
+    run as compare_pairs,
+};
 
-use crate::native::{interrupt, terminal};
-use crate::output::{Failure, json, line};
+use crate::native::{interrupt, model, terminal};
+use crate::output::{Failure, json, line, text, write};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make pairs of video files with their true relations from clips.
     Make(MakeArgs),
+    /// Compare the pairs of a set, and report what is claimed and found by kind; the limits are printed last.
+    Run(RunArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -45,9 +50,29 @@ pub(crate) struct MakeArgs {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// Folder of the set.
+    #[arg(long, value_name = "DIR")]
+    set: PathBuf,
+    /// Bundle to encode with (default: the built-in one).
+    #[arg(long, value_name = "BUNDLE")]
+    model: Option<PathBuf>,
+    /// Folder for plots (SVG).
+    #[arg(long)]
+    plots: Option<PathBuf>,
+    /// Exit with status 1 if a limit is not kept.
+    #[arg(long)]
+    check: bool,
+    /// Print the report as JSON, with every pair.
+    #[arg(long)]
+    json: bool,
+}
+
 pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Make(args) => make_set(args),
+        Command::Run(args) => run_set(args),
     }
 }
 
@@ -76,4 +101,84 @@ fn make_set(args: &MakeArgs) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn run_set(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let set = TrustSet::load(&args.set)?;
+    let model = model(args.model.as_deref())?;
+    let bar = terminal::bar(0, "{msg} [{bar:30}] {pos}/{len} {eta}");
+    let show = |p: &Progress<'_>| {
+        bar.set_message(p.stage);
+        terminal::show(&bar, p);
+    };
+    let control = Control::new().with_progress(&show).with_cancel(&interrupt::token());
+    let options = EncodeOptions::new().files_at_once(rayon::current_num_threads());
+    let results = compare_pairs(&args.set, &set, &model, &options, &control);
+    bar.finish_and_clear();
+    let (results, failed) = results?;
+    failed.iter().for_each(|reason| eprintln!("left out: {}", terminal::plain(reason)));
+    let report = TrustReport::new(model.id().to_string(), results, failed);
+    if let Some(folder) = &args.plots {
+        std::fs::create_dir_all(folder).map_err(|e| Failure::new(format_args!("{}: {e}", folder.display())))?;
+        for (name, picture) in report.plots() {
+            write(&folder.join(name), picture.as_bytes())?;
+        }
+    }
+    if args.json {
+        json(&report)?;
+    } else {
+        print(&report);
+    }
+    let failed = !report.failed.is_empty() || (args.check && !report.kept());
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+fn print(report: &TrustReport) {
+    let head = ["kind", "pairs", ">= .5", ">= .9", "claimed", "relation", "seconds", "ends", "coarse .5", "coarse .9"];
+    let mut rows = vec![head.map(String::from).to_vec()];
+    let share = |value: f64| format!("{value:.3}");
+    let off = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2}"));
+    let cells = |row: &TrustRow| {
+        let shares = [row.half, row.sure, row.claimed, row.right].map(share);
+        let [seconds, ends] = [row.seconds, row.ends].map(off);
+        let coarse = [row.coarse_half, row.coarse_sure].map(share);
+        let mut cells = vec![row.name.clone(), row.pairs.to_string()];
+        cells.extend(shares);
+        cells.extend([seconds, ends]);
+        cells.extend(coarse);
+        cells
+    };
+    rows.extend(report.kinds.iter().map(cells));
+    rows.push(Vec::new());
+    rows.extend(report.classes.iter().map(cells));
+    text(terminal::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]));
+
+    line("\nrelation found (down) against the true one");
+    let relations = || report.confusion.values().flat_map(|row| row.keys()).chain(report.confusion.keys());
+    let mut names: Vec<_> = relations().copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut grid = vec![std::iter::once(String::new()).chain(names.iter().map(|r| r.name().to_owned())).collect()];
+    grid.extend(names.iter().map(|found| {
+        let count = |truth| report.confusion.get(found).and_then(|row| row.get(truth)).copied().unwrap_or(0);
+        std::iter::once(found.name().to_owned()).chain(names.iter().map(|truth| count(truth).to_string())).collect()
+    }));
+    text(terminal::table(&grid, &[1, 2, 3, 4, 5, 6]));
+
+    for (name, quality) in [("score", &report.score), ("coarse score", &report.coarse)] {
+        let ScoreQuality { precision_at_recall_90, recall_at_1, recall_at_5, reliability } = quality;
+        line(format_args!(
+            "\n{name}: precision {precision_at_recall_90:.3} at recall .9; recall {recall_at_1:.3} where 1 % of look-alikes \
+             pass, {recall_at_5:.3} where 5 % do"
+        ));
+        line("  mean score, share of pairs whose query is in the target, pairs");
+        for ReliabilityBin { score, share, pairs } in reliability {
+            line(format_args!("  {score:6.3} {share:6.3} {pairs:6}"));
+        }
+    }
+    line("");
+    for bar in &report.bars {
+        let (word, sign) = (if bar.kept { "ok  " } else { "MISS" }, if bar.at_least { ">=" } else { "<=" });
+        line(format_args!("{word}  {}: {:.4} (limit {sign} {})", bar.name, bar.value, bar.limit));
+    }
 }

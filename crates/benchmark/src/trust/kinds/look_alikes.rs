@@ -209,17 +209,10 @@ fn studio(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<PairP
     let (width, height) = (rng.random_range(0.25..0.45f32), rng.random_range(0.3..0.5f32));
     let (x, y) = (rng.random_range(0.05..0.95 - width), rng.random_range(0.1..0.78 - height));
     let effect = FrameEffect::Window { backdrop: rng.random(), area: [x, y, x + width, y + height] };
-    planner.alike(rng, number, |_, _, clip| {
-        clip.effect(FrameEffect::Size([426, 240])).effect(effect.clone())
-    })
+    planner.alike(rng, number, |_, _, clip| clip.effect(FrameEffect::Size([426, 240])).effect(effect.clone()))
 }
 
-fn graded(
-    planner: &Planner<'_>,
-    rng: &mut Pcg64,
-    number: usize,
-    grade: fn(&mut Pcg64) -> Grade,
-) -> Option<PairPlan> {
+fn graded(planner: &Planner<'_>, rng: &mut Pcg64, number: usize, grade: fn(&mut Pcg64) -> Grade) -> Option<PairPlan> {
     let grade = grade(rng);
     edited(planner, rng, number, &[Colour { grade }.into()])
 }
@@ -276,9 +269,8 @@ fn drawn_takes(planner: &Planner<'_>, rng: &mut Pcg64) -> PairPlan {
     // One scene, or a few that follow each other.
     let shot = if rng.random_bool(0.7) { [seconds, seconds * 2.0] } else { [2.0, 5.0] };
     let config = ShotConfig { width: 426, height: 240, duration: seconds, shot, fixed: true, ..ShotConfig::default() };
-    let [query, target] = [1, 2].map(|take| {
-        planner.video(ClipRecipe::Shots { seed, config: ShotConfig { take, ..config } }, DRAWN)
-    });
+    let [query, target] =
+        [1, 2].map(|take| planner.video(ClipRecipe::Shots { seed, config: ShotConfig { take, ..config } }, DRAWN));
     PairPlan::new(query, target)
 }
 

@@ -157,12 +157,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Two clips of different footage for pair `number`.
-    fn two(
-        &self,
-        rng: &mut Pcg64,
-        number: usize,
-        good: impl Fn(&TrustSource) -> bool,
-    ) -> Option<[&'a TrustSource; 2]> {
+    fn two(&self, rng: &mut Pcg64, number: usize, good: impl Fn(&TrustSource) -> bool) -> Option<[&'a TrustSource; 2]> {
         let first = self.pick(rng, number, &good)?;
         let second = self.other(rng, &[first], good)?;
         Some([first, second])

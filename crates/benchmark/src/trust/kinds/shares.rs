@@ -13,10 +13,7 @@ use super::{PairPlan, Planner, SHORT, TrustKind, faster, part, short, tells, who
 
 const SHARES: &[Relation] = &[SharesPart];
 
-const fn kind(
-    name: &'static str,
-    plan: fn(&Planner<'_>, &mut Pcg64, usize) -> Option<PairPlan>,
-) -> TrustKind {
+const fn kind(name: &'static str, plan: fn(&Planner<'_>, &mut Pcg64, usize) -> Option<PairPlan>) -> TrustKind {
     TrustKind { name, class: PairClass::SharesPart, accept: SHARES, times: 1, plan }
 }
 
@@ -69,7 +66,11 @@ fn common(planner: &Planner<'_>, rng: &mut Pcg64, number: usize, place: Place) -
     let mut one = || {
         let least = rest(rng, shared.duration());
         let mut of = body(planner, rng, &mut taken, least)?;
-        if place == Place::Start { of.insert(0, shared.clone()) } else { of.push(shared.clone()) }
+        if place == Place::Start {
+            of.insert(0, shared.clone())
+        } else {
+            of.push(shared.clone())
+        }
         Some(planner.video(ClipRecipe::Joined { of, size }, source.rate))
     };
     Some(PairPlan::new(one()?, one()?))
@@ -92,7 +93,11 @@ fn title_card(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<P
     let mut one = || {
         let least = rest(rng, seconds);
         let mut of = body(planner, rng, &mut taken, least)?;
-        if at_end { of.push(card.clone()) } else { of.insert(0, card.clone()) }
+        if at_end {
+            of.push(card.clone())
+        } else {
+            of.insert(0, card.clone())
+        }
         Some(planner.video(ClipRecipe::Joined { of, size: Some(size) }, first.rate))
     };
     Some(PairPlan::new(one()?, one()?))
