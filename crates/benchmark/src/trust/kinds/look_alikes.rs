@@ -24,6 +24,8 @@ use super::{PairPlan, Planner, TrustKind, bucket, colour, part, plain, short, wh
 const DIFFERENT: &[Relation] = &[Different];
 const SCENE: &[Relation] = &[SameScene, Different];
 const EITHER: &[Relation] = &[Different, SameScene];
+/// Mean difference of cells, in 255ths, up to which two halves of a clip show one scene.
+const ONE_SCENE: f32 = 16.0;
 /// Frames a second of drawn videos.
 const DRAWN: Rate = Rate { num: 12, den: 1 };
 
@@ -255,7 +257,7 @@ fn takes(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<PairPl
     };
     let good = |source: &TrustSource| {
         let [first, second] = split(source).map(|stretch| source.thumbnails.between(stretch));
-        source.seconds() >= 8.0 && !first.alike(&second)
+        source.seconds() >= 8.0 && !first.alike(&second) && first.distance(&second) <= ONE_SCENE
     };
     let source = planner.pick(rng, number, good)?;
     let [query, target] = split(source).map(|[from, to]| source.part(from, to));
@@ -277,13 +279,17 @@ fn drawn_takes(planner: &Planner<'_>, rng: &mut Pcg64) -> PairPlan {
 fn groups(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<PairPlan> {
     let good = |source: &TrustSource| source.group.is_some() && source.seconds() >= 1.5;
     let one = planner.pick(rng, number, good)?;
-    let others: Vec<&TrustSource> = planner
+    let mut others: Vec<(f32, &TrustSource)> = planner
         .sources
         .iter()
         .filter(|other| good(other) && bucket(other) == bucket(one) && other.name != one.name)
         .filter(|other| !one.thumbnails.alike(&other.thumbnails))
+        .map(|other| (one.thumbnails.distance(&other.thumbnails), other))
         .collect();
-    let other = others.get(rng.random_range(0..others.len().max(1)))?;
+    // One of the half that looks most alike.
+    others.sort_by(|a, b| a.0.total_cmp(&b.0));
+    others.truncate(others.len().div_ceil(2));
+    let (_, other) = others.get(rng.random_range(0..others.len().max(1)))?;
     Some(PairPlan::new(plain(one), plain(other)))
 }
 
