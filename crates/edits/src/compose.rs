@@ -1,5 +1,5 @@
-//! Clips made of other clips: joined, repeated, faded, set in a still frame, with a ticker, and pictures that stand
-//! still or are zoomed into slowly.
+//! Clips made of other clips: joined, repeated, faded, set in a still frame, with a ticker, and
+//! pictures that stand still or are zoomed into slowly.
 
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,8 @@ impl Clip for PlainClip {
     }
 }
 
-/// Clips one after the other, each whole within one size, between black bars where its aspect is another.
+/// Clips one after the other, each whole within one size, between black bars where its aspect is
+/// another.
 pub struct JoinedClip {
     clips: Vec<Box<dyn Clip>>,
     size: (u32, u32),
@@ -252,7 +253,8 @@ impl EffectClip {
     /// `clip` with `effect`.
     ///
     /// # Errors
-    /// [`EditError::Clip`] for a window outside the picture, or frames of a size out of range (16 to 4096).
+    /// [`EditError::Clip`] for a window outside the picture, or frames of a size out of range (16 to
+    /// 4096).
     pub fn new(clip: Box<dyn Clip>, effect: FrameEffect) -> Result<Self, EditError> {
         let mut size = clip.size();
         let mut backdrop = None;
@@ -325,8 +327,8 @@ pub struct PictureClip {
 }
 
 impl PictureClip {
-    /// `picture` for `duration` seconds; the camera ends at the area `to` (`[x0, y0, x1, y1]`, 0 to 1 of the sides) if
-    /// there is one.
+    /// `picture` for `duration` seconds; the camera ends at the area `to` (`[x0, y0, x1, y1]`, 0 to
+    /// 1 of the sides) if there is one.
     ///
     /// # Errors
     /// [`EditError::Clip`] for a duration or an area out of range.

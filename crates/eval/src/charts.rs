@@ -1,4 +1,5 @@
-//! Charts of named rows as SVG text: values as dots, and counts as a grid. The same data give the same bytes.
+//! Charts of named rows as SVG text: values as dots, and counts as a grid. The same data give the
+//! same bytes.
 
 use std::fmt::Write as _;
 

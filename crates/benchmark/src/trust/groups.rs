@@ -25,7 +25,8 @@ pub struct GroupRow {
 pub struct Groups(HashMap<String, GroupRow>);
 
 impl Groups {
-    /// Reads files of rows: JSON, a list of objects with `file`, `group` and `series`; or CSV with such columns among others.
+    /// Reads files of rows: JSON, a list of objects with `file`, `group` and `series`; or CSV with
+    /// such columns among others.
     ///
     /// # Errors
     /// [`TrustError::File`] for a file that cannot be read or has no column `file`.
@@ -62,7 +63,8 @@ impl Groups {
     }
 }
 
-/// The series of a clip of which no file says one: its name up to the number at its end, as `harbour` of `harbour-07.mp4`.
+/// The series of a clip of which no file says one: its name up to the number at its end, as
+/// `harbour` of `harbour-07.mp4`.
 #[must_use]
 pub fn series_by_name(name: &str) -> String {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);

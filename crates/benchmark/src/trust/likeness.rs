@@ -1,4 +1,5 @@
-//! Small grey pictures of a clip: whether it changes, whether it shows the same again, and whether another clip does.
+//! Small grey pictures of a clip: whether it changes, whether it shows the same again, and whether
+//! another clip does.
 
 use vidsieve_edits::Image;
 
@@ -69,7 +70,8 @@ impl Thumbnails {
         count * 4 > self.0.len()
     }
 
-    /// How far the frames of one are from the nearest of the other: the median of the mean difference of cells, in 255ths.
+    /// How far the frames of one are from the nearest of the other: the median of the mean
+    /// difference of cells, in 255ths.
     pub(super) fn distance(&self, other: &Self) -> f32 {
         let mean = |a: &[u8], b: &[u8]| {
             a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum::<u32>() as f32 / a.len().max(1) as f32

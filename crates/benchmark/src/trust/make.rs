@@ -55,12 +55,14 @@ pub struct TrustMade {
     pub videos: usize,
     /// Videos that were there already.
     pub kept: usize,
-    /// Kinds with fewer pairs than asked for, since the given clips do not make more: how many there are.
+    /// Kinds with fewer pairs than asked for, since the given clips do not make more: how many
+    /// there are.
     pub few: BTreeMap<String, usize>,
 }
 
-/// Makes the pairs of `options` from `sources` into `folder`: `videos/`, and [`SET_FILE`] once all are there. A file is named
-/// after its recipe, so that an interrupted run continues, and a file is made anew only if its recipe has changed.
+/// Makes the pairs of `options` from `sources` into `folder`: `videos/`, and [`SET_FILE`] once all
+/// are there. A file is named after its recipe, so that an interrupted run continues, and a file is
+/// made anew only if its recipe has changed.
 ///
 /// # Errors
 /// [`TrustError`]; [`TrustError::Cancelled`] where it was stopped.

@@ -1,9 +1,11 @@
-//! The trust benchmark: what an answer is worth where different footage looks alike, and whether the relation is right.
+//! The trust benchmark: what an answer is worth where different footage looks alike, and whether
+//! the relation is right.
 //!
-//! [`make`] makes pairs of video files by [kind](TrustKind) from given clips: different footage that looks alike, videos
-//! that share a part, and the same footage after everyday edits, as an excerpt or in a compilation. The relation and the
-//! seconds that both show follow from how the files are made ([`recipe`]). [`run`] compares every pair with the library and
-//! reports what was claimed, found and measured.
+//! [`make`] makes pairs of video files by [kind](TrustKind) from given clips: different footage
+//! that looks alike, videos that share a part, and the same footage after everyday edits, as an
+//! excerpt or in a compilation. The relation and the seconds that both show follow from how the
+//! files are made ([`recipe`]). [`run`] compares every pair with the library and reports what was
+//! claimed, found and measured.
 
 mod error;
 mod groups;

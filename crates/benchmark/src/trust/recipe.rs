@@ -162,7 +162,8 @@ impl ClipRecipe {
         names
     }
 
-    /// Which footage is shown when. One colour is none, nor is the part of a fade that is hardly seen.
+    /// Which footage is shown when. One colour is none, nor is the part of a fade that is hardly
+    /// seen.
     #[must_use]
     pub fn footage(&self) -> Vec<Footage> {
         let drawn = |what: String, seconds: f64| vec![Footage { what, segment: shown(0.0, seconds, 0.0) }];

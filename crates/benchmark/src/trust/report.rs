@@ -38,7 +38,8 @@ pub struct TrustRow {
     pub coarse_half: f64,
     /// Share whose coarse score is .9 and more.
     pub coarse_sure: f64,
-    /// Median of the error of the seconds that match, on the side that is off more; only where a part matches.
+    /// Median of the error of the seconds that match, on the side that is off more; only where a
+    /// part matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// Median of the error of the first and last second that match.
@@ -100,7 +101,7 @@ pub struct TrustReport {
     /// By class.
     pub classes: Vec<TrustRow>,
     /// Pairs by the relation that was found, then by the true one.
-    pub confusion: BTreeMap<Relation, BTreeMap<Relation, usize>>,
+    pub confusion: BTreeMap<&'static str, BTreeMap<&'static str, usize>>,
     /// What the score is worth.
     pub score: ScoreQuality,
     /// What the score of the two vectors alone is worth.
@@ -120,7 +121,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     let high = *values.get(middle)?;
-    Some(if values.len() % 2 == 0 { (high + values[middle - 1]) / 2.0 } else { high })
+    Some(if values.len().is_multiple_of(2) { (high + values[middle - 1]) / 2.0 } else { high })
 }
 
 /// Whether a part of one side or of both is what matches.
@@ -255,11 +256,11 @@ impl TrustReport {
             (PairClass::Same, "same footage"),
         ];
         let classes = classes.iter().filter_map(|(class, name)| rows(&|r| r.class == *class, name)).collect();
-        let mut confusion: BTreeMap<Relation, BTreeMap<Relation, usize>> = BTreeMap::new();
+        let mut confusion: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
         for result in &all {
             // What is accepted counts as true.
             let truth = if result.right() { result.found } else { result.relation };
-            *confusion.entry(result.found).or_default().entry(truth).or_default() += 1;
+            *confusion.entry(result.found.name()).or_default().entry(truth.name()).or_default() += 1;
         }
         Self {
             model,
@@ -291,16 +292,14 @@ impl TrustReport {
                 .into(),
             rows: self.kinds.iter().map(|k| (k.name.clone(), vec![k.sure, k.claimed, k.half, k.coarse_sure])).collect(),
         };
-        let relations: Vec<Relation> = Relation::ALL.to_vec();
-        let cell = |found: &Relation, truth: &Relation| {
-            self.confusion.get(found).and_then(|row| row.get(truth)).copied().unwrap_or(0)
-        };
+        let relations = Relation::ALL.map(Relation::name);
+        let cell = |found: &str, truth: &str| self.confusion.get(found).and_then(|row| row.get(truth)).copied();
         let grid = GridChart {
             title: "Relation found against the true one".into(),
             down: "found".into(),
             across: "true".into(),
-            names: relations.iter().map(|relation| relation.name().to_owned()).collect(),
-            cells: relations.iter().map(|found| relations.iter().map(|truth| cell(found, truth)).collect()).collect(),
+            names: relations.map(str::to_owned).into(),
+            cells: relations.map(|found| relations.map(|truth| cell(found, truth).unwrap_or(0)).into()).into(),
         };
         let series = |name: &str, quality: &ScoreQuality| {
             Series::new(name, quality.reliability.iter().map(|bin| (bin.score, bin.share)).collect())
@@ -324,7 +323,8 @@ impl TrustReport {
         ]
     }
 
-    /// Shares of look-alikes with at least a score against the share of pairs found by it, for every score.
+    /// Shares of look-alikes with at least a score against the share of pairs found by it, for
+    /// every score.
     #[must_use]
     pub fn curve(&self, score: fn(&TrustResult) -> f32) -> Vec<(f64, f64)> {
         let side = |of: &dyn Fn(&TrustResult) -> bool| {
@@ -365,7 +365,8 @@ mod tests {
         }
     }
 
-    /// Ten pairs of each of four kinds; one look-alike is claimed by its score and one by its relation.
+    /// Ten pairs of each of four kinds; one look-alike is claimed by its score and one by its
+    /// relation.
     fn results() -> Vec<TrustResult> {
         use Relation::{Copy, Different, SharesPart};
         let mut all = Vec::new();
@@ -394,7 +395,7 @@ mod tests {
         assert_eq!((of("opening").seconds, of("lead").seconds), (Some(0.5), None));
         // A copy that is found by its relation or by its score is claimed.
         assert_eq!((of("crop").claimed, of("crop").right), (1.0, 0.9));
-        assert_eq!(report.confusion[&Relation::Copy], [(Relation::Copy, 9), (Relation::Different, 1)].into());
+        assert_eq!(report.confusion["copy"], [("copy", 9), ("different", 1)].into());
         let value = |name: &str| report.bars.iter().find(|bar| bar.name.starts_with(name)).unwrap();
         assert!((value("look-alikes claimed").value - 0.1).abs() < 1e-9 && !value("look-alikes claimed").kept);
         assert!((value("look-alikes claimed, worst kind (lead)").value - 0.2).abs() < 1e-9);

@@ -47,7 +47,8 @@ pub struct FoundSeconds {
     pub found: f64,
     /// Sum of what is true.
     pub truth: f64,
-    /// By how much the first and last second found are off; none where nothing was found or is true.
+    /// By how much the first and last second found are off; none where nothing was found or is
+    /// true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends: Option<f64>,
 }
@@ -121,8 +122,8 @@ impl TrustResult {
     }
 }
 
-/// Encodes the videos of the set in `folder`, each once, and compares its pairs. The second value names the videos that
-/// cannot be read, with the reason: their pairs are left out.
+/// Encodes the videos of the set in `folder`, each once, and compares its pairs. The second value
+/// names the videos that cannot be read, with the reason: their pairs are left out.
 ///
 /// # Errors
 /// [`TrustError::Library`] for a model without the networks; [`TrustError::Cancelled`].

@@ -126,11 +126,12 @@ fn look(path: &Path, side: u32) -> Result<Look, TrustError> {
     })
 }
 
-/// Looks at the clips below folders. The second value names those that are left out, with the reason: files that cannot be
-/// read, and clips that show nothing.
+/// Looks at the clips below folders. The second value names those that are left out, with the
+/// reason: files that cannot be read, and clips that show nothing.
 ///
 /// # Errors
-/// [`TrustError::File`] for a folder that cannot be read; [`TrustError::Data`] for two clips of one name;
+/// [`TrustError::File`] for a folder that cannot be read; [`TrustError::Data`] for two clips of one
+/// name;
 /// [`TrustError::Cancelled`].
 pub fn load_sources<P: AsRef<Path>>(
     folders: &[P],

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use vidsieve::{Control, EncodeOptions, Progress};
 use vidsieve_benchmark::trust::{
-    Groups, ReliabilityBin, ScoreQuality, TrustMade, TrustOptions, TrustReport, TrustRow, TrustSet, load_sources, make,
-    run as compare_pairs,
+    Groups, Relation, ReliabilityBin, ScoreQuality, TrustMade, TrustOptions, TrustReport, TrustRow, TrustSet,
+    load_sources, make, run as compare_pairs,
 };
 
 use crate::native::{interrupt, model, terminal};
@@ -17,7 +17,8 @@ use crate::output::{Failure, json, line, text, write};
 pub(crate) enum Command {
     /// Make pairs of video files with their true relations from clips.
     Make(MakeArgs),
-    /// Compare the pairs of a set, and report what is claimed and found by kind; the limits are printed last.
+    /// Compare the pairs of a set, and report what is claimed and found by kind; the limits are
+    /// printed last.
     Run(RunArgs),
 }
 
@@ -29,8 +30,9 @@ pub(crate) struct MakeArgs {
     /// Folder to write to: `videos/` and `trust.json`. The same command continues where it stopped.
     #[arg(long)]
     out: PathBuf,
-    /// Tables (CSV or JSON) with columns `file`, `group` (clips that look alike and are different recordings) and
-    /// `series` (clips that may show the same footage; default: the name up to its number).
+    /// Tables (CSV or JSON) with columns `file`, `group` (clips that look alike and are different
+    /// recordings) and `series` (clips that may show the same footage; default: the name up to its
+    /// number).
     #[arg(long, num_args = 1..)]
     groups: Vec<PathBuf>,
     /// Pairs of each kind.
@@ -154,14 +156,11 @@ fn print(report: &TrustReport) {
     text(terminal::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]));
 
     line("\nrelation found (down) against the true one");
-    let relations = || report.confusion.values().flat_map(|row| row.keys()).chain(report.confusion.keys());
-    let mut names: Vec<_> = relations().copied().collect();
-    names.sort_unstable();
-    names.dedup();
-    let mut grid = vec![std::iter::once(String::new()).chain(names.iter().map(|r| r.name().to_owned())).collect()];
+    let names = Relation::ALL.map(Relation::name);
+    let mut grid = vec![std::iter::once("").chain(names).map(str::to_owned).collect()];
     grid.extend(names.iter().map(|found| {
-        let count = |truth| report.confusion.get(found).and_then(|row| row.get(truth)).copied().unwrap_or(0);
-        std::iter::once(found.name().to_owned()).chain(names.iter().map(|truth| count(truth).to_string())).collect()
+        let count = |truth: &&str| report.confusion.get(found).and_then(|row| row.get(truth)).copied().unwrap_or(0);
+        std::iter::once((*found).to_owned()).chain(names.iter().map(|truth| count(truth).to_string())).collect()
     }));
     text(terminal::table(&grid, &[1, 2, 3, 4, 5, 6]));
 

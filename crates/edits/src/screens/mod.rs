@@ -1,5 +1,6 @@
-//! Drawn screens: slides, terminals, code editors, windows of programs and title cards. The template, which is what
-//! recordings of one program or one speaker have in common, and the content follow from separate seeds.
+//! Drawn screens: slides, terminals, code editors, windows of programs and title cards. The
+//! template, which is what recordings of one program or one speaker have in common, and the content
+//! follow from separate seeds.
 
 mod card;
 mod desktop;
@@ -109,8 +110,8 @@ impl Clip for ScreenClip {
     }
 }
 
-/// A still picture that a window can be set in, as a studio's or a channel's frame: a background, a banner with words,
-/// and a logo.
+/// A still picture that a window can be set in, as a studio's or a channel's frame: a background, a
+/// banner with words, and a logo.
 #[must_use]
 pub fn backdrop(seed: u64, size: (u32, u32)) -> Image {
     let mut rng = generator(&[0xbac2, seed]);
@@ -163,8 +164,8 @@ fn rectangle(image: &mut Image, area: [f32; 4], colour: [u8; 3]) {
     draw::fill(image, &[[x0, y0], [x1, y0], [x1, y1], [x0, y1]], colour, 1.0);
 }
 
-/// Draws a line of text that begins at `at` (left, middle of the line), with capitals of `size` (share of the height);
-/// returns where it ends, as a share of the width.
+/// Draws a line of text that begins at `at` (left, middle of the line), with capitals of `size`
+/// (share of the height); returns where it ends, as a share of the width.
 fn text(image: &mut Image, line: &str, at: [f32; 2], size: f32, colour: [u8; 3]) -> f32 {
     let mut text = Text {
         text: line.into(),

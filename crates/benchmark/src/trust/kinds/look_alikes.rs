@@ -74,10 +74,11 @@ fn unrelated(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<Pa
     Some(PairPlan::new(plain(a), plain(b)))
 }
 
-/// Seconds of a lead-in, a fade or an end: 0.5 to 30 % of the whole, or 1 to 8 s where that is less than 30 %.
+/// Seconds of a lead-in, a fade or an end: 0.5 to 30 % of the whole, or 1 to 8 s where that is less
+/// than 30 %.
 fn stretch(rng: &mut Pcg64, seconds: f64, number: usize) -> f64 {
     let most = seconds * 0.3 / 0.7;
-    let length = if number % 4 == 0 {
+    let length = if number.is_multiple_of(4) {
         seconds * (0.005f64.ln() + (0.43f64 / 0.005).ln() * rng.random_range(0.0..1.0)).exp()
     } else {
         rng.random_range(1.0..8.0f64)
@@ -126,7 +127,7 @@ fn fade(planner: &Planner<'_>, rng: &mut Pcg64, number: usize, shade: [u8; 3]) -
         let (start, end) = (length(), length());
         let faded = clip.effect(FrameEffect::Fade(Fade { colour: shade, start, end }));
         // Half of them stay dark for a moment before.
-        let still = if number % 2 == 0 { length() } else { 0.0 };
+        let still = if number.is_multiple_of(2) { length() } else { 0.0 };
         if still > 0.0 { joined(vec![one_colour(source, shade, still), faded]) } else { faded }
     })
 }

@@ -51,7 +51,7 @@ impl PairPlan {
 
     /// The pair the other way round where the number is odd.
     fn in_turn(self, number: usize) -> Self {
-        if number % 2 == 0 { self } else { Self { query: self.target, target: self.query } }
+        if number.is_multiple_of(2) { self } else { Self { query: self.target, target: self.query } }
     }
 }
 
@@ -81,7 +81,8 @@ impl TrustKind {
         look_alikes::KINDS.iter().chain(shares::KINDS).chain(same::KINDS).copied()
     }
 
-    /// Pair `number` of this kind; none where the given clips do not make one. `taken` refuses pairs that there are.
+    /// Pair `number` of this kind; none where the given clips do not make one. `taken` refuses
+    /// pairs that there are.
     pub(super) fn pair(
         &self,
         sources: &[TrustSource],
@@ -119,12 +120,12 @@ fn differ(a: &TrustSource, b: &TrustSource) -> bool {
 }
 
 impl<'a> Planner<'a> {
-    /// A clip for pair `number`: of a group and of none by turns, and groups and series take turns in an order of the
-    /// kind's own.
+    /// A clip for pair `number`: of a group and of none by turns, and groups and series take turns
+    /// in an order of the kind's own.
     fn pick(&self, rng: &mut Pcg64, number: usize, good: impl Fn(&TrustSource) -> bool) -> Option<&'a TrustSource> {
         let (grouped, single): (Vec<&TrustSource>, Vec<_>) =
             self.sources.iter().filter(|source| good(source)).partition(|source| source.group.is_some());
-        let (first, second) = if number % 2 == 0 { (single, grouped) } else { (grouped, single) };
+        let (first, second) = if number.is_multiple_of(2) { (single, grouped) } else { (grouped, single) };
         let (fit, turn) = match (first.is_empty(), second.is_empty()) {
             (false, false) => (first, number / 2),
             (false, true) => (first, number),
