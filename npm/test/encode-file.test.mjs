@@ -35,7 +35,7 @@ function workers(count, answer = () => undefined) {
   const make = (name) => ({
     async call(method, args, { signal, onEvent } = {}) {
       calls.push({ name, method, ...args });
-      if (method === "openFile") return open.add(name), { count, duration: count };
+      if (method === "openFile") return open.add(name), { count, duration: count, fps: 1 };
       if (method === "closeFile") return void open.delete(name);
       if (method === "join") return args;
       assert.ok(open.has(name), `${name} reads a file that it has not opened`);
@@ -51,7 +51,7 @@ function workers(count, answer = () => undefined) {
   return { backend: make("first"), calls, open };
 }
 
-const job = { model: "m", file: new Blob(["x"]), fps: 1, maxFrames: 10_000, workers: 3 };
+const job = { model: "m", file: new Blob(["x"]), fps: "auto", maxFrames: 10_000, workers: 3 };
 const quiet = { signal: undefined, onProgress: undefined };
 const of = (calls, method) => calls.filter((call) => call.method === method);
 
@@ -60,6 +60,8 @@ test("a long file is opened once by each Worker, and its ranges are joined in or
   const steps = [];
   const joined = await encodeFile(backend, job, { ...quiet, onProgress: ({ done, total }) => steps.push([done, total]) });
   assert.deepEqual(of(calls, "openFile").map(({ name }) => name).sort(), ["first", "helper 1", "helper 2"]);
+  // The first Worker finds the rate; the others need not.
+  assert.deepEqual(of(calls, "openFile").map(({ fps }) => fps), ["auto", 1, 1]);
   assert.equal(new Set(of(calls, "encodeRange").map(({ name }) => name)).size, 3);
   assert.deepEqual(joined.parts, [0, 60, 120, 180, 240, 300]);
   assert.deepEqual([...joined.times], joined.parts);

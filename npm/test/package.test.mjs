@@ -90,13 +90,26 @@ describe("Encoder", () => {
     const plain = await encoder.encode(frames, { fps: 2 });
     assert.deepEqual([...plain.times], frames.map((_, i) => i / 2));
     assert.equal(plain.duration, 5);
-    const fast = await encoder.encode(timed(frames, frames.map((_, i) => 3 + i * 0.4)));
+    const fast = await encoder.encode(timed(frames, frames.map((_, i) => 3 + i * 0.4)), { fps: 1 });
     assert.deepEqual([...fast.times], [0, 1, 2, 3]);
     const picked = await encoder.encode([0, 2, 5, 7].map((i) => frames[i]));
     assert.deepEqual(fast.codes, picked.codes);
-    const still = await encoder.encode(timed(frames.slice(0, 2), [0, 2.5]));
+    const still = await encoder.encode(timed(frames.slice(0, 2), [0, 2.5]), { fps: 1 });
     assert.deepEqual([...still.times], [0, 1, 2]);
     assert.deepEqual(still.codes.subarray(0, still.codes.length / 3), still.codes.subarray(still.codes.length / 3, (2 * still.codes.length) / 3));
+  });
+
+  test("short videos are sampled more densely, whatever their frames showed at first", async () => {
+    const frames = drawn(24, 64, 48);
+    for (const [every, fps, samples] of [[0.05, 8, 10], [0.12, 8, 23], [0.2, 4, 19], [0.4, 2, 19], [0.75, 1, 18], [3, 1, 70]]) {
+      const video = timed(frames, frames.map((_, i) => 3 + i * every));
+      const steps = [];
+      const [auto, exact] = [await encoder.encode(video, { onProgress: ({ done }) => steps.push(done) }), await encoder.encode(video, { fps })];
+      assert.equal(auto.frames, samples, `every ${every} s`);
+      assert.deepEqual(auto.toBytes(), exact.toBytes(), `every ${every} s`);
+      assert.ok(steps.every((done, k) => k === 0 || done >= steps[k - 1]), `${steps}`);
+    }
+    await assert.rejects(encoder.encode(frames, { fps: "often" }), code("bad-argument"));
   });
 
   test("progress and abort", async () => {

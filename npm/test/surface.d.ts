@@ -322,8 +322,12 @@ export interface ModelInfo {
 }
 /** How a video is encoded. */
 export interface EncodeOptions {
-    /** Frames a second that are taken, 1. Records of one index should have the same. */
-    fps?: number;
+    /**
+     * Frames a second that are taken. `auto`, the default: 1, and 2, 4 or 8 of a video below 15, 7.5
+     * or 3.75 seconds, so that it has at least 16 if it lasts 2 seconds. Records of one index should
+     * have the same.
+     */
+    fps?: number | "auto";
     /** Length of the video in seconds, where frames are given and it is known. Of a `MediaStream`: seconds after which it ends. */
     duration?: number;
     /** Ends a `MediaStream`, and what came of it is encoded; `signal` ends the call without a result. It also ends with its video track. */
@@ -337,9 +341,9 @@ export interface TimedFrame {
     time: number;
 }
 /**
- * Frames to encode. A `VideoFrame` and a {@link TimedFrame} have a time, and `fps` frames a second are taken of them, each the one
- * that is on the screen; an `ImageData` has none, and each one is taken, `fps` of them a second. The caller closes its
- * `VideoFrame`s.
+ * Frames to encode. A `VideoFrame` and a {@link TimedFrame} have a time, and `fps` frames a second
+ * are taken of them, each the one that is on the screen; an `ImageData` has none, and each one is
+ * taken, `fps` of them a second (`auto`: 1). The caller closes its `VideoFrame`s.
  */
 export type FrameSource = AsyncIterable<ImageData | VideoFrame | Pixels | TimedFrame> | Iterable<ImageData | VideoFrame | Pixels | TimedFrame>;
 

@@ -219,13 +219,54 @@ fn sampling_belongs_to_the_index() {
     assert_eq!(report["added"], 1);
     let list = json(&["list", "--index", &index, "--json"], 0);
     assert_eq!(list["videos"][0]["frames"], 16, "{list}");
-    refused(&vidsieve(&["index", "--index", &index, "--upstream", &videos]), &["sampled at fps 2", "upstream"]);
+    refused(
+        &vidsieve(&["index", "--index", &index, "--upstream", &videos]),
+        &["sampling of this index is `fps 2`", "upstream"],
+    );
     refused(&vidsieve(&["index", "--index", &index, "--fps", "0", &videos]), &["--fps 0"]);
+    refused(&vidsieve(&["index", "--index", &index, "--fps", "auto", &videos]), &["not `auto`"]);
+    let often = vidsieve(&["index", "--index", &index, "--fps", "often", &videos]);
+    assert_eq!(often.status.code(), Some(2));
+    assert!(stderr(&often).contains("must be `auto` or a number"), "{}", stderr(&often));
     // The others are sampled alike without being asked, and what is searched for as well.
     assert_eq!(json(&["index", "--index", &index, "--json", &videos], 0)["added"], 4);
     let hit = &json(&["search", "--index", &index, &bars, "--top", "1", "--json"], 0)["hits"][0];
     assert_eq!(hit["id"], "bars.mp4");
     assert!(number(&hit["score"]) > 0.9, "{hit}");
+}
+
+#[test]
+fn short_videos_are_sampled_more_densely() {
+    let dir = Scratch::new("short");
+    let videos = dir.folder("videos");
+    // The last frame is a tenth of a second before the end.
+    for (name, seconds) in [("1.mp4", "1"), ("3.mp4", "3"), ("6.mp4", "6"), ("12.mp4", "12"), ("20.mp4", "20")] {
+        let source = format!("testsrc2=s=160x120:r=10:d={seconds}");
+        ffmpeg(&["-f", "lavfi", "-i", &source], &videos.join(name));
+    }
+    let frames = |index: &str, options: &[&str]| -> Vec<(String, u64)> {
+        let all = [&["index", "--index", index, "--json"], options, &[videos.to_str().unwrap()]].concat();
+        json(&all, 0);
+        let list = json(&["list", "--index", index, "--json"], 0);
+        let of = |v: &Value| (v["id"].as_str().unwrap().to_owned(), v["frames"].as_u64().unwrap());
+        list["videos"].as_array().unwrap().iter().map(of).collect()
+    };
+    let expected = |counts: [u64; 5]| {
+        let mut list: Vec<_> =
+            ["1.mp4", "3.mp4", "6.mp4", "12.mp4", "20.mp4"].map(str::to_owned).into_iter().zip(counts).collect();
+        list.sort();
+        list
+    };
+    let sorted = |mut list: Vec<(String, u64)>| {
+        list.sort();
+        list
+    };
+    assert_eq!(sorted(frames(&dir.text("auto"), &[])), expected([8, 24, 24, 24, 20]));
+    assert_eq!(sorted(frames(&dir.text("each"), &["--fps", "1"])), expected([1, 3, 6, 12, 20]));
+    let short = dir.text("videos/3.mp4");
+    let same = json(&["compare", &short, &short, "--json"], 0);
+    assert!(number(&same["score"]) > 0.9, "{same}");
+    assert_eq!(json(&["compare", "--fps", "auto", &short, &short, "--json"], 0), same);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How long reading files takes, at one frame a second and with every frame.
+//! How long reading files takes, by each way of sampling.
 //!
 //! `cargo bench -p vidsieve-video --bench frames -- FILE… [--side PIXELS]`, files by absolute paths.
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         files.drain(at..at + 2);
     }
     for file in files {
-        for sampling in [Sampling::Fps(1.0), Sampling::Upstream, Sampling::All] {
+        for sampling in [Sampling::Fps(1.0), Sampling::Adaptive, Sampling::Upstream, Sampling::All] {
             let start = Instant::now();
             let mut frames = Frames::open(file.as_ref(), Options { sampling, max_side, ..Options::default() })?;
             let opened = start.elapsed();

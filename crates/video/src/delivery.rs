@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::{Error, Warning};
 use crate::info::Info;
 use crate::options::Options;
-use crate::sampling::{Sampling, seconds};
+use crate::sampling::{Held, Sampling, seconds};
 
 /// One frame: RGB, 8 bits a channel, rows from the top without padding; rotated upright, transparency over black.
 /// Cloning is cheap.
@@ -30,8 +30,8 @@ impl Frame {
         self.index
     }
 
-    /// Seconds after the first frame (plus [`Options::start`]) for which this frame was taken: k / fps for
-    /// [`Sampling::Fps`], else [`Frame::pts`].
+    /// Seconds after the first frame (plus [`Options::start`]) for which this frame was taken: k /
+    /// rate for [`Sampling::Fps`] and [`Sampling::Adaptive`], else [`Frame::pts`].
     #[must_use]
     pub fn time(&self) -> f64 {
         self.time
@@ -121,13 +121,22 @@ pub(crate) struct Delivery {
     pub(crate) options: Options,
     pub(crate) shared: Arc<Shared>,
     sender: SyncSender<Message>,
+    held: Held<Picture>,
     returned: u64,
     last_pts: Option<i64>,
 }
 
+/// A picture as it is returned.
+struct Picture {
+    /// Microseconds after the first frame.
+    micros: i64,
+    data: Arc<Vec<u8>>,
+}
+
 impl Delivery {
     pub(crate) fn new(info: Info, options: Options, shared: Arc<Shared>, sender: SyncSender<Message>) -> Self {
-        Self { size: options.frame_size(&info), info, options, shared, sender, returned: 0, last_pts: None }
+        let (size, held) = (options.frame_size(&info), Held::new());
+        Self { size, info, options, shared, sender, held, returned: 0, last_pts: None }
     }
 
     /// FFmpeg's filters from a frame that is upright to one as it is returned.
@@ -145,9 +154,32 @@ impl Delivery {
         filters
     }
 
-    /// Hands a frame to the consumer; `false` when no more are wanted. `time`, `micros`: after the first frame.
-    /// `picture` is asked only if the frame is wanted, and may give nothing when it fails.
-    pub(crate) fn emit(&mut self, time: f64, micros: i64, picture: impl FnOnce() -> Option<Arc<Vec<u8>>>) -> bool {
+    /// Hands a frame to the consumer; `false` when no more are wanted. `time`, `micros`: after the
+    /// first frame. `undecided`: holds the frame until the rate is known. `picture` is asked only
+    /// if the frame is wanted, and may give nothing when it fails.
+    pub(crate) fn emit(
+        &mut self,
+        time: f64,
+        micros: i64,
+        undecided: Option<f64>,
+        picture: impl FnOnce() -> Option<Arc<Vec<u8>>>,
+    ) -> bool {
+        if let Some(rate) = undecided {
+            self.held.thin(rate);
+            let Some(data) = picture() else { return false };
+            self.held.push(time, Picture { micros, data });
+            return true;
+        }
+        self.held.thin(1.0);
+        self.release() && self.send(time, micros, picture)
+    }
+
+    /// Hands over the frames that were held; `false` when no more are wanted.
+    pub(crate) fn release(&mut self) -> bool {
+        self.held.take().into_iter().all(|(time, picture)| self.send(time, picture.micros, || Some(picture.data)))
+    }
+
+    fn send(&mut self, time: f64, micros: i64, picture: impl FnOnce() -> Option<Arc<Vec<u8>>>) -> bool {
         if self.options.max_frames.is_some_and(|max| self.returned >= max) {
             return false;
         }
@@ -195,7 +227,7 @@ impl Delivery {
         let read = self.options.start + seconds(last);
         let step = match self.options.sampling {
             Sampling::Fps(fps) => 1.0 / fps,
-            Sampling::Upstream => 1.0,
+            Sampling::Adaptive | Sampling::Upstream => 1.0,
             Sampling::All => 0.0,
         };
         let frame = self.info.average_rate.map_or(0.0, |r| 1.0 / r.value());

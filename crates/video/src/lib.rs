@@ -42,6 +42,6 @@ pub use error::{Error, Warning};
 pub use frames::Frames;
 pub use info::{Info, MAX_SIDE, Rate};
 pub use options::{Limits, Options};
-pub use sampling::{Sampling, TOLERANCE, covering, upstream_step};
+pub use sampling::{LEAST_SAMPLES, Sampling, TOLERANCE, adaptive, adaptive_rate, covering, upstream_step};
 pub use vidsieve_progress::CancelToken;
 pub use writer::{Codec, Writer, WriterOptions};

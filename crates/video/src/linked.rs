@@ -22,7 +22,7 @@ use ffmpeg::{
 use crate::delivery::{Delivery, Shared};
 use crate::error::Error;
 use crate::info::{FileFacts, Info, Kind, LIMIT, MAX_SIDE, Rate, StreamFacts, describe};
-use crate::sampling::{Received, Sampler, Sampling, Stop, seconds, upstream_step};
+use crate::sampling::{Received, Sample, Sampler, Sampling, Stop, seconds, upstream_step};
 use crate::tools::{DEMUXERS, Messages, file_url};
 
 /// FFmpeg's mark of a missing time.
@@ -228,14 +228,15 @@ impl Reading {
     fn receive(&mut self, source: &mut Source, failure: &mut Option<String>) -> bool {
         let sampling = self.delivery.options.sampling;
         let step = upstream_step(self.delivery.info.upstream_rate());
-        let fps = if let Sampling::Fps(fps) = sampling { fps } else { 1.0 };
-        let mut sampler = Sampler::new(fps, 0, None);
+        let mut sampler = Sampler::new(sampling);
+        let shared = source.shared.clone();
         let (delivery, converter) = (&mut self.delivery, &mut self.converter);
         let filters = format!("{}{}", upright(source.matrix), delivery.picture_filters());
         let size = delivery.size;
-        let mut emit = |time: f64, micros: i64, picture: &RefCell<Picture>| {
-            delivery.emit(time, micros, || {
-                let mut picture = picture.borrow_mut();
+        let mut take = |sample: Sample<'_, RefCell<Picture>>| {
+            let Received { micros, data } = sample.frame;
+            delivery.emit(sample.time, *micros, sample.undecided, || {
+                let mut picture = data.borrow_mut();
                 if let Picture::Decoded(frame) = &mut *picture {
                     *picture = match Converter::convert(converter, &filters, size, frame) {
                         Ok(data) => Picture::Ready(Arc::new(data)),
@@ -254,27 +255,23 @@ impl Reading {
             let zero = *first.get_or_insert(micros);
             let micros = micros - zero;
             self.last = Some(micros);
-            let picture = RefCell::new(Picture::Decoded(frame));
-            let go_on = match sampling {
-                Sampling::Fps(_) => {
-                    let frame = Received { micros, data: picture };
-                    sampler.push(frame, &mut |_, time, f| emit(time, f.micros, &f.data)) != Err(Stop::Closed)
-                }
-                Sampling::Upstream => {
+            let frame = Received { micros, data: RefCell::new(Picture::Decoded(frame)) };
+            let go_on = match &mut sampler {
+                Some(sampler) => sampler.push(frame, &mut take) != Err(Stop::Closed),
+                None => {
                     count += 1;
-                    !(count - 1).is_multiple_of(step) || emit(seconds(micros), micros, &picture)
+                    let left_out = sampling == Sampling::Upstream && !(count - 1).is_multiple_of(step);
+                    left_out || take(Sample { time: seconds(micros), undecided: None, frame: &frame })
                 }
-                Sampling::All => emit(seconds(micros), micros, &picture),
             };
             if !go_on {
                 return false;
             }
         }
-        if source.shared.is_stopped() {
+        if shared.is_stopped() || sampler.is_some_and(|mut s| s.finish(&mut take) == Err(Stop::Closed)) {
             return false;
         }
-        !matches!(sampling, Sampling::Fps(_))
-            || sampler.finish(&mut |_, time, f| emit(time, f.micros, &f.data)) != Err(Stop::Closed)
+        self.delivery.release()
     }
 }
 

@@ -50,10 +50,10 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// One frame a second by time stamps, as large as they are, two threads.
+    /// [`Sampling::Adaptive`], frames as large as they are, two threads.
     fn default() -> Self {
         Self {
-            sampling: Sampling::Fps(1.0),
+            sampling: Sampling::default(),
             max_side: None,
             square_pixels: true,
             start: 0.0,

@@ -12,7 +12,9 @@ use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::info::{FileFacts, Info, Kind, LIMIT, MAX_SIDE, Rate, StreamFacts, describe};
 use crate::nut;
-use crate::sampling::{Received, Sampler, Sampling, Stop, TOLERANCE, seconds, upstream_step};
+use crate::sampling::{
+    Gaps, Received, Sample, Sampler, Sampling, Stop, TOLERANCE, seconds, short_rates, upstream_step,
+};
 use crate::tools::{Messages, Tools, arg, file_url, input_guards, run, spawn, wait};
 
 /// Microseconds that a time stamp may differ from what the header lets expect, when FFmpeg leaves out frames.
@@ -159,6 +161,23 @@ struct Thinning {
     window: i64,
     /// Expected time stamp of the first frame in microseconds.
     anchor: i64,
+    /// Seconds after the first frame up to which all frames are passed on.
+    from: f64,
+}
+
+impl Thinning {
+    /// FFmpeg's expression that is true for the first frame of each period, and for those shortly
+    /// before the time of a sample.
+    fn around_samples(&self, fps: f64) -> String {
+        let (Self { window, anchor, .. }, period) = (*self, 1e6 / fps);
+        let late = (TOLERANCE * 1e6) as i64 + SLACK;
+        let from = anchor + late;
+        let keep = period - (window + late + SLACK) as f64;
+        format!(
+            "not(eq(floor((pts-{anchor})/{period}),floor((prev_pts-{anchor})/{period})))\
+             +gte((pts-{from})-{period}*floor((pts-{from})/{period}),{keep})"
+        )
+    }
 }
 
 /// How one run of FFmpeg ended.
@@ -167,6 +186,15 @@ enum End {
     Done,
     /// Again, with this thinning.
     Again(Option<Thinning>),
+}
+
+impl From<Stop> for End {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Closed => Self::Done,
+            Stop::Doubt => Self::Again(None),
+        }
+    }
 }
 
 /// Runs FFmpeg and reads its frames.
@@ -183,10 +211,13 @@ impl Decoder {
 
     pub(crate) fn run(mut self) {
         let mut thinning = self.first_thinning();
-        let mut next = 0;
+        let mut sampler = Sampler::new(self.delivery.options.sampling);
         // Thinning is corrected once for its anchor and once more to none, so three runs are enough.
         for _ in 0..3 {
-            match self.decode(thinning, &mut next) {
+            if let Some(sampler) = &mut sampler {
+                sampler.restart(thinning.map(|t| Gaps { window: t.window, from: t.from }));
+            }
+            match self.decode(thinning, &mut sampler) {
                 Ok(End::Done) => return,
                 Ok(End::Again(other)) => thinning = other,
                 Err(error) => {
@@ -199,12 +230,18 @@ impl Decoder {
 
     /// At a steady rate, the frame of a sample is within a frame's length before it; two and a bit allow for a gap.
     fn first_thinning(&self) -> Option<Thinning> {
-        let Sampling::Fps(fps) = self.delivery.options.sampling else { return None };
+        let (fps, from) = match self.delivery.options.sampling {
+            Sampling::Fps(fps) => (fps, 0.0),
+            // Windows of the highest rate would hold most frames, and where frames come at uneven
+            // times raise doubt.
+            Sampling::Adaptive => (1.0, short_rates().next().map_or(0.0, |(_, until)| until)),
+            Sampling::Upstream | Sampling::All => return None,
+        };
         let rate = self.delivery.info.average_rate.map(Rate::value)?;
         let window = 2.2e6 / rate;
         let all = window + TOLERANCE * 1e6 + 4.0 * SLACK as f64 >= 1e6 / fps;
         let anchor = if self.delivery.options.start > 0.0 { 0.0 } else { self.delivery.info.start * 1e6 };
-        (!all && anchor.abs() < 1e15).then_some(Thinning { window: window as i64, anchor: anchor.round() as i64 })
+        (!all && anchor.abs() < 1e15).then_some(Thinning { window: window as i64, anchor: anchor.round() as i64, from })
     }
 
     fn command(&self, thinning: Option<Thinning>) -> Command {
@@ -236,17 +273,22 @@ impl Decoder {
                 let step = upstream_step(self.delivery.info.upstream_rate());
                 graph.push_str(&format!(",select='not(mod(n,{step}))'"));
             }
-            (Sampling::Fps(fps), Some(Thinning { window, anchor })) => {
-                let period = 1e6 / fps;
-                let late = (TOLERANCE * 1e6) as i64 + SLACK;
-                let from = anchor + late;
-                let keep = period - (window + late + SLACK) as f64;
-                // The first frame, the first one of each period, and those shortly before a sample's time.
-                graph.push_str(&format!(
-                    ",select='isnan(prev_pts)+not(eq(floor((pts-{anchor})/{period}),\
-                     floor((prev_pts-{anchor})/{period})))\
-                     +gte((pts-{from})-{period}*floor((pts-{from})/{period}),{keep})'"
-                ));
+            (Sampling::Fps(fps), Some(thinning)) => {
+                graph.push_str(&format!(",select='isnan(prev_pts)+{}'", thinning.around_samples(fps)));
+            }
+            (Sampling::Adaptive, Some(thinning)) => {
+                // Up to the time from which a rate is enough, frames are needed for the next higher
+                // one.
+                let anchor = thinning.anchor;
+                let mut choice = format!("isnan(prev_pts)+{}", thinning.around_samples(1.0));
+                for (rate, until) in short_rates() {
+                    let until = until * 1e6;
+                    choice.push_str(&format!("+lt(pts-{anchor},{until})"));
+                    if until > thinning.from * 1e6 {
+                        choice.push_str(&format!("*({})", thinning.around_samples(rate)));
+                    }
+                }
+                graph.push_str(&format!(",select='{choice}'"));
             }
             _ => {}
         }
@@ -255,8 +297,12 @@ impl Decoder {
         graph
     }
 
-    /// One run of FFmpeg. `next`: the first sample that is not known yet.
-    fn decode(&mut self, thinning: Option<Thinning>, next: &mut u64) -> Result<End, Error> {
+    /// One run of FFmpeg. `sampler`: `None` for a sampling that goes by the number of a frame.
+    fn decode(
+        &mut self,
+        thinning: Option<Thinning>,
+        sampler: &mut Option<Sampler<Arc<Vec<u8>>>>,
+    ) -> Result<End, Error> {
         let mut child = spawn(self.command(thinning), &self.ffmpeg)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         self.delivery.shared.put(child);
@@ -266,7 +312,7 @@ impl Decoder {
         let outcome = match stdout {
             Some(pipe) => {
                 let mut reader = nut::Reader::new(BufReader::with_capacity(1 << 16, pipe), frame_bytes);
-                self.receive(&mut reader, frame_bytes, thinning, next, &mut last)
+                self.receive(&mut reader, frame_bytes, thinning, sampler, &mut last)
             }
             None => Ok(Some(End::Done)),
         };
@@ -303,12 +349,14 @@ impl Decoder {
         reader: &mut nut::Reader<impl std::io::Read>,
         frame_bytes: u64,
         thinning: Option<Thinning>,
-        next: &mut u64,
+        sampler: &mut Option<Sampler<Arc<Vec<u8>>>>,
         last: &mut Option<i64>,
     ) -> Result<Option<End>, String> {
-        let sampling = self.delivery.options.sampling;
-        let fps = if let Sampling::Fps(fps) = sampling { fps } else { 1.0 };
-        let mut sampler = Sampler::new(fps, *next, thinning.map(|t| t.window));
+        let delivery = &mut self.delivery;
+        let shared = delivery.shared.clone();
+        let mut take = |s: Sample<'_, Arc<Vec<u8>>>| {
+            delivery.emit(s.time, s.frame.micros, s.undecided, || Some(s.frame.data.clone()))
+        };
         let mut first = None;
         let mut damage = None;
         loop {
@@ -333,32 +381,23 @@ impl Decoder {
             let micros = packet.micros.saturating_sub(zero);
             *last = Some(last.map_or(micros, |l: i64| l.max(micros)));
             let frame = Received { micros, data: Arc::new(packet.data) };
-            let stop = if matches!(sampling, Sampling::Fps(_)) {
-                let stop = sampler
-                    .push(frame, &mut |_, time, frame| {
-                        self.delivery.emit(time, frame.micros, || Some(frame.data.clone()))
-                    })
-                    .err();
-                *next = sampler.next_sample();
-                stop
-            } else {
-                (!self.delivery.emit(seconds(micros), micros, || Some(frame.data))).then_some(Stop::Closed)
+            let stop = match sampler {
+                Some(sampler) => sampler.push(frame, &mut take).err(),
+                None => {
+                    let sample = Sample { time: seconds(micros), undecided: None, frame: &frame };
+                    (!take(sample)).then_some(Stop::Closed)
+                }
             };
-            match stop {
-                None => {}
-                Some(Stop::Closed) => return Ok(Some(End::Done)),
-                Some(Stop::Doubt) => return Ok(Some(End::Again(None))),
+            if let Some(stop) = stop {
+                return Ok(Some(stop.into()));
             }
         }
-        if matches!(sampling, Sampling::Fps(_)) && !self.delivery.shared.is_stopped() {
-            let stop = sampler
-                .finish(&mut |_, time, frame| self.delivery.emit(time, frame.micros, || Some(frame.data.clone())))
-                .err();
-            *next = sampler.next_sample();
-            match stop {
-                None => {}
-                Some(Stop::Closed) => return Ok(Some(End::Done)),
-                Some(Stop::Doubt) => return Ok(Some(End::Again(None))),
+        if !shared.is_stopped() {
+            if let Some(Err(stop)) = sampler.as_mut().map(|sampler| sampler.finish(&mut take)) {
+                return Ok(Some(stop.into()));
+            }
+            if !self.delivery.release() {
+                return Ok(Some(End::Done));
             }
         }
         damage.map_or(Ok(None), Err)

@@ -29,10 +29,19 @@ pub(crate) const MAX_FPS: f64 = 1000.0;
 /// Returns the name of a sampling, as an index keeps it.
 pub(crate) fn sampling_name(sampling: Sampling) -> Cow<'static, str> {
     match sampling {
+        Sampling::Adaptive => Cow::Borrowed("auto"),
         Sampling::Fps(fps) => Cow::Owned(format!("fps {fps}")),
         Sampling::Upstream => Cow::Borrowed("upstream"),
         Sampling::All => Cow::Borrowed("all"),
     }
+}
+
+/// Returns the sampling of a name that an index keeps; `None` for an unknown one.
+pub(crate) fn sampling_of_name(name: &str) -> Option<Sampling> {
+    [Sampling::Adaptive, Sampling::Upstream]
+        .into_iter()
+        .find(|sampling| sampling_name(*sampling) == name)
+        .or_else(|| name.strip_prefix("fps ")?.parse().ok().map(Sampling::Fps))
 }
 
 /// Refuses a rate outside its range.
@@ -57,17 +66,18 @@ pub struct EncodeOptions {
 
 impl Default for EncodeOptions {
     fn default() -> Self {
-        Self { sampling: Sampling::Fps(1.0), files: 1 }
+        Self { sampling: Sampling::default(), files: 1 }
     }
 }
 
 impl EncodeOptions {
-    /// Returns the defaults: one frame a second, one file at a time.
+    /// Returns the defaults: [`Sampling::Adaptive`], one file at a time.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets which frames are taken; by default one a second.
+    /// Sets which frames are taken. By default one a second, and 2, 4 or 8 of videos below 15
+    /// seconds.
     pub const fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = sampling;
         self
@@ -237,9 +247,11 @@ pub fn encode_files(
     Ok([a?, b?])
 }
 
-/// Encodes frames of the caller, in the order of their times: frames that were decoded elsewhere, or drawn. An index that
-/// they are searched in should have been sampled alike, by default one frame a second. `duration` is the video's length in
-/// seconds if it is known. Reports the stage `encoding` in seconds of video.
+/// Encodes frames of the caller, in the order of their times: frames that were decoded elsewhere,
+/// or drawn. All of them are taken. An index that they are searched in should have been sampled
+/// alike: by default one frame a second, and for a video below 15, 7.5 or 3.75 seconds 2, 4 or 8.
+/// `duration` is the video's length in seconds if it is known. Reports the stage `encoding` in
+/// seconds of video.
 ///
 /// # Errors
 /// [`Error::Cancelled`]; [`Error::Encode`] without frames, for more than 100,000, or for one of another size than its bytes;

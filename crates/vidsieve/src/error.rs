@@ -68,7 +68,7 @@ pub enum Error {
     Encoder(EncodeError),
     /// The videos of the index are sampled in another way.
     #[error(
-        "{}: its videos are sampled at {}, not {}: leave the option out, or make another index",
+        "{}: the sampling of this index is `{}`, not `{}`: leave the option out, or make another index",
         folder.display(),
         sampling_name(*found),
         sampling_name(*asked)

@@ -150,6 +150,12 @@ fn mistakes_are_typed() {
     assert!(matches!(at_rate(3.0).unwrap_err(), Error::OtherSampling { .. }));
     let archive = at_rate(2.0).unwrap();
     assert_eq!(archive.sampling().unwrap(), Sampling::Fps(2.0));
+    // The default is kept by name, so that it is no other one's in a later version.
+    let dense = ArchiveOptions::new().open_or_create(folder.path().join("dense")).unwrap();
+    assert_eq!(dense.sampling().unwrap(), Sampling::Adaptive);
+    drop(dense);
+    let other = ArchiveOptions::new().sampling(Sampling::Fps(1.0)).open_or_create(folder.path().join("dense"));
+    refused(other.unwrap_err(), "the sampling of this index is `auto`, not `fps 1`");
     let error = archive.dedupe(&DedupeOptions::new().min_score(1.5), &control).unwrap_err();
     refused(error, "min_score 1.5: scores are from 0 to 1");
     let time = Budget::Time(std::time::Duration::from_millis(5));

@@ -66,7 +66,13 @@ impl Encoder {
     /// Begins a video.
     #[must_use]
     pub fn session(&self) -> Session {
-        Session { encoder: self.inner.clone(), all: Part::default(), waiting: Vec::new(), threads: BTreeSet::new() }
+        Session {
+            encoder: self.inner.clone(),
+            open: Vec::new(),
+            all: Part::default(),
+            waiting: Vec::new(),
+            threads: BTreeSet::new(),
+        }
     }
 }
 
@@ -93,11 +99,16 @@ fn together() -> usize {
     1
 }
 
+/// The first samples of a video that may still be left out.
+const OPEN: usize = 32;
+
 /// A video whose frames are still coming.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Session {
     encoder: Rc<vidsieve_model::encoder::Encoder>,
+    /// Up to [`OPEN`] samples, as long as these are all.
+    open: Vec<Part>,
     all: Part,
     waiting: Vec<Waiting>,
     threads: BTreeSet<usize>,
@@ -113,10 +124,22 @@ impl Session {
         let frames = self.waiting.iter().map(Waiting::frame).collect::<Result<Vec<_>, _>>()?;
         let described = self.encoder.describe_each(&frames)?;
         for ((part, thread), Waiting { samples, .. }) in described.iter().zip(&self.waiting) {
-            (0..*samples).for_each(|_| self.all.join(part));
+            for _ in 0..*samples {
+                if self.open.len() == OPEN {
+                    self.open.drain(..).for_each(|first| self.all.join(&first));
+                }
+                if self.all.frames() == 0 { self.open.push(part.clone()) } else { self.all.join(part) }
+            }
             self.threads.insert(*thread);
         }
         self.waiting.clear();
+        Ok(())
+    }
+
+    /// Describes all frames taken so far; none of them is left out any more.
+    fn settle(&mut self) -> Result<(), Error> {
+        self.describe()?;
+        self.open.drain(..).for_each(|first| self.all.join(&first));
         Ok(())
     }
 }
@@ -139,7 +162,26 @@ impl Session {
     #[wasm_bindgen(getter)]
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.all.frames() + self.waiting.iter().map(|frame| frame.samples).sum::<usize>()
+        self.open.len() + self.all.frames() + self.waiting.iter().map(|frame| frame.samples).sum::<usize>()
+    }
+
+    /// Leaves out every second sample, the second first: a video that turns out to be long needs
+    /// fewer a second. It has up to 32 samples then.
+    ///
+    /// # Errors
+    /// `bad-frame`; `bad-video` after more than 32 samples.
+    pub fn halve(&mut self) -> Result<(), Error> {
+        self.describe()?;
+        if self.all.frames() > 0 {
+            let message = format!("samples of the first {OPEN} alone can be left out, not of {}", self.frames());
+            return Err(Error::new(EngineErrorCode::BadVideo, message));
+        }
+        let mut number = 0;
+        self.open.retain(|_| {
+            number += 1;
+            number % 2 == 1
+        });
+        Ok(())
     }
 
     /// Describes the frames that wait for others, and tells how many threads have described frames of this video.
@@ -156,7 +198,7 @@ impl Session {
     /// # Errors
     /// `bad-frame`.
     pub fn part(mut self) -> Result<Vec<u8>, Error> {
-        self.describe()?;
+        self.settle()?;
         Ok(self.all.to_bytes())
     }
 
@@ -165,7 +207,7 @@ impl Session {
     /// # Errors
     /// `bad-video` for bytes that are no part of a video of this model, or more frames than are encoded.
     pub fn join(&mut self, part: &[u8]) -> Result<(), Error> {
-        self.describe()?;
+        self.settle()?;
         let part = self.encoder.part(part)?;
         self.room(part.frames())?;
         self.all.join(&part);
@@ -178,7 +220,7 @@ impl Session {
     /// # Errors
     /// `bad-video` without frames or with times that do not fit them; `bad-record` for times that run backwards.
     pub fn finish(mut self, times: Vec<f64>, duration: f64) -> Result<Vec<u8>, Error> {
-        self.describe()?;
+        self.settle()?;
         let Self { encoder, all, .. } = self;
         if times.len() != all.frames() {
             let message = format!("{} times for {} frames", times.len(), all.frames());

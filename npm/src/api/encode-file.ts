@@ -5,6 +5,7 @@
 
 import type { Progress } from "../data/types.js";
 import type { Backend, Encoded, Range } from "../engine/methods.js";
+import type { Rate } from "../sources/sampling.js";
 
 /** Samples of a range: seeking to its first frame takes little beside them. */
 const RANGE = 60;
@@ -13,7 +14,7 @@ const RANGE = 60;
 export interface FileJob {
   model: string;
   file: Blob;
-  fps: number;
+  fps: Rate;
   maxFrames: number;
   workers: number;
 }
@@ -31,14 +32,14 @@ let lastReader = 0;
  * it. One Worker encodes a file that is too short for that, or so long that it is cut.
  */
 export async function encodeFile(backend: Backend, job: FileJob, options: Options): Promise<Encoded> {
-  const { model, file, fps, maxFrames, workers } = job;
+  const { model, file, maxFrames, workers } = job;
   const { signal, onProgress } = options;
   const reader = ++lastReader;
   try {
-    const { count, duration } = await backend.call("openFile", { reader, file, fps }, { signal });
+    const { count, duration, fps } = await backend.call("openFile", { reader, file, fps: job.fps }, { signal });
     const ranges = Math.ceil(count / RANGE);
     if (workers > 1 && ranges > 1 && count + RANGE <= maxFrames) {
-      return await encodeShared(backend, { ...job, reader, count, duration, ranges }, options);
+      return await encodeShared(backend, { ...job, fps, reader, count, duration, ranges }, options);
     }
     return await backend.call("encodeFile", { model, reader }, { signal, onEvent: (event) => onProgress?.(event) });
   } finally {
@@ -48,6 +49,7 @@ export async function encodeFile(backend: Backend, job: FileJob, options: Option
 
 /** A file that the first Worker has opened. */
 interface SharedJob extends FileJob {
+  fps: number;
   reader: number;
   /** Samples and seconds that the file claims to have. */
   count: number;

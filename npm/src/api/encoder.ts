@@ -4,7 +4,7 @@ import type { EncodeOptions, FrameSource, LoadOptions, ModelInfo, Pixels, TimedF
 import type { Backend, Encoded, Loaded } from "../engine/methods.js";
 import { elementFrames } from "../sources/element.js";
 import type { Frame } from "../sources/pixels.js";
-import { Sampler } from "../sources/sampling.js";
+import { Sampler, leaveOut, rateOf, type Rate } from "../sources/sampling.js";
 import { streamFrames } from "../sources/stream.js";
 import { release, workersOf } from "../worker/backend.js";
 import { encodeFile } from "./encode-file.js";
@@ -80,8 +80,10 @@ export class Encoder {
    * Encodes a file, a `<video>`'s source, a stream until it ends, or frames. An aborted call stops within a frame.
    */
   async encode(source: VideoSource, options: EncodeOptions = {}): Promise<EncodedVideo> {
-    const { fps = 1, signal } = options;
-    if (!(Number.isFinite(fps) && fps > 0 && fps <= 1000)) throw new VidsieveError("bad-argument", `fps is ${fps}, must be above 0 and at most 1000`);
+    const { fps = "auto", signal } = options;
+    if (fps !== "auto" && !(Number.isFinite(fps) && fps > 0 && fps <= 1000)) {
+      throw new VidsieveError("bad-argument", `fps is ${fps}, must be "auto" or above 0 and at most 1000`);
+    }
     signal?.throwIfAborted();
     this.#use();
     if (source instanceof Blob) return this.#file(source, fps, options);
@@ -98,7 +100,7 @@ export class Encoder {
     return new EncodedVideo(bytes, info, warnings);
   }
 
-  async #file(file: Blob, fps: number, options: EncodeOptions): Promise<EncodedVideo> {
+  async #file(file: Blob, fps: Rate, options: EncodeOptions): Promise<EncodedVideo> {
     const { signal, onProgress } = options;
     if (file.size === 0) throw new VidsieveError("unreadable", "the file is empty");
     try {
@@ -122,16 +124,16 @@ export class Encoder {
     }
   }
 
-  async #element(url: string, fps: number, options: EncodeOptions): Promise<EncodedVideo> {
+  async #element(url: string, fps: Rate, options: EncodeOptions): Promise<EncodedVideo> {
     const reader = await elementFrames(url, fps, options.signal);
     try {
-      return await this.#frames(reader.frames(), fps, { ...options, duration: reader.duration });
+      return await this.#frames(reader.frames(), reader.fps, { ...options, duration: reader.duration });
     } finally {
       reader.close();
     }
   }
 
-  async #stream(stream: MediaStream, fps: number, options: EncodeOptions): Promise<EncodedVideo> {
+  async #stream(stream: MediaStream, fps: Rate, options: EncodeOptions): Promise<EncodedVideo> {
     const { duration, until, ...rest } = options;
     if (duration !== undefined && !(Number.isFinite(duration) && duration > 0)) {
       throw new VidsieveError("bad-argument", `duration is ${duration}, must be above 0`);
@@ -141,12 +143,15 @@ export class Encoder {
   }
 
   /** `live`: the last frame's time is the length of the video. */
-  async #frames(source: FrameSource, fps: number, options: EncodeOptions, live = false): Promise<EncodedVideo> {
+  async #frames(source: FrameSource, fps: Rate, options: EncodeOptions, live = false): Promise<EncodedVideo> {
     const { signal, onProgress, duration } = options;
     const backend = this.#use();
     const session = await backend.call("begin", { model: this.model.id }, { signal });
-    const times: number[] = [];
+    let times: number[] = [];
     const sampler = new Sampler(fps);
+    let { rate } = sampler;
+    const untimedRate = fps === "auto" ? 1 : fps;
+    let done = 0;
     let first: number | undefined;
     let last = 0;
     let untimed = 0;
@@ -155,8 +160,11 @@ export class Encoder {
       const transfer: Transferable[] = "close" in frame ? [frame] : [frame.data.buffer as ArrayBuffer];
       await backend.call("push", { session, frame, samples: samples.length }, { signal, transfer });
       times.push(...samples);
-      const total = duration === undefined ? undefined : Math.min(Math.floor(duration * fps) + 1, this.#loaded.maxFrames);
-      onProgress?.({ phase: "encode", done: times.length, total, seconds: times.at(-1) ?? 0, ...(duration === undefined ? {} : { duration }) });
+      const expected = untimed > 0 ? untimedRate : rateOf(fps, duration ?? 0);
+      const total = duration === undefined ? undefined : Math.min(Math.floor(duration * expected) + 1, this.#loaded.maxFrames);
+      // Samples that are left out later were work all the same.
+      done = Math.max(done, Math.min(times.length, total ?? Infinity));
+      onProgress?.({ phase: "encode", done, total, seconds: times.at(-1) ?? 0, ...(duration === undefined ? {} : { duration }) });
     };
     try {
       for await (const frame of source) {
@@ -164,7 +172,7 @@ export class Encoder {
         const { image, time } = timed(frame);
         if (time === undefined) {
           if (first !== undefined) throw new VidsieveError("bad-video", "either all frames have a time or none");
-          await push(kept(image), [untimed++ / fps]);
+          await push(kept(image), [untimed++ / untimedRate]);
           continue;
         }
         if (untimed > 0) throw new VidsieveError("bad-video", "either all frames have a time or none");
@@ -172,6 +180,10 @@ export class Encoder {
         if (time - first < last) throw new VidsieveError("bad-video", `the frame at ${time} s comes after a later one`);
         last = time - first;
         const samples = sampler.push(last);
+        for (; rate > sampler.rate; rate /= 2) {
+          await backend.call("halve", { session }, { signal });
+          times = leaveOut(times);
+        }
         const before: Frame | null = held;
         held = kept(image);
         if (before && samples.length > 0) await push(before, samples);
@@ -185,7 +197,7 @@ export class Encoder {
         else close(rest);
       }
       signal?.throwIfAborted();
-      const promised = duration ?? (untimed > 0 ? untimed / fps : live ? last : Number.NaN);
+      const promised = duration ?? (untimed > 0 ? untimed / untimedRate : live ? last : Number.NaN);
       return this.#video(await backend.call("finish", { session, times: Float64Array.from(times), duration: promised }, { signal }));
     } catch (thrown) {
       close(held);

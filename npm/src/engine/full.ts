@@ -33,8 +33,8 @@ export function fullHandlers(glue: FullGlue, threads: number): Handlers {
     ...slimHandlers(models),
 
     async openFile({ reader, file, fps }, { signal }) {
-      const { count, duration } = await files.open(reader, file, fps, signal);
-      return { count, duration };
+      const opened = await files.open(reader, file, fps, signal);
+      return { count: opened.count, duration: opened.duration, fps: opened.fps };
     },
 
     async closeFile({ reader }) {
@@ -81,6 +81,8 @@ export function fullHandlers(glue: FullGlue, threads: number): Handlers {
         if ("close" in frame) frame.close();
       }
     },
+
+    halve: async ({ session }) => sessions.get(session).halve(),
 
     finish: async ({ session, times, duration }) => finish(sessions.take(session), times, duration, []),
     drop: async ({ session }) => sessions.drop(session),

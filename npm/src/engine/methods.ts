@@ -1,6 +1,7 @@
 import type { ComparisonWithMatrix, ModelInfo, Progress } from "../data/types.js";
 import type { Comparison, RecordInfo, SearchPage, SearchParameters } from "../data/wire.js";
 import type { Frame } from "../sources/pixels.js";
+import type { Rate } from "../sources/sampling.js";
 
 /** Where a model comes from, as it crosses to a Worker. */
 export type WireSource = { packaged: true } | { url: string } | { bytes: Uint8Array } | { blob: Blob };
@@ -35,9 +36,9 @@ export interface Methods {
   compare: { args: { a: Uint8Array; b: Uint8Array; side: number }; result: Comparison | ComparisonWithMatrix; event: never };
   /**
    * Opens a file under a number that the caller chooses; returns the samples and seconds that the
-   * file claims to have.
+   * file claims to have, and the samples a second.
    */
-  openFile: { args: { reader: number; file: Blob; fps: number }; result: { count: number; duration: number }; event: never };
+  openFile: { args: { reader: number; file: Blob; fps: Rate }; result: { count: number; duration: number; fps: number }; event: never };
   /** Closes an open file, after the calls that still read it. */
   closeFile: { args: { reader: number }; result: void; event: never };
   /** Encodes an open file. */
@@ -52,6 +53,8 @@ export interface Methods {
   };
   begin: { args: { model: string }; result: number; event: never };
   push: { args: { session: number; frame: Frame; samples: number }; result: void; event: never };
+  /** Leaves out every second one of up to 32 samples that were pushed. */
+  halve: { args: { session: number }; result: void; event: never };
   finish: { args: { session: number; times: Float64Array; duration: number }; result: Encoded; event: never };
   drop: { args: { session: number }; result: void; event: never };
   indexOpen: { args: { name: string }; result: { size: number; bundle: string }; event: never };

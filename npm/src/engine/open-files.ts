@@ -2,6 +2,7 @@
 
 import { VidsieveError } from "../data/errors.js";
 import type { Reader } from "../sources/media.js";
+import type { Rate } from "../sources/sampling.js";
 
 interface OpenFile {
   reader: Reader;
@@ -15,7 +16,7 @@ export class OpenFiles {
   readonly #files = new Map<number, OpenFile>();
 
   /** Opens a file under a number that is not in use; fails with `unreadable` or `unsupported`. */
-  async open(id: number, file: Blob, fps: number, signal: AbortSignal): Promise<Reader> {
+  async open(id: number, file: Blob, fps: Rate, signal: AbortSignal): Promise<Reader> {
     const { frames } = await import("../sources/media.js");
     const reader = await frames(file, fps, signal);
     this.#files.set(id, { reader, users: 0, closed: false });

@@ -6,7 +6,7 @@
 import { VidsieveError } from "../data/errors.js";
 import type { TimedFrame } from "../data/types.js";
 import { canvasOf } from "./pixels.js";
-import { TOLERANCE } from "./sampling.js";
+import { TOLERANCE, rateOf, type Rate } from "./sampling.js";
 
 /** Seconds before the end at which no frame begins any more. */
 const END = 0.01;
@@ -32,12 +32,12 @@ function once(video: HTMLVideoElement, event: string, signal: AbortSignal | unde
   });
 }
 
-/** Opens a URL. */
+/** Opens a URL. The rate `auto` goes by the length, as the time of the last frame is not known. */
 export async function elementFrames(
   url: string,
-  fps: number,
+  rate: Rate,
   signal: AbortSignal | undefined,
-): Promise<{ duration: number; frames: () => AsyncGenerator<TimedFrame>; close: () => void }> {
+): Promise<{ duration: number; fps: number; frames: () => AsyncGenerator<TimedFrame>; close: () => void }> {
   if (typeof document === "undefined") throw new VidsieveError("unsupported", "there is no <video> here");
   const video = document.createElement("video");
   video.muted = true;
@@ -55,6 +55,7 @@ export async function elementFrames(
     if (!(Number.isFinite(duration) && duration > 0 && width > 0 && height > 0)) {
       throw new VidsieveError("unreadable", "the video has no length or no picture");
     }
+    const fps = rateOf(rate, duration - END);
     const { context } = canvasOf(width, height);
     async function* frames(): AsyncGenerator<TimedFrame> {
       for (let k = 0; k === 0 || k / fps < duration - END; k++) {
@@ -65,7 +66,7 @@ export async function elementFrames(
         yield { image: context.getImageData(0, 0, width, height), time: k / fps };
       }
     }
-    return { duration, frames, close };
+    return { duration, fps, frames, close };
   } catch (thrown) {
     close();
     throw thrown;

@@ -4,7 +4,7 @@ import { ALL_FORMATS, BlobSource, EncodedPacketSink, Input, VideoSampleSink, typ
 
 import { VidsieveError } from "../data/errors.js";
 import { canvasOf } from "./pixels.js";
-import { TOLERANCE, sampleCount, sampleTimes } from "./sampling.js";
+import { TOLERANCE, rateOf, sampleCount, sampleTimes, type Rate } from "./sampling.js";
 
 /** A frame and the times, in seconds from the first frame, that it is taken for. */
 export interface Sampled {
@@ -56,7 +56,7 @@ interface Held {
 }
 
 /** Opens a file. */
-export async function frames(file: Blob, fps: number, signal: AbortSignal): Promise<Reader> {
+export async function frames(file: Blob, rate: Rate, signal: AbortSignal): Promise<Reader> {
   if (typeof VideoDecoder === "undefined") throw new VidsieveError("unsupported", "this host has no WebCodecs");
   const input = new Input({ source: new BlobSource(file), formats: ALL_FORMATS });
   try {
@@ -77,6 +77,7 @@ export async function frames(file: Blob, fps: number, signal: AbortSignal): Prom
     if (!packet) throw unreadable("the file has no frames");
     const last = packet.timestamp - first;
     if (!(last >= 0 && Number.isFinite(last))) throw unreadable("the file's times are out of order");
+    const fps = rateOf(rate, last);
     async function* samples(from = 0, to = Infinity): AsyncGenerator<Sampled> {
       // The times that were asked for and not answered: a header that lies makes no long list.
       const asked: number[] = [];

@@ -3,12 +3,12 @@
 import { VidsieveError } from "../data/errors.js";
 import type { TimedFrame } from "../data/types.js";
 import { canvasOf } from "./pixels.js";
-import { TOLERANCE } from "./sampling.js";
+import { TOLERANCE, rateOf, type Rate } from "./sampling.js";
 
 /** When a stream ends, other than by its track's end. */
 export interface StreamOptions {
   /** Frames a second that are taken. */
-  fps: number;
+  fps: Rate;
   /** Seconds after which it ends. */
   duration: number | undefined;
   /** Ends it; what came before counts. */
@@ -44,13 +44,13 @@ function processed(Processor: Processor, track: MediaStreamTrack): Source {
 }
 
 /** The pictures that a `<video>` shows of a stream: the first one at or after the time of each sample. */
-async function played(track: MediaStreamTrack, fps: number): Promise<Source> {
+async function played(track: MediaStreamTrack, rate: Rate): Promise<Source> {
   if (typeof document === "undefined") throw new VidsieveError("unsupported", "a stream can be read in a page alone");
   const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
   video.srcObject = new MediaStream([track]);
   await video.play();
   let first: number | undefined;
-  let taken = 0;
+  let due = 0;
   let closed = false;
   let wake = (_: TimedFrame | null): void => {};
   let handle = 0;
@@ -58,11 +58,12 @@ async function played(track: MediaStreamTrack, fps: number): Promise<Source> {
     first ??= now;
     const time = (now - first) / 1000;
     const { videoWidth: width, videoHeight: height } = video;
-    if (time * fps < taken || width === 0) {
+    if (time < due || width === 0) {
       handle = video.requestVideoFrameCallback(look);
       return;
     }
-    taken = Math.floor(time * fps) + 1;
+    const fps = rateOf(rate, time);
+    due = (Math.floor(time * fps) + 1) / fps;
     const { context } = canvasOf(width, height);
     context.drawImage(video, 0, 0, width, height);
     wake({ image: context.getImageData(0, 0, width, height), time });

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use vidsieve::Sampling;
 use vidsieve_eval::bench;
 use vidsieve_kernels::Isa;
 use vidsieve_search::Budget;
@@ -78,6 +79,9 @@ pub(crate) enum Command {
         /// Bundle whose networks are used (default: the built-in one).
         #[arg(long, value_name = "BUNDLE")]
         model: Option<PathBuf>,
+        /// Frames a second of the videos; `auto`: 1, and 2, 4 or 8 of videos below 15 seconds.
+        #[arg(long, value_name = "N", default_value = "auto", value_parser = native::fps)]
+        fps: Sampling,
         /// Print as JSON.
         #[arg(long)]
         json: bool,
@@ -111,9 +115,9 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Command::Encode { frames, width, height, rounds, model, json: as_json, files } => {
-            let report =
-                synthetic::encode(native::model(model.as_deref())?.bundle(), frames, [width, height], rounds, &files)?;
+        Command::Encode { frames, width, height, rounds, model, fps, json: as_json, files } => {
+            let drawn = synthetic::DrawnFrames { frames, size: [width, height], rounds };
+            let report = synthetic::encode(native::model(model.as_deref())?.bundle(), &drawn, &files, fps)?;
             if as_json {
                 json(&report)?
             } else {

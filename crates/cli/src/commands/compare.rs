@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use vidsieve::{
-    Comparison, Control, EncodeOptions, Progress, Sampling, Segment, compare_aligned, encode_files, frame_similarities,
+    Comparison, Control, EncodeOptions, Progress, Sampling, Segment, compare_aligned, describe, encode_files,
+    frame_similarities,
 };
 
-use crate::native::{heatmap, interrupt, model, terminal};
+use crate::native::{fps, heatmap, interrupt, model, terminal};
 use crate::output::{Failure, json, line, write};
 
 #[derive(Debug, clap::Args)]
@@ -22,9 +23,9 @@ pub(crate) struct Args {
     /// Bundle to encode with (default: the built-in one).
     #[arg(long, value_name = "BUNDLE")]
     model: Option<PathBuf>,
-    /// Frames a second.
-    #[arg(long, value_name = "N", default_value_t = 1.0)]
-    fps: f64,
+    /// Frames a second; `auto`: 1, and 2, 4 or 8 of videos below 15 seconds.
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = fps)]
+    fps: Sampling,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let bar = terminal::bar(2, "encoding [{bar:24}] {msg}");
     let show = |p: &Progress<'_>| bar.set_message(format!("{:.0} s", p.done));
     let control = Control::new().with_progress(&show).with_cancel(&interrupt::token());
-    let options = EncodeOptions::new().sampling(Sampling::Fps(args.fps));
+    let options = EncodeOptions::new().sampling(args.fps);
     let [a, b] = encode_files(&model, [&args.a, &args.b], &options, &control)?;
     bar.finish_and_clear();
     for (video, path) in [(&a, &args.a), (&b, &args.b)] {
@@ -65,22 +66,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a score says, in words; `docs/search.md` has the measurements behind it.
-pub(crate) const fn verdict(score: f32) -> &'static str {
-    match score {
-        0.9.. => "the same footage",
-        0.5..0.9 => "probably the same footage",
-        0.1..0.5 => "perhaps some of it",
-        _ => "different footage",
-    }
-}
-
 fn print(c: &Comparison) {
-    line(format_args!("score    {:.3}  {}", c.score, verdict(c.score)));
+    line(format_args!("score    {:.3}  {}", c.score, describe(c.relation, &c.coverage, c.untold)));
+    line(format_args!("relation {}", c.relation));
     line(format_args!("coarse   {:.3}", c.coarse));
     line(format_args!("fine     {:.3}", c.fine));
     if let Some(doubt) = c.doubt {
         line(format_args!("doubt    {doubt:.3}"));
+    }
+    for (name, side) in [("A", &c.coverage.query), ("B", &c.coverage.target)] {
+        line(format_args!("covered  {:.1} s of {name}, {:.0} %", side.seconds, 100.0 * side.share));
     }
     for segment in &c.segments {
         line(format_args!("segment  {}", span(segment)));

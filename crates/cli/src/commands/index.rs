@@ -10,7 +10,7 @@ use vidsieve::{
     Sampling, Unit, find_videos,
 };
 
-use crate::native::{interrupt, model, terminal};
+use crate::native::{fps, interrupt, model, terminal};
 use crate::output::{Failure, json, line};
 
 #[derive(Debug, clap::Args)]
@@ -27,9 +27,10 @@ pub(crate) struct Args {
     /// Try files again that failed before and have not changed since.
     #[arg(long)]
     retry_failed: bool,
-    /// Frames a second of a new index (default: 1).
-    #[arg(long, value_name = "N", conflicts_with = "upstream")]
-    fps: Option<f64>,
+    /// Frames a second of a new index; `auto`: 1, and 2, 4 or 8 of videos below 15 seconds
+    /// (default: auto).
+    #[arg(long, value_name = "N", value_parser = fps, conflicts_with = "upstream")]
+    fps: Option<Sampling>,
     /// Sample the videos of a new index as the official code does.
     #[arg(long)]
     upstream: bool,
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.model {
         options = options.model(model(Some(path))?);
     }
-    if let Some(sampling) = args.fps.map(Sampling::Fps).or(args.upstream.then_some(Sampling::Upstream)) {
+    if let Some(sampling) = args.fps.or(args.upstream.then_some(Sampling::Upstream)) {
         options = options.sampling(sampling);
     }
     let archive = options.open_or_create(&args.index)?;

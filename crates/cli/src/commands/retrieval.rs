@@ -47,7 +47,8 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Frames of a video at one a second to its tensor, a few frames at a time.
+/// Frames of a video, sampled as `vidsieve index` does by default, to its tensor, a few frames at a
+/// time.
 fn tensor(extractor: &Extractor, path: &Path) -> Result<ndarray::Array3<f32>, String> {
     let options = Options { max_side: Some(SIDE), threads: Some(1), ..Options::default() };
     let frames = Frames::open(path, options).map_err(|e| e.to_string())?;

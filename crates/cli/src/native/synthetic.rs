@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ndarray::{Array2, Array3, ArrayView2, s};
 use rayon::prelude::*;
 use serde::Serialize;
-use vidsieve::{Control, EncodeOptions, Model, encode_file};
+use vidsieve::{Control, EncodeOptions, Model, Sampling, encode_file};
 use vidsieve_index::store::{Index, IndexError, Source};
 use vidsieve_kernels::comparator::Pool;
 use vidsieve_model::bundle::{Bundle, Network};
@@ -219,8 +219,9 @@ fn signs(tensor: &VideoTensor) -> Option<Array3<f32>> {
     Array3::from_shape_vec((*frames, shape.regions(), shape.bits()), values.collect()).ok()
 }
 
-/// The maps of all channels in float32, and the similarity that follows from them.
-fn float_pair(fine: &Fine, query: &Array3<f32>, target: &Array3<f32>) -> Result<f32, Failure> {
+/// The maps of all channels in float32, and the similarity that follows from them and the share that is
+/// matched.
+fn float_pair(fine: &Fine, query: &Array3<f32>, target: &Array3<f32>, matched: f32) -> Result<f32, Failure> {
     let (h, regions, bits) = query.dim();
     let w = target.dim().0;
     let channels = fine.config().channels_of(regions);
@@ -243,7 +244,7 @@ fn float_pair(fine: &Fine, query: &Array3<f32>, target: &Array3<f32>) -> Result<
         }
     }
     let pool = Pool::from(fine.config().comparator.edge);
-    Ok(fine.similarity_of_maps(maps.view(), [h, w], pool)?)
+    Ok(fine.similarity_of_maps(maps.view(), [h, w], matched, pool)?)
 }
 
 fn mean_of_maxima(cell: ArrayView2<'_, f32>) -> f32 {
@@ -269,16 +270,17 @@ fn float32(
     let mut workspace = Workspace::default();
     for (record, target) in records.iter().zip(&targets) {
         let at = Instant::now();
-        let expected = black_box(float_pair(fine, black_box(&q), target)?);
-        theirs += at.elapsed();
-        let at = Instant::now();
-        let pair = black_box(engine.compare(black_box(query), record, &mut workspace)?);
+        let examined = black_box(engine.examine(black_box(query), record, &mut workspace)?);
         ours += at.elapsed();
-        max_difference = max_difference.max((pair.raw - expected).abs());
+        let matched = examined.evidence.last().copied().unwrap_or(0.0);
+        let at = Instant::now();
+        let expected = black_box(float_pair(fine, black_box(&q), target, matched)?);
+        theirs += at.elapsed();
+        max_difference = max_difference.max((examined.similarity - expected).abs());
     }
     let n = records.len() as f64;
     let at = Instant::now();
-    let all = targets.par_iter().map(|target| float_pair(fine, &q, target)).collect::<Result<Vec<_>, _>>();
+    let all = targets.par_iter().map(|target| float_pair(fine, &q, target, 0.0)).collect::<Result<Vec<_>, _>>();
     black_box(all?);
     let theirs_together = ms(at.elapsed()) / n;
     let some: Vec<_> = records.iter().cloned().map(Some).collect();
@@ -329,13 +331,21 @@ pub(crate) struct FileReport {
     pub(crate) times_real_time: f64,
 }
 
+/// Drawn frames to encode.
+pub(crate) struct DrawnFrames {
+    pub(crate) frames: usize,
+    /// Width and height in pixels.
+    pub(crate) size: [u32; 2],
+    /// The best round counts.
+    pub(crate) rounds: usize,
+}
+
 /// Drawn frames, and files if there are any, encoded.
 pub(crate) fn encode(
     bundle: &Bundle,
-    frames: usize,
-    [width, height]: [u32; 2],
-    rounds: usize,
+    drawn: &DrawnFrames,
     files: &[PathBuf],
+    sampling: Sampling,
 ) -> Result<EncodeReport, Failure> {
     use vidsieve_edits::Clip;
     use vidsieve_edits::clip::{ProceduralClip, ShotConfig};
@@ -343,6 +353,7 @@ pub(crate) fn encode(
     use vidsieve_model::frames::RgbFrame;
     let isa = vidsieve::instruction_set()?;
     let encoder = vidsieve_model::encoder::Encoder::new(isa, bundle)?;
+    let DrawnFrames { frames, size: [width, height], rounds } = *drawn;
     let frames = frames.max(1);
     let config = ShotConfig {
         width,
@@ -383,7 +394,7 @@ pub(crate) fn encode(
         .iter()
         .map(|path| {
             let at = Instant::now();
-            let video = encode_file(&model, path, &EncodeOptions::new(), &control)?;
+            let video = encode_file(&model, path, &EncodeOptions::new().sampling(sampling), &control)?;
             let wall = at.elapsed();
             let seconds = video.duration();
             Ok(FileReport {

@@ -12,6 +12,7 @@ fn check_that_both_agree(file: &Path) {
         sampled(Sampling::All),
         sampled(Sampling::Upstream),
         Options { threads: None, ..sampled(Sampling::Fps(3.7)) },
+        Options { max_side: Some(24), ..each_second() },
         Options { start: 0.7, ..small.clone() },
         small,
     ];

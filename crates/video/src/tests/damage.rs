@@ -19,7 +19,7 @@ fn a_lost_tail_is_a_warning(by: &Backend) {
     let cut = folder.file("cut.mp4");
     let media = data.windows(4).position(|w| w == b"mdat").unwrap();
     std::fs::write(&cut, &data[..media + (data.len() - media) * 6 / 10]).unwrap();
-    let (frames, warnings) = read(by, &cut, Options::default());
+    let (frames, warnings) = read(by, &cut, each_second());
     let got: Vec<u32> = frames.iter().map(number).collect();
     assert!((3..9).contains(&got.len()), "{got:?}");
     assert!(got.iter().enumerate().all(|(k, n)| *n == 25 * k as u32), "{got:?}");
@@ -32,6 +32,15 @@ fn a_lost_tail_is_a_warning(by: &Backend) {
         }
         other => panic!("{other:?}"),
     }
+    // The frames that are there decide how densely they are sampled, not the length that the header
+    // promises.
+    let (all, _) = read(by, &cut, sampled(Sampling::All));
+    let (dense, also_told) = read(by, &cut, Options::default());
+    let times: Vec<f64> = all.iter().map(Frame::pts).collect();
+    let (rate, expected) = adaptive(&times);
+    assert_eq!(rate, if times.last() < Some(&7.5) { 4.0 } else { 2.0 });
+    assert_eq!(dense.iter().map(|f| number(f) as usize).collect::<Vec<_>>(), expected);
+    assert!(matches!(also_told[..], [Warning::Lost { .. }]), "{also_told:?}");
     // Nothing left but the header.
     std::fs::write(&cut, &data[..media + 8]).unwrap();
     let outcome = Frames::open_by(by, &cut, Options::default()).and_then(|mut f| f.next().unwrap());
@@ -47,7 +56,7 @@ fn a_lost_tail_is_a_warning(by: &Backend) {
         *byte = (i * 37) as u8;
     }
     std::fs::write(&cut, &damaged).unwrap();
-    let (frames, warnings) = read(by, &cut, Options::default());
+    let (frames, warnings) = read(by, &cut, each_second());
     assert_eq!(frames.len(), 10);
     assert_eq!(number(&frames[9]), 225);
     assert!(matches!(warnings[..], [Warning::Damaged { .. }]), "{warnings:?}");
@@ -58,8 +67,11 @@ fn limits_and_cancelling_end_soon(by: &Backend) {
     let file = folder.file("video.mp4");
     render(&file, 500, "25", &H264);
     let options = Options { limits: Limits { frames: 3, ..Limits::default() }, ..Options::default() };
-    let (frames, warnings) = read(by, &file, options);
-    assert_eq!((frames.len(), &warnings[..]), (3, &[Warning::FrameLimit { frames: 3 }][..]));
+    for sampling in [Sampling::Adaptive, Sampling::Fps(1.0)] {
+        let (frames, warnings) = read(by, &file, Options { sampling, ..options.clone() });
+        assert_eq!(frames.iter().map(number).collect::<Vec<_>>(), [0, 25, 50]);
+        assert_eq!(warnings, [Warning::FrameLimit { frames: 3 }]);
+    }
     let options = Options { limits: Limits { stall: Duration::ZERO, ..Limits::default() }, ..Options::default() };
     let outcome: Result<Vec<Frame>, Error> = Frames::open_by(by, &file, options).unwrap().collect();
     // The first wait takes longer than nothing, except on a machine that starts FFmpeg within a tick.

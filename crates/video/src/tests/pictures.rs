@@ -97,7 +97,7 @@ fn a_change_of_size_keeps_size_and_times(by: &Backend) {
     let mut data = std::fs::read(&small).unwrap();
     data.extend(std::fs::read(&large).unwrap());
     std::fs::write(&both, data).unwrap();
-    let mut frames = Frames::open_by(by, &both, Options::default()).unwrap();
+    let mut frames = Frames::open_by(by, &both, each_second()).unwrap();
     let size = frames.size();
     let got: Vec<Frame> = (&mut frames).map(|f| f.unwrap()).collect();
     assert!(got.iter().all(|f| (f.width(), f.height()) == size));

@@ -16,10 +16,25 @@ fn check_against_the_rule(by: &Backend, file: &Path, count: u32) {
             assert_eq!(pair[1].is_repeat(), number(&pair[0]) == number(&pair[1]));
         }
     }
+    check_adaptive(by, file, &times);
+}
+
+/// As [`check_against_the_rule`], for the rate that follows from the times of all frames.
+fn check_adaptive(by: &Backend, file: &Path, times: &[f64]) {
+    let (frames, warnings) = read(by, file, Options::default());
+    let (rate, expected) = adaptive(times);
+    assert_eq!(warnings, []);
+    assert_eq!(frames.iter().map(|f| number(f) as usize).collect::<Vec<_>>(), expected, "{file:?} at {rate}");
+    for (k, frame) in frames.iter().enumerate() {
+        assert_eq!((frame.index(), frame.time()), (k as u64, k as f64 / rate), "{file:?} at {rate}");
+        let repeats = k > 0 && number(frame) == number(&frames[k - 1]);
+        assert_eq!(frame.is_repeat(), repeats, "{file:?} at {rate}");
+    }
 }
 
 tests_of_each_backend! {
     steady_rates,
+    videos_of_every_length,
     upstream_sampling_counts_frames,
     variable_rates,
     the_first_frame_counts_from_its_own_time,
@@ -47,6 +62,32 @@ fn steady_rates(by: &Backend) {
         let rate = num.parse::<f64>().unwrap() / den.parse::<f64>().unwrap();
         assert!((info.average_rate.unwrap().value() - rate).abs() < 1e-3 * rate);
         assert!((info.duration.unwrap() - f64::from(count) / rate).abs() < 0.05);
+    }
+}
+
+fn videos_of_every_length(by: &Backend) {
+    let folder = Folder::new("lengths");
+    let file = folder.file("video.mp4");
+    let check = |count: u32| {
+        let (all, _) = read(by, &file, sampled(Sampling::All));
+        assert_eq!(all.iter().map(number).collect::<Vec<_>>(), (0..count).collect::<Vec<_>>());
+        check_adaptive(by, &file, &all.iter().map(Frame::pts).collect::<Vec<_>>());
+    };
+    for (rate, count) in
+        [("25", 20), ("25", 94), ("25", 95), ("25", 150), ("25", 189), ("25", 376), ("60", 700), ("30000/1001", 500)]
+    {
+        render(&file, count, rate, &H264);
+        check(count);
+    }
+    // A picture stays for over a second at the beginning, or across a length at which the rate
+    // changes.
+    for at in [0.5, 3.0, 7.0, 14.0] {
+        let stamps = format!("setpts='if(lt(N,{at}*25),N/25,1.3+N/25)/TB'");
+        let passthrough = Tools::of_environment().passthrough().unwrap();
+        let mut arguments = vec!["-vf", &stamps, passthrough, "passthrough", "-enc_time_base", "1:100"];
+        arguments.extend(H264);
+        render(&file, 420, "25", &arguments);
+        check(420);
     }
 }
 
@@ -108,7 +149,11 @@ fn reading_from_the_middle(by: &Backend) {
     let folder = Folder::new("start");
     let file = folder.file("video.mp4");
     render(&file, 150, "25", &H264);
-    let (frames, _) = read(by, &file, Options { start: 2.0, max_frames: Some(3), ..Options::default() });
+    let (frames, _) = read(by, &file, Options { start: 2.0, max_frames: Some(3), ..each_second() });
     assert_eq!(frames.iter().map(number).collect::<Vec<_>>(), [50, 75, 100]);
     assert_eq!(frames.iter().map(Frame::time).collect::<Vec<_>>(), [2.0, 3.0, 4.0]);
+    // Four seconds are left.
+    let (frames, _) = read(by, &file, Options { start: 2.0, max_frames: Some(3), ..Options::default() });
+    assert_eq!(frames.iter().map(number).collect::<Vec<_>>(), [50, 56, 62]);
+    assert_eq!(frames.iter().map(Frame::time).collect::<Vec<_>>(), [2.0, 2.25, 2.5]);
 }

@@ -15,7 +15,7 @@ use vidsieve_record::{BundleId, Record, RecordError};
 use vidsieve_search::{Fetched, Outcome, SearchError, Table};
 use vidsieve_video::Sampling;
 
-use crate::encode::{check_sampling, sampling_name};
+use crate::encode::{check_sampling, sampling_name, sampling_of_name};
 use crate::model::init;
 use crate::{EncodedVideo, Error, Model};
 
@@ -56,7 +56,8 @@ pub struct ArchiveOptions {
 }
 
 impl ArchiveOptions {
-    /// Returns the defaults: the built-in model and one frame a second for a new index, those of an existing one.
+    /// Returns the defaults: the built-in model and [`Sampling::Adaptive`] for a new index, those
+    /// of an existing one.
     pub fn new() -> Self {
         Self::default()
     }
@@ -112,8 +113,8 @@ impl Archive {
         Self { index, model: OnceLock::new(), table: Mutex::default() }
     }
 
-    /// Creates an index in a folder with the built-in model and one frame a second; [`ArchiveOptions`] has other choices.
-    /// An index that exists and has this model is opened.
+    /// Creates an index in a folder with the built-in model and [`Sampling::Adaptive`];
+    /// [`ArchiveOptions`] has other choices. An index that exists and has this model is opened.
     ///
     /// # Errors
     /// [`Error::Index`] for an index of another model, for one that another process uses, and for a folder that cannot be
@@ -163,27 +164,24 @@ impl Archive {
         })
     }
 
-    /// Returns how its videos are sampled: one frame a second where it does not say.
+    /// Returns how its videos are sampled: [`Sampling::Adaptive`] where it does not say.
     ///
     /// # Errors
     /// [`Error::UnknownSampling`] for an index of a later version, [`Error::Index`].
     pub fn sampling(&self) -> Result<Sampling, Error> {
-        let Some(name) = self.index.setting(SAMPLING)? else { return Ok(Sampling::Fps(1.0)) };
-        if name == sampling_name(Sampling::Upstream) {
-            return Ok(Sampling::Upstream);
-        }
-        let fps = name.strip_prefix("fps ").and_then(|n| n.parse().ok());
-        fps.map(Sampling::Fps).ok_or_else(|| Error::UnknownSampling { folder: self.folder().to_owned(), name })
+        let Some(name) = self.index.setting(SAMPLING)? else { return Ok(Sampling::default()) };
+        sampling_of_name(&name).ok_or_else(|| Error::UnknownSampling { folder: self.folder().to_owned(), name })
     }
 
-    /// Keeps the sampling asked for in an index without videos; others keep theirs.
+    /// Writes the sampling into an index without videos; others keep theirs.
     fn settle_sampling(self, asked: Option<Sampling>) -> Result<Self, Error> {
-        let found = self.sampling()?;
-        let Some(asked) = asked.filter(|asked| *asked != found) else { return Ok(self) };
-        if self.index.setting(SAMPLING)?.is_some() || !self.index.is_empty()? {
-            return Err(Error::OtherSampling { folder: self.folder().to_owned(), found, asked });
+        let (found, is_written) = (self.sampling()?, self.index.setting(SAMPLING)?.is_some());
+        let sampling = asked.unwrap_or(found);
+        if !is_written && self.index.is_empty()? {
+            self.index.set_setting(SAMPLING, &sampling_name(sampling))?;
+        } else if sampling != found {
+            return Err(Error::OtherSampling { folder: self.folder().to_owned(), found, asked: sampling });
         }
-        self.index.set_setting(SAMPLING, &sampling_name(asked))?;
         Ok(self)
     }
 
