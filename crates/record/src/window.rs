@@ -33,6 +33,34 @@ impl WindowVector {
         Self { first, last, scale, values }
     }
 
+    /// Returns windows as bytes: first frame, last frame, scale and values of each, little-endian.
+    #[must_use]
+    pub fn to_bytes(windows: impl Iterator<Item = Self>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for Self { first, last, scale, values } in windows {
+            bytes.extend([first.to_le_bytes(), last.to_le_bytes(), scale.to_le_bytes()].as_flattened());
+            bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        }
+        bytes
+    }
+
+    /// Returns the windows of [`WindowVector::to_bytes`], of vectors of `dims` values; `None` for bytes of another length.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8], dims: usize) -> Option<Vec<Self>> {
+        let chunks = bytes.chunks_exact(12 + dims);
+        if !chunks.remainder().is_empty() {
+            return None;
+        }
+        let window = |chunk: &[u8]| {
+            let ([first, last, scale], values) =
+                chunk.as_chunks::<4>().0.first_chunk::<3>().map(|h| (*h, &chunk[12..]))?;
+            let values = values.iter().map(|v| i8::from_le_bytes([*v])).collect();
+            let [first, last] = [first, last].map(u32::from_le_bytes);
+            Some(Self { first, last, scale: f32::from_le_bytes(scale), values })
+        };
+        chunks.map(window).collect()
+    }
+
     /// Returns the vector, D values of unit length.
     pub fn vector(&self) -> impl ExactSizeIterator<Item = f32> + '_ {
         self.values.iter().map(|&v| self.scale * f32::from(v))
@@ -66,6 +94,11 @@ mod tests {
             let cosine: f32 = window.vector().zip(&vector).map(|(a, b)| a * b / norm).sum();
             prop_assert!((window.norm() - 1.0).abs() < 1e-6);
             prop_assert!(cosine > 0.999, "{}", cosine);
+            let windows = vec![window.clone(), WindowVector { first: 7, last: u32::MAX, ..window }];
+            let mut bytes = WindowVector::to_bytes(windows.iter().cloned());
+            prop_assert_eq!(WindowVector::of_bytes(&bytes, vector.len()), Some(windows));
+            bytes.pop();
+            prop_assert_eq!(WindowVector::of_bytes(&bytes, vector.len()), None);
         }
     }
 }

@@ -43,13 +43,15 @@ impl Shape {
         Ok(())
     }
 
-    /// S^c's vector, f32.
-    pub(super) const fn global(self) -> Range<usize> {
+    /// Where S^c's vector lies in a record, f32.
+    #[must_use]
+    pub const fn global(self) -> Range<usize> {
         HEADER..HEADER + 4 * self.dims
     }
 
-    /// The times, u32.
-    pub(super) const fn times(self) -> Range<usize> {
+    /// Where the frames' times lie in a record, u32 milliseconds.
+    #[must_use]
+    pub const fn times(self) -> Range<usize> {
         let start = self.global().end;
         start..start + 4 * self.frames
     }
@@ -60,8 +62,9 @@ impl Shape {
         start..start + WINDOW_HEAD * self.windows
     }
 
-    /// The frames' weights, a byte each.
-    pub(super) const fn weights(self) -> Range<usize> {
+    /// Where the frames' weights lie in a record, a byte each.
+    #[must_use]
+    pub const fn weights(self) -> Range<usize> {
         let start = self.heads().end;
         start..start + self.frames
     }
