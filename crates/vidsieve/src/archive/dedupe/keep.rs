@@ -126,7 +126,7 @@ mod tests {
     fn ranked(id: &str, side: u32, duration: f64, size: u64, modified: Option<i64>) -> Ranked {
         let source = Source { size, modified, picture: [side, side], ..Source::default() };
         let (added, frames, bytes, checksum) = (0, 1, 0, 0);
-        Ranked::new(&Summary { id: id.into(), source, added, duration, frames, bytes, checksum })
+        Ranked::new(&Summary { id: id.into(), source, added, duration, frames, informative: true, bytes, checksum })
     }
 
     #[test]
@@ -159,6 +159,7 @@ mod tests {
             added: 0,
             duration: 4.0,
             frames: 16,
+            informative: true,
             bytes: 0,
             checksum: 0,
         };

@@ -111,7 +111,7 @@ impl Archive {
             let segments = if cancelled { Vec::new() } else { search.segments(excerpt, of)? };
             excerpts.extend(arrangement.excerpt([excerpt, of], segments));
         }
-        let Findings { empty, missing, compared, .. } = search.into_findings();
+        let Findings { missing, compared, .. } = search.into_findings();
         let untold = |video: usize| UntoldVideo {
             id: table.id(video).to_owned(),
             reason: Untold::NothingInTarget.text().to_owned(),
@@ -127,7 +127,9 @@ impl Archive {
             clusters: arrangement.groups(),
             excerpts,
             related: options.related.then(|| arrangement.related()),
-            untold: options.related.then(|| empty.into_iter().map(untold).collect()),
+            untold: options
+                .related
+                .then(|| (0..table.len()).filter(|&video| !table.is_informative(video)).map(untold).collect()),
             seconds: start.elapsed().as_secs_f64(),
         })
     }

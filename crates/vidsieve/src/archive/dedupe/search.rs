@@ -7,7 +7,7 @@ use vidsieve_model::fine::Workspace;
 use vidsieve_progress::{Control, Unit};
 use vidsieve_search::segments::LIKELY;
 use vidsieve_search::session::BATCH;
-use vidsieve_search::{Budget, Outcome, Pair, Plan, Query, Relation, Segment, Table, Untold, Verdict};
+use vidsieve_search::{Budget, Outcome, Pair, Plan, Query, Relation, Segment, Table, Verdict};
 
 use super::records::RecordReader;
 use super::{DedupeOptions, report};
@@ -27,8 +27,6 @@ pub(super) struct Finding {
 pub(super) struct Findings {
     /// Pairs that are copies or excerpts, and related otherwise if these are asked for.
     pub(super) pairs: Vec<Finding>,
-    /// Videos without a frame that says something: places of the table.
-    pub(super) empty: BTreeSet<usize>,
     /// Ids of videos whose record could not be read.
     pub(super) missing: BTreeSet<String>,
     /// Pairs that were compared frame by frame.
@@ -61,7 +59,7 @@ impl<'a> CopySearch<'a> {
             options,
             control,
             reader: RecordReader::new(archive, table, summaries),
-            findings: Findings { pairs: Vec::new(), empty: BTreeSet::new(), missing: BTreeSet::new(), compared: 0 },
+            findings: Findings { pairs: Vec::new(), missing: BTreeSet::new(), compared: 0 },
         }
     }
 
@@ -93,6 +91,9 @@ impl<'a> CopySearch<'a> {
                 break;
             }
             report(self.control, "choosing pairs", video, n, Unit::Videos);
+            if !self.table.is_informative(video) {
+                continue;
+            }
             let coarse = self.table.scan(model.instruction_set(), self.table.vector(video))?;
             let scalars = self.table.self_similarities();
             let doubt = engine.doubt(scalars[video], scalars, &coarse);
@@ -100,7 +101,7 @@ impl<'a> CopySearch<'a> {
             let likely = (video + 1..n).filter(|&other| engine.coarse_score(coarse[other]) >= LIKELY);
             let mut others: Vec<usize> = likely.collect();
             let plan = Plan::new(coarse, doubt, budget);
-            others.extend(plan.selected().iter().filter(|&&other| other != video));
+            others.extend(plan.selected().iter().filter(|&&other| other != video && self.table.is_informative(other)));
             for other in others {
                 // A pair that both of its videos select is one entry, at the shorter one.
                 let lengths = self.seconds(video).total_cmp(&self.seconds(other));
@@ -165,11 +166,6 @@ impl<'a> CopySearch<'a> {
     /// Keeps what came of a comparison, as far as the report has room for it.
     fn keep(&mut self, query: usize, target: usize, pair: &Pair) {
         let Pair { score, verdict, .. } = *pair;
-        match verdict.untold {
-            Some(Untold::NothingInQuery) => _ = self.findings.empty.insert(query),
-            Some(Untold::NothingInTarget) => _ = self.findings.empty.insert(target),
-            Some(Untold::NothingChanges) | None => {}
-        }
         let claims = verdict.relation.is_claim() && score >= self.options.min_score;
         if claims || (self.options.related && verdict.relation != Relation::Different) {
             self.findings.pairs.push(Finding { query, target, score, verdict });
