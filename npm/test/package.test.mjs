@@ -48,6 +48,7 @@ describe("the same numbers as natively", () => {
       assert.equal(got.bundle, expected.bundle);
       assert.deepEqual([got.frames, got.regions, got.bits], [expected.frames, expected.regions, expected.bits]);
       assert.deepEqual([...got.times], [...expected.times]);
+      assert.deepEqual([...got.weights], [...expected.weights]);
       assert.equal(got.duration, expected.duration);
       const shared = sharedBits(got.codes, expected.codes);
       assert.ok(shared >= 0.999, `${shared} of the bits are the same`);
