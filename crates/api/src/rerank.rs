@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vidsieve_record::wire;
-use vidsieve_search::{Engine, Fetched, Outcome, Pair, Query, Segment};
+use vidsieve_search::{Coverage, Engine, Fetched, Outcome, Pair, Query, Relation, Segment, Untold, Verdict};
 
 use crate::problem::Problem;
 use crate::videos;
@@ -84,6 +84,13 @@ pub struct Compared {
     pub fine_similarity: f32,
     /// The score in [0, 1].
     pub score: f32,
+    /// How the query is related to the candidate.
+    pub relation: Relation,
+    /// How much of each the other one shows.
+    pub coverage: Coverage,
+    /// Why the relation cannot be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold: Option<Untold>,
     /// Where the videos match, if that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segments: Option<Vec<Segment>>,
@@ -93,7 +100,8 @@ impl Compared {
     /// The pair.
     #[must_use]
     pub const fn pair(&self) -> Pair {
-        Pair { raw: self.fine_similarity, score: self.score }
+        let verdict = Verdict { relation: self.relation, coverage: self.coverage, untold: self.untold };
+        Pair { raw: self.fine_similarity, score: self.score, verdict }
     }
 }
 
@@ -169,8 +177,9 @@ impl Reranked {
         {
             let id = id.clone();
             match outcome {
-                Outcome::Compared(Pair { raw, score }) => {
-                    self.pairs.push(Compared { id, fine_similarity: raw, score, segments });
+                Outcome::Compared(Pair { raw, score, verdict }) => {
+                    let Verdict { relation, coverage, untold } = verdict;
+                    self.pairs.push(Compared { id, fine_similarity: raw, score, relation, coverage, untold, segments });
                 }
                 Outcome::Missing => self.missing.push(Absent { id, reason: ABSENT.to_owned() }),
                 Outcome::Failed(reason) => self.missing.push(Absent { id, reason }),

@@ -8,6 +8,7 @@
 //! * [`views::ViewMaker`]: square training views of a still image.
 //! * [`Clip`]: moving pictures: [`clip::ProceduralClip`], [`clip::StillClip`], [`clip::FrameClip`], and [`Edited`], a
 //!   clip with an [`Edit`], which knows which stretch of it shows which stretch of the source.
+//! * [`compose`]: clips made of other clips; [`screens`]: drawn slides, terminals, editors, windows and title cards.
 //!
 //! ```
 //! use vidsieve_edits::clip::{ProceduralClip, ShotConfig};
@@ -27,6 +28,7 @@
 
 pub mod clip;
 pub mod colour;
+pub mod compose;
 pub mod draw;
 pub mod edit;
 mod edited;
@@ -35,6 +37,7 @@ mod font;
 mod image;
 pub mod ops;
 pub mod procedural;
+pub mod screens;
 pub mod views;
 pub mod warp;
 

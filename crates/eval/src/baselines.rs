@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use vidsieve_kernels::{Isa, chamfer};
 use vidsieve_model::config::{Attention, ComparatorConfig, FineConfig};
 use vidsieve_model::fine::{Fine, InputError, VideoTensor, Workspace};
+use vidsieve_model::footage::Footage;
 use vidsieve_model::math::{dot, normalise_rows};
 use vidsieve_model::weights::{StateDict, WeightsError};
 
@@ -171,7 +172,8 @@ impl AcrossScales {
         target: &VideoTensor,
         workspace: &mut Workspace,
     ) -> Result<f64, InputError> {
-        Ok(f64::from(self.network.evidence(query, target, workspace)?[ACROSS]))
+        let (query, target) = (Footage::of_tensor(query), Footage::of_tensor(target));
+        Ok(f64::from(self.network.examine(&query, &target, workspace)?.evidence[ACROSS]))
     }
 
     /// The similarities of all pairs, queries in parallel.

@@ -4,6 +4,7 @@
 
 pub mod baselines;
 pub mod bench;
+pub mod charts;
 pub mod metrics;
 pub mod parity;
 pub mod plots;

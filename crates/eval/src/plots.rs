@@ -12,7 +12,7 @@ const TOP: f64 = 44.0;
 const BOTTOM: f64 = 56.0;
 
 /// Colours that people with deficient colour vision tell apart on white (Okabe and Ito), darkest first.
-const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
+pub(crate) const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
 /// Lines also differ in their dashes, for prints without colour.
 const DASHES: [&str; 4] = ["", "7 3", "2 3", "9 3 2 3"];
 const REFERENCE_DASHES: [&str; 4] = ["1.5 3", "8 4", "4 2", "12 3 2 3"];
@@ -178,11 +178,11 @@ fn trimmed(value: f64, decimals: usize) -> String {
 }
 
 /// Coordinates with two decimals.
-fn c(value: f64) -> String {
+pub(crate) fn c(value: f64) -> String {
     trimmed(value + 0.0, 2)
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -80,6 +80,41 @@ impl Curve {
     }
 }
 
+/// What the alignment of a pair found, by which its score is read off ([`Calibration::by_evidence`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// Most of the query in the target.
+    Found,
+    /// A part of the query in the target.
+    Part,
+    /// Likeness without the same changes.
+    Alike,
+    /// Neither.
+    Nothing,
+}
+
+/// Curves of S^f_B's similarity, one for each kind of [`Evidence`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceCurves {
+    /// Most of the query is in the target.
+    pub found: Curve,
+    /// A part of it is.
+    pub part: Curve,
+    /// They look alike and do not change alike.
+    pub alike: Curve,
+    /// Nothing of it.
+    pub nothing: Curve,
+}
+
+impl EvidenceCurves {
+    /// The four curves with their names.
+    #[must_use]
+    pub const fn all(&self) -> [(&'static str, &Curve); 4] {
+        [("found", &self.found), ("part", &self.part), ("alike", &self.alike), ("nothing", &self.nothing)]
+    }
+}
+
 /// The curve of each network that compares videos. All were fitted on labelled pairs that the networks were not trained on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,6 +134,9 @@ pub struct Calibration {
     /// Of the teacher.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Curve>,
+    /// Of S^f_B, by what the alignment found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceCurves>,
 }
 
 impl Calibration {
@@ -112,6 +150,19 @@ impl Calibration {
             Network::FinePlain => self.fine_plain.as_ref(),
             Network::Teacher => self.teacher.as_ref(),
             Network::Backbone | Network::Pca | Network::Itq | Network::Selector => None,
+        }
+    }
+
+    /// What users are shown for S^f_B's raw similarity of a pair of which the alignment found `kind`, in [0, 1];
+    /// without curves by evidence, what [`Calibration::apply`] returns. 0 for NaN.
+    #[must_use]
+    pub fn by_evidence(&self, kind: Evidence, raw: f32) -> f32 {
+        let Some(curves) = &self.evidence else { return self.apply(Network::FineBinary, raw) };
+        match kind {
+            Evidence::Found => curves.found.apply(raw),
+            Evidence::Part => curves.part.apply(raw),
+            Evidence::Alike => curves.alike.apply(raw),
+            Evidence::Nothing => curves.nothing.apply(raw),
         }
     }
 

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! similarity = tanh(scale[1] + scale[0] * ln(sum over h of exp(bias[h] + sum over k of weight[h][k] * evidence[k])))
-//! evidence   = [comparator, across, highest, channel 0 .. channel C-1, aligned]
+//! evidence   = [comparator, across, highest, channel 0 .. channel C-1, aligned, matched]
 //! ```
 //!
 //! `comparator` is the network's answer without the path; `channel c` the Chamfer similarity of map c, the mean over query
@@ -18,6 +18,9 @@
 //! take of the same scene has not. A is centred by rows and columns, `R = A - mean of the row - mean of the column + mean of A`: what
 //! all frames share is gone. `aligned = clamp((z - 1) / 4, 0, 1)` with z the largest over all diagonals of n >= 4 cells of `mean of R
 //! on the diagonal * sqrt(min(n, 16)) / (root mean square of R + 0.02)`. It is 0 where either video has fewer than 4 frames.
+//!
+//! `matched` is the share of the query's informative time that the target shows, each stretch counted by its probability
+//! ([`crate::alignment::Matched::expected`]).
 
 use std::ops::Range;
 
@@ -25,11 +28,13 @@ use crate::weights::{StateDict, WeightsError};
 
 /// Parts of the evidence before the channels: comparator, across, highest.
 const BEFORE: usize = 3;
+/// Parts of the evidence after the channels: aligned, matched.
+const AFTER: usize = 2;
 
 /// Values of the evidence of a network with `channels` channels.
 #[must_use]
 pub const fn evidence_len(channels: usize) -> usize {
-    BEFORE + channels + 1
+    BEFORE + channels + AFTER
 }
 
 /// Where in the evidence of a network with `channels` channels their Chamfer similarities are.
@@ -41,7 +46,7 @@ pub const fn of_channels(channels: usize) -> Range<usize> {
 /// The weights of a direct path.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Direct {
-    /// `[H][3 + C + 1]`.
+    /// `[H][5 + C]`.
     weights: Vec<f32>,
     /// `[H]`.
     bias: Vec<f32>,
@@ -50,27 +55,26 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    /// Tensors `direct.weight` [H, 4 + C], `direct.bias` [H] and `direct.scale` [2], H at least 1. Rows of 3 + C values give `aligned` no
-    /// weight. A `direct.weight` of [3 + C] is one hypothesis, with a scale of [1, 0].
+    /// Tensors `direct.weight` [H, 5 + C], `direct.bias` [H] and `direct.scale` [2], H at least 1. Rows of 4 + C or 3 + C values give
+    /// `matched`, or `aligned` as well, no weight. A `direct.weight` of [3 + C] is one hypothesis, with a scale of [1, 0].
     pub(crate) fn new(channels: usize, state: &StateDict) -> Result<Self, WeightsError> {
-        let (evidence, unaligned) = (evidence_len(channels), evidence_len(channels) - 1);
-        let with_aligned = |weights: &[f32]| -> Vec<f32> {
-            weights.chunks_exact(unaligned).flat_map(|row| row.iter().copied().chain([0.0])).collect()
+        let evidence = evidence_len(channels);
+        let filled = |weights: &[f32], columns: usize| -> Vec<f32> {
+            let none = std::iter::repeat_n(0.0, evidence - columns);
+            weights.chunks_exact(columns).flat_map(|row| row.iter().copied().chain(none.clone())).collect()
         };
         if state.shape("direct.weight")?.len() == 1 {
-            let weights = with_aligned(state.get("direct.weight", &[unaligned])?);
+            let columns = BEFORE + channels;
+            let weights = filled(state.get("direct.weight", &[columns])?, columns);
             return Ok(Self { weights, bias: state.get("direct.bias", &[1])?.to_vec(), scale: [1.0, 0.0] });
         }
-        let [hypotheses, columns] = state.shape_of_rank::<2>("direct.weight")?;
+        let [hypotheses, found] = state.shape_of_rank::<2>("direct.weight")?;
         if hypotheses == 0 {
             let reason = "`direct.weight` has no rows".into();
             return Err(WeightsError::Config { network: state.label.clone(), reason });
         }
-        let weights = if columns == unaligned {
-            with_aligned(state.get("direct.weight", &[hypotheses, unaligned])?)
-        } else {
-            state.get("direct.weight", &[hypotheses, evidence])?.to_vec()
-        };
+        let columns = if (BEFORE + channels..evidence).contains(&found) { found } else { evidence };
+        let weights = filled(state.get("direct.weight", &[hypotheses, columns])?, columns);
         let bias = state.get("direct.bias", &[hypotheses])?.to_vec();
         let scale = state.get("direct.scale", &[2])?;
         Ok(Self { weights, bias, scale: [scale[0], scale[1]] })
@@ -186,8 +190,9 @@ impl Gathered {
         Self { rows: 0, across: 0.0, highest: 0.0, channels: vec![0.0; channels], cells: Vec::new(), alignment }
     }
 
-    /// Adds the rows `rows` of the maps `[C][rows][width]`.
-    pub(crate) fn add(&mut self, rows: &Range<usize>, width: usize, maps: &[f32]) {
+    /// Adds the rows `rows` of the maps `[C][rows][width]`; the frame similarities A of these rows follow
+    /// those in `likeness`.
+    pub(crate) fn add(&mut self, rows: &Range<usize>, width: usize, maps: &[f32], likeness: &mut Vec<f32>) {
         self.rows += rows.len();
         let size = rows.len() * width;
         if size == 0 {
@@ -206,6 +211,7 @@ impl Gathered {
                 highest = highest.max(best);
                 self.cells.push((of_first + best) / 2.0);
             }
+            likeness.extend_from_slice(&self.cells);
             self.across += f64::from(greatest(&self.cells));
             self.highest += f64::from(highest);
             if let Some(alignment) = &mut self.alignment {
@@ -214,13 +220,13 @@ impl Gathered {
         }
     }
 
-    /// The evidence with the comparator's answer.
+    /// The evidence with the comparator's answer and the share that is matched.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
-    pub(crate) fn finish(self, comparator: f32) -> Vec<f32> {
+    pub(crate) fn finish(self, comparator: f32, matched: f32) -> Vec<f32> {
         let n = self.rows.max(1) as f64;
         let sums = [self.across, self.highest].into_iter().chain(self.channels);
         let aligned = self.alignment.map_or(0.0, |a| a.finish()) as f32;
-        std::iter::once(comparator).chain(sums.map(|s| (s / n) as f32)).chain([aligned]).collect()
+        std::iter::once(comparator).chain(sums.map(|s| (s / n) as f32)).chain([aligned, matched]).collect()
     }
 }
 
@@ -241,15 +247,15 @@ mod tests {
             [first, second].iter().flat_map(|map| map[rows.clone()].concat()).collect()
         };
         let mut whole = Gathered::new(2, [3, 2]);
-        whole.add(&(0..3), 2, &band(0..3));
+        whole.add(&(0..3), 2, &band(0..3), &mut Vec::new());
         let mut parts = Gathered::new(2, [3, 2]);
         for rows in [0..1, 1..1, 1..3] {
-            parts.add(&rows, 2, &band(rows.clone()));
+            parts.add(&rows, 2, &band(rows.clone()), &mut Vec::new());
         }
-        let evidence = whole.finish(0.25);
-        assert_eq!(evidence, parts.finish(0.25));
+        let evidence = whole.finish(0.25, 0.75);
+        assert_eq!(evidence, parts.finish(0.25, 0.75));
         // Rows' best: (0.5, 0.2, -0.2), (0.7, 0.4, 0.6), the larger (0.7, 0.4, 0.6); halfway: max(0.4, 0.5), 0.2, max(0.1, -0.2).
-        let expected = [0.25, 0.8 / 3.0, 1.7 / 3.0, 0.5 / 3.0, 1.7 / 3.0, 0.0];
+        let expected = [0.25, 0.8 / 3.0, 1.7 / 3.0, 0.5 / 3.0, 1.7 / 3.0, 0.0, 0.75];
         assert_eq!(evidence.len(), evidence_len(2));
         for (found, expected) in evidence.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{evidence:?}");
@@ -281,8 +287,8 @@ mod tests {
 
     fn gathered(map: &[Vec<f32>], frames: [usize; 2]) -> f32 {
         let mut gathered = Gathered::new(1, frames);
-        gathered.add(&(0..map.len()), map[0].len(), &map.concat());
-        gathered.finish(0.0)[4]
+        gathered.add(&(0..map.len()), map[0].len(), &map.concat(), &mut Vec::new());
+        gathered.finish(0.0, 0.0)[4]
     }
 
     #[test]
@@ -311,9 +317,11 @@ mod tests {
         let short = Direct::new(1, &state(&[1.0, 2.0, 0.0, -1.0], 1, &[0.5], [2.0, 0.1])).unwrap();
         let long = Direct::new(1, &state(&[1.0, 2.0, 0.0, -1.0, 0.0], 1, &[0.5], [2.0, 0.1])).unwrap();
         assert_eq!(short, long);
+        let whole = Direct::new(1, &state(&[1.0, 2.0, 0.0, -1.0, 0.0, 0.0], 1, &[0.5], [2.0, 0.1])).unwrap();
+        assert_eq!(short, whole);
         let two =
             Direct::new(1, &state(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0], 2, &[0.0, -1.0], [0.5, 0.0])).unwrap();
-        assert_eq!(two.weights, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0, 0.0]);
+        assert_eq!(two.weights, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0, 0.0, 0.0]);
     }
 
     fn state(weight: &[f32], hypotheses: usize, bias: &[f32], scale: [f32; 2]) -> StateDict {
@@ -329,8 +337,8 @@ mod tests {
     fn the_weighted_sum_is_bounded_and_rises() {
         let direct = Direct::new(1, &state(&[1.0, 2.0, 0.0, -1.0], 1, &[0.5], [2.0, 0.1])).unwrap();
         let expected = (0.1 + 2.0 * (0.5f32 + 0.1 + 0.4 - 0.3)).tanh();
-        assert!((direct.similarity(&[0.1, 0.2, 9.0, 0.3, 9.0]) - expected).abs() < 1e-6);
-        assert_eq!(direct.similarity(&[30.0, 30.0, 0.0, 0.0, 0.0]), 1.0);
+        assert!((direct.similarity(&[0.1, 0.2, 9.0, 0.3, 9.0, 9.0]) - expected).abs() < 1e-6);
+        assert_eq!(direct.similarity(&[30.0, 30.0, 0.0, 0.0, 0.0, 0.0]), 1.0);
     }
 
     #[test]
@@ -340,7 +348,7 @@ mod tests {
         assert!(Direct::new(1, &state).is_err(), "no bias");
         state.insert("direct.bias", vec![1], vec![0.5]).unwrap();
         let direct = Direct::new(1, &state).unwrap();
-        assert!((direct.similarity(&[0.1, 0.2, 9.0, 0.3, 9.0]) - (0.5f32 + 0.1 + 0.4 - 0.3).tanh()).abs() < 1e-6);
+        assert!((direct.similarity(&[0.1, 0.2, 9.0, 0.3, 9.0, 9.0]) - (0.5f32 + 0.1 + 0.4 - 0.3).tanh()).abs() < 1e-6);
         assert!(Direct::new(2, &state).is_err(), "a weight is missing");
     }
 
@@ -348,15 +356,16 @@ mod tests {
     fn one_hypothesis_is_enough() {
         let both =
             Direct::new(1, &state(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0], 2, &[0.0, -1.0], [0.5, 0.0])).unwrap();
-        let expected = |e: &[f32; 5]| (0.5 * (e[0].exp() + (5.0 * e[3] - 1.0).exp()).ln()).tanh();
-        for evidence in [[0.9, 0.0, 0.0, 0.1, 0.0], [0.1, 0.0, 0.0, 0.9, 0.0], [0.1, 0.0, 0.0, 0.1, 0.0]] {
+        let expected = |e: &[f32; 6]| (0.5 * (e[0].exp() + (5.0 * e[3] - 1.0).exp()).ln()).tanh();
+        for evidence in [[0.9, 0.0, 0.0, 0.1, 0.0, 0.0], [0.1, 0.0, 0.0, 0.9, 0.0, 0.0], [0.1, 0.0, 0.0, 0.1, 0.0, 0.0]]
+        {
             assert!((both.similarity(&evidence) - expected(&evidence)).abs() < 1e-6);
         }
         // Far beyond what exp holds.
         let far =
             Direct::new(1, &state(&[1e4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e4], 2, &[0.0, 0.0], [1e-4, 0.0])).unwrap();
-        assert!((far.similarity(&[1.0, 0.0, 0.0, 0.5, 0.0]) - 1f32.tanh()).abs() < 1e-6);
-        assert!((far.similarity(&[-1.0, 0.0, 0.0, -0.5, 0.0]) + 0.5f32.tanh()).abs() < 1e-6);
+        assert!((far.similarity(&[1.0, 0.0, 0.0, 0.5, 0.0, 0.0]) - 1f32.tanh()).abs() < 1e-6);
+        assert!((far.similarity(&[-1.0, 0.0, 0.0, -0.5, 0.0, 0.0]) + 0.5f32.tanh()).abs() < 1e-6);
         assert_eq!(log_sum_exp(std::iter::empty()), f64::NEG_INFINITY);
     }
 

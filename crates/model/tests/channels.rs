@@ -9,6 +9,7 @@ use vidsieve_model::config::{
     Attention, Channel, CoarseConfig, ComparatorConfig, FineConfig, PaddingMode, PoolEdge, SelectorConfig,
 };
 use vidsieve_model::fine::{Fine, InputError, VideoTensor, Workspace, video_chamfer};
+use vidsieve_model::footage::Footage;
 use vidsieve_model::selector::Selector;
 use vidsieve_model::weights::StateDict;
 
@@ -246,8 +247,8 @@ fn the_direct_path_weighs_what_the_maps_say() {
     for bits in [None, Some(BITS)] {
         let plain = network(Isa::best(), bits, Some(channels.clone()), PoolEdge::Keep);
         let mut with_path = state(3);
-        let weights = [0.3f32, 0.8, 0.5, -0.2, 0.4, -0.6, 0.7];
-        with_path.insert("direct.weight", vec![1, 7], weights.to_vec()).unwrap();
+        let weights = [0.3f32, 0.8, 0.5, -0.2, 0.4, -0.6, 0.7, 0.35];
+        with_path.insert("direct.weight", vec![1, 8], weights.to_vec()).unwrap();
         with_path.insert("direct.scale", vec![2], vec![0.5, 0.2]).unwrap();
         let config = FineConfig { direct: true, ..plain.config().clone() };
         assert!(Fine::new(Isa::best(), config.clone(), &with_path).is_err(), "a path without its bias");
@@ -264,15 +265,18 @@ fn the_direct_path_weighs_what_the_maps_say() {
                 best(highest.view()),
             ];
             expected.extend(maps.outer_iter().map(best));
-            let evidence = direct.evidence(&q, &t, &mut workspace).unwrap();
-            assert_eq!(evidence, plain.evidence(&q, &t, &mut workspace).unwrap());
+            let footage = [&q, &t].map(Footage::of_tensor);
+            let mut examine = |net: &Fine| net.examine(&footage[0], &footage[1], &mut workspace).unwrap();
+            let (examined, evidence) = (examine(&direct), examine(&direct).evidence);
+            assert_eq!(evidence, examine(&plain).evidence);
             assert!(worst(&evidence[..6], &expected) <= 1e-5, "{evidence:?} {expected:?}");
             let aligned = evidence[6];
-            assert!(evidence.len() == 7 && (0.0..=1.0).contains(&aligned) && (h > 2 || aligned == 0.0), "{evidence:?}");
+            assert!(evidence.len() == 8 && (0.0..=1.0).contains(&aligned) && (h > 2 || aligned == 0.0), "{evidence:?}");
             let sum: f32 = evidence.iter().zip(weights).map(|(e, w)| e * w).sum();
             let score = direct.similarity(&q, &t).unwrap();
             assert!((score - (0.2 + 0.5 * (sum - 0.1)).tanh()).abs() <= 1e-6, "{bits:?} {h}x{w}: {score}");
-            let of_maps = direct.similarity_of_maps(maps.view(), [h, w], Pool::Ceil).unwrap();
+            assert_eq!(score, examined.similarity);
+            let of_maps = direct.similarity_of_maps(maps.view(), [h, w], evidence[7], Pool::Ceil).unwrap();
             assert!((score - of_maps).abs() <= 1e-5, "{bits:?} {h}x{w}: {score} {of_maps}");
         }
     }

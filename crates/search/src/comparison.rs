@@ -7,7 +7,8 @@ use vidsieve_record::Record;
 use crate::engine::Engine;
 use crate::error::SearchError;
 use crate::query::Query;
-use crate::segments::{Alignment, Segment};
+use crate::relation::{Coverage, Relation, Untold};
+use crate::segments::{self, Alignment, Segment, Timeline};
 
 /// Two videos compared with each other alone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +22,14 @@ pub struct Comparison {
     pub fine: f32,
     /// The selector's probability that the coarse score is wrong, if there is a selector.
     pub doubt: Option<f32>,
+    /// How the query is related to the target.
+    pub relation: Relation,
+    /// How much of each the other one shows, over frames that say something.
+    pub coverage: Coverage,
+    /// Why the relation cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub untold: Option<Untold>,
     /// Where the videos match, best first.
     pub segments: Vec<Segment>,
 }
@@ -35,18 +44,23 @@ impl Engine {
         query: &Query,
         record: &Record<B>,
     ) -> Result<(Comparison, Vec<Alignment>), SearchError> {
-        let pair = self.compare(query, record, &mut Workspace::default())?;
+        let examined = self.examine(query, record, &mut Workspace::default())?;
+        let pair = self.pair(&examined);
         if query.global.len() != record.shape().dims {
             return Err(SearchError::Dims { expected: record.shape().dims, found: query.global.len() });
         }
         let cosine: f32 = query.global.iter().zip(record.global()).map(|(x, y)| x * y).sum();
         let doubt = self.doubt(query.self_similarity, &[record.self_similarity()], &[cosine]);
-        let paths = self.align(query, record)?;
+        let timeline = Timeline::new(record.times().collect(), record.duration());
+        let paths = segments::alignments(&examined.aligned, &query.timeline, &timeline);
         let comparison = Comparison {
             score: pair.score,
             coarse: self.coarse_score(cosine),
             fine: pair.score,
             doubt: doubt.and_then(|d| d.first().copied()),
+            relation: pair.verdict.relation,
+            coverage: pair.verdict.coverage,
+            untold: pair.verdict.untold,
             segments: paths.iter().map(|p| p.segment).collect(),
         };
         Ok((comparison, paths))

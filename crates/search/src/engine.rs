@@ -3,16 +3,22 @@
 use ndarray::Array2;
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::{Bundle, Network};
-use vidsieve_model::calibration::Calibration;
-use vidsieve_model::fine::{Fine, Workspace};
+use vidsieve_model::calibration::{Calibration, Evidence};
+use vidsieve_model::fine::{Examined, Fine, Workspace};
+use vidsieve_model::footage::Footage;
 use vidsieve_model::merge::fine_to_unit;
 use vidsieve_model::selector::Selector;
 use vidsieve_record::{BundleId, Record, RecordError};
 
 use crate::error::SearchError;
 use crate::hit::{Outcome, Pair};
-use crate::query::{Query, codes};
-use crate::segments::{self, Alignment, Raster, Segment, Timeline};
+use crate::query::{Query, codes, footage};
+use crate::relation::{Relation, Verdict};
+use crate::segments::{self, Alignment, Segment, Timeline};
+
+/// The greatest score of a pair that was not compared frame by frame: one vector cannot tell a take from
+/// a copy, so that such a pair is likely at most, never sure.
+pub const COARSE_MOST: f32 = 0.89;
 
 /// The networks that compare pairs of videos.
 #[derive(Debug)]
@@ -53,16 +59,23 @@ impl Engine {
     #[must_use]
     pub fn coarse_score(&self, raw: f32) -> f32 {
         match &self.calibration {
-            Some(calibration) => calibration.apply(Network::Coarse, raw),
+            Some(calibration) => calibration.apply(Network::Coarse, raw).min(COARSE_MOST),
             None => raw.clamp(0.0, 1.0),
         }
     }
 
-    /// What users see of S^f_B's similarity, in [0, 1].
+    /// What users see of S^f_B's similarity of a pair that is so related, in [0, 1]: the probability
+    /// that the query's informative footage is in the target.
     #[must_use]
-    pub fn fine_score(&self, raw: f32) -> f32 {
+    pub fn score(&self, raw: f32, relation: Relation) -> f32 {
+        let kind = match relation {
+            Relation::Copy | Relation::Excerpt => Evidence::Found,
+            Relation::Contains | Relation::SharesPart => Evidence::Part,
+            Relation::SameScene => Evidence::Alike,
+            Relation::Different => Evidence::Nothing,
+        };
         match &self.calibration {
-            Some(calibration) => calibration.apply(Network::FineBinary, raw),
+            Some(calibration) => calibration.by_evidence(kind, raw),
             #[allow(clippy::cast_possible_truncation)]
             None => (fine_to_unit(f64::from(raw)) as f32).clamp(0.0, 1.0),
         }
@@ -96,21 +109,48 @@ impl Engine {
         Err(RecordError::Bundle { expected: self.bundle, found }.into())
     }
 
-    /// S^f_B's similarity of the query and a record in [-1, 1].
+    /// What S^f_B tells of the query and a record.
     ///
     /// # Errors
     /// [`SearchError::Record`] for a record of another bundle, [`SearchError::Input`] for codes of
     /// another shape.
+    pub fn examine<B: AsRef<[u8]>>(
+        &self,
+        query: &Query,
+        record: &Record<B>,
+        workspace: &mut Workspace,
+    ) -> Result<Examined, SearchError> {
+        self.same_bundle(query.bundle)?;
+        self.examine_footage(&query.footage(), record, workspace)
+    }
+
+    fn examine_footage<B: AsRef<[u8]>>(
+        &self,
+        query: &Footage,
+        record: &Record<B>,
+        workspace: &mut Workspace,
+    ) -> Result<Examined, SearchError> {
+        self.same_bundle(record.bundle())?;
+        Ok(self.fine.examine(query, &footage(record)?, workspace)?)
+    }
+
+    /// What users see of a pair.
+    pub(crate) fn pair(&self, examined: &Examined) -> Pair {
+        let verdict = Verdict::new(&examined.aligned);
+        Pair { raw: examined.similarity, score: self.score(examined.similarity, verdict.relation), verdict }
+    }
+
+    /// Compares the query with a record.
+    ///
+    /// # Errors
+    /// As [`Engine::examine`].
     pub fn compare<B: AsRef<[u8]>>(
         &self,
         query: &Query,
         record: &Record<B>,
         workspace: &mut Workspace,
     ) -> Result<Pair, SearchError> {
-        self.same_bundle(query.bundle)?;
-        self.same_bundle(record.bundle())?;
-        let raw = self.fine.similarity_with(&query.codes, &codes(record)?, workspace)?;
-        Ok(Pair { raw, score: self.fine_score(raw) })
+        Ok(self.pair(&self.examine(query, record, workspace)?))
     }
 
     /// [`Engine::compare`] for several records, on all cores where the crate is built with
@@ -118,12 +158,17 @@ impl Engine {
     /// others are compared all the same.
     #[must_use]
     pub fn compare_all<B: AsRef<[u8]> + Sync>(&self, query: &Query, records: &[Option<Record<B>>]) -> Vec<Outcome> {
+        let footage = query.footage();
         let one = |workspace: &mut Workspace, record: &Option<Record<B>>| match record {
             None => Outcome::Missing,
-            Some(record) => match self.compare(query, record, workspace) {
-                Ok(pair) => Outcome::Compared(pair),
-                Err(error) => Outcome::Failed(error.to_string()),
-            },
+            Some(record) => {
+                let examined =
+                    self.same_bundle(query.bundle).and_then(|()| self.examine_footage(&footage, record, workspace));
+                match examined {
+                    Ok(examined) => Outcome::Compared(self.pair(&examined)),
+                    Err(error) => Outcome::Failed(error.to_string()),
+                }
+            }
         };
         #[cfg(feature = "parallel")]
         {
@@ -165,20 +210,9 @@ impl Engine {
     /// # Errors
     /// As [`Engine::compare`].
     pub fn align<B: AsRef<[u8]>>(&self, query: &Query, record: &Record<B>) -> Result<Vec<Alignment>, SearchError> {
-        /// Cells of the matrix that are worked on at once.
-        const BAND: usize = 1 << 20;
-        self.same_bundle(query.bundle)?;
-        self.same_bundle(record.bundle())?;
-        let (target, timeline) = (codes(record)?, Timeline::new(record.times().collect(), record.duration()));
-        let (h, w) = (query.codes.frames(), target.frames());
-        let options = segments::AlignmentOptions::default();
-        let mut raster = Raster::new([h.min(query.timeline.times().len()), w], &options);
-        let rows = (BAND / w.max(1)).max(1);
-        for first in (0..h).step_by(rows) {
-            let band = query.codes.slice(first..h.min(first + rows));
-            raster.fill(first, self.fine.frame_similarity(&band, &target)?.view());
-        }
-        Ok(raster.align(&query.timeline, &timeline, &options))
+        let examined = self.examine(query, record, &mut Workspace::default())?;
+        let timeline = Timeline::new(record.times().collect(), record.duration());
+        Ok(segments::alignments(&examined.aligned, &query.timeline, &timeline))
     }
 
     /// [`Engine::segments`] of each record, on all cores where the crate is built with `parallel`;

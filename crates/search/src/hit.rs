@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::segments::{LIKELY, Segment};
+use crate::relation::{Coverage, Relation, Untold, Verdict};
+use crate::segments::Segment;
 
 /// Two videos compared frame by frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,6 +12,8 @@ pub struct Pair {
     pub raw: f32,
     /// The score that users see, in [0, 1].
     pub score: f32,
+    /// How the query is related to the video.
+    pub verdict: Verdict,
 }
 
 /// The result of re-ranking a pair.
@@ -68,6 +71,14 @@ pub struct Hit {
     pub fine: Option<f32>,
     /// The selector's probability that the coarse score is wrong, if there is a selector.
     pub doubt: Option<f32>,
+    /// How the query is related to the video; null if the pair was not compared.
+    pub relation: Option<Relation>,
+    /// How much of each the other one shows; null if the pair was not compared.
+    pub coverage: Option<Coverage>,
+    /// Why the relation cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub untold: Option<Untold>,
     /// Where the videos match, if that was looked for; best first.
     pub segments: Vec<Segment>,
     /// Why a pair that was to be compared was not.
@@ -81,10 +92,9 @@ pub struct Hit {
 }
 
 impl Hit {
-    /// Whether segments are computed for this hit: it was compared, or its score is at least
-    /// [`LIKELY`].
+    /// Whether segments are computed for this hit: it was compared and has some.
     #[must_use]
     pub fn wants_segments(&self) -> bool {
-        self.unavailable.is_none() && (self.stage == HitStage::Fine || self.score >= LIKELY)
+        self.unavailable.is_none() && self.coverage.is_some_and(|c| c.query.seconds > 0.0)
     }
 }

@@ -21,6 +21,7 @@ pub mod quantised;
 pub mod query;
 #[cfg(all(feature = "parallel", not(target_family = "wasm")))]
 pub mod read_ahead;
+pub mod relation;
 pub mod run;
 pub mod segments;
 pub mod session;
@@ -36,6 +37,7 @@ pub use page::{PageStage, SearchPage, SearchTimings};
 pub use plan::Plan;
 pub use quantised::{Quantised, Wanted};
 pub use query::Query;
+pub use relation::{Coverage, CoverageSide, Relation, Untold, Verdict};
 pub use run::{SearchParameters, SearchRun, SearchStep};
 pub use segments::Segment;
 pub use session::{Fetched, Session};

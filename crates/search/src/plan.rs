@@ -116,6 +116,9 @@ impl Plan {
                     coarse,
                     fine: fine.map(|pair| pair.score),
                     doubt: self.doubt.as_ref().map(|d| d[i]),
+                    relation: fine.map(|pair| pair.verdict.relation),
+                    coverage: fine.map(|pair| pair.verdict.coverage),
+                    untold: fine.and_then(|pair| pair.verdict.untold),
                     segments: Vec::new(),
                     unavailable,
                     explain: explain.then(|| Explanation {

@@ -3,6 +3,7 @@
 use vidsieve_kernels::hamming;
 use vidsieve_model::encoder::Encoded;
 use vidsieve_model::fine::{InputError, VideoTensor};
+use vidsieve_model::footage::Footage;
 use vidsieve_record::{BundleId, Parts, Record, RecordError};
 
 use crate::error::SearchError;
@@ -59,6 +60,12 @@ impl Query {
         })
     }
 
+    /// The frames that say something, as S^f_B compares them.
+    #[must_use]
+    pub fn footage(&self) -> Footage {
+        Footage::new(&self.codes, self.timeline.times(), self.timeline.duration(), &[])
+    }
+
     /// A video that has just been encoded.
     #[must_use]
     pub fn new(bundle: BundleId, encoded: Encoded, timeline: Timeline) -> Self {
@@ -72,4 +79,10 @@ pub(crate) fn codes<B: AsRef<[u8]>>(record: &Record<B>) -> Result<VideoTensor, S
     let shape = record.shape();
     let codes = hamming::Shape::new(shape.regions, shape.bits).map_err(InputError::from)?;
     Ok(VideoTensor::Codes { data: record.codes().to_vec(), frames: shape.frames, shape: codes })
+}
+
+/// The frames of a record that say something.
+pub(crate) fn footage<B: AsRef<[u8]>>(record: &Record<B>) -> Result<Footage, SearchError> {
+    let times: Vec<f64> = record.times().collect();
+    Ok(Footage::new(&codes(record)?, &times, record.duration(), &[]))
 }

@@ -8,7 +8,8 @@ use std::cell::Cell;
 use vidsieve_search::run::ALIGNED;
 use vidsieve_search::session::BATCH;
 use vidsieve_search::{
-    Budget, HitStage, Outcome, PageStage, Pair, SearchPage, SearchParameters, SearchRun, SearchStep, Segment,
+    Budget, Coverage, CoverageSide, HitStage, Outcome, PageStage, Pair, Relation, SearchPage, SearchParameters,
+    SearchRun, SearchStep, Segment, Verdict,
 };
 use world::World;
 
@@ -147,8 +148,11 @@ fn pairs_and_segments_may_be_settled_elsewhere() {
     let ids = compare(next(&mut run, &world));
     assert_eq!(ids.len(), 200);
     clock.set(25.0);
+    let side = CoverageSide { seconds: 1.0, share: 0.9 };
+    let coverage = Coverage { query: side, target: side };
+    let verdict = Verdict { relation: Relation::Copy, coverage, untold: None };
     let outcomes = [
-        (ids[0].clone(), Outcome::Compared(Pair { raw: 0.9, score: 0.9 })),
+        (ids[0].clone(), Outcome::Compared(Pair { raw: 0.9, score: 0.9, verdict })),
         (ids[1].clone(), Outcome::Failed("it is late".to_owned())),
     ];
     run.settle(outcomes);

@@ -65,6 +65,7 @@ pub use vidsieve_progress::{CancelToken, Control, Progress, Unit};
 pub use vidsieve_record::{BundleId, Record};
 pub use vidsieve_search::segments::Alignment;
 pub use vidsieve_search::{
-    Budget, Comparison, Explanation, Hit, HitStage, Matrix, PageStage, SearchPage, SearchTimings, Segment,
+    Budget, Comparison, Coverage, CoverageSide, Explanation, Hit, HitStage, Matrix, PageStage, Relation, SearchPage,
+    SearchTimings, Segment, Untold, relation::describe, segments::LIKELY,
 };
 pub use vidsieve_video::{Info, Sampling, Warning};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use vidsieve::{
-    Comparison, Control, EncodeOptions, Progress, Sampling, Segment, compare_aligned, encode_files, frame_similarities,
+    Comparison, Control, EncodeOptions, Progress, Sampling, Segment, compare_aligned, describe, encode_files,
+    frame_similarities,
 };
 
 use crate::native::{fps, heatmap, interrupt, model, terminal};
@@ -65,22 +66,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a score says, in words; `docs/search.md` has the measurements behind it.
-pub(crate) const fn verdict(score: f32) -> &'static str {
-    match score {
-        0.9.. => "the same footage",
-        0.5..0.9 => "probably the same footage",
-        0.1..0.5 => "perhaps some of it",
-        _ => "different footage",
-    }
-}
-
 fn print(c: &Comparison) {
-    line(format_args!("score    {:.3}  {}", c.score, verdict(c.score)));
+    line(format_args!("score    {:.3}  {}", c.score, describe(c.relation, &c.coverage, c.untold)));
+    line(format_args!("relation {}", c.relation));
     line(format_args!("coarse   {:.3}", c.coarse));
     line(format_args!("fine     {:.3}", c.fine));
     if let Some(doubt) = c.doubt {
         line(format_args!("doubt    {doubt:.3}"));
+    }
+    for (name, side) in [("A", &c.coverage.query), ("B", &c.coverage.target)] {
+        line(format_args!("covered  {:.1} s of {name}, {:.0} %", side.seconds, 100.0 * side.share));
     }
     for segment in &c.segments {
         line(format_args!("segment  {}", span(segment)));

@@ -24,6 +24,9 @@ pub(crate) enum Command {
     },
     /// Search videos of a folder for the copies that a truth file names; mAP, recall, micro-AP of every network.
     Retrieval(super::retrieval::Args),
+    /// Pairs that look alike, share a part or are the same footage: what is claimed, which relation is found.
+    #[command(subcommand)]
+    Trust(super::trust::Command),
     /// Held-out clips with every kind of edit among thousands of distractors: rows by kind, shares re-ranked, bits, reliability.
     #[cfg(feature = "train")]
     Hard(super::hard::Args),
@@ -44,6 +47,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     let (dir, as_json, isa) = match command {
         Command::Parity { dir, json, isa } => (dir, json, isa),
         Command::Retrieval(args) => return super::retrieval::run(&args),
+        Command::Trust(command) => return super::trust::run(&command),
         #[cfg(feature = "train")]
         Command::Hard(args) => return super::hard::run(&args),
         #[cfg(feature = "train")]

@@ -26,3 +26,5 @@ pub(crate) mod search;
 pub(crate) mod serve;
 #[cfg(feature = "train")]
 pub(crate) mod train;
+#[cfg(feature = "eval")]
+pub(crate) mod trust;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use vidsieve::{
-    Archive, Budget, Control, Hit, HitStage, PageStage, Progress, QueryTimings, SearchOptions, SearchPage, SearchQuery,
-    Unit,
+    Archive, Budget, Control, Hit, HitStage, LIKELY, PageStage, Progress, QueryTimings, SearchOptions, SearchPage,
+    SearchQuery, Unit, describe,
 };
 
 use crate::commands::compare::span;
@@ -118,7 +118,12 @@ fn print(hits: &[Hit], explain: bool) {
             HitStage::Coarse => "coarse",
             HitStage::Fine => "fine",
         };
-        let mut matches: Vec<String> = hit.segments.iter().take(3).map(span).collect();
+        let mut matches: Vec<String> = match (hit.relation, &hit.coverage) {
+            (Some(relation), Some(coverage)) => vec![describe(relation, coverage, hit.untold)],
+            _ if hit.unavailable.is_none() && hit.score >= LIKELY => vec!["likely; not compared".to_owned()],
+            _ => Vec::new(),
+        };
+        matches.extend(hit.segments.iter().take(3).map(span));
         if hit.segments.len() > 3 {
             matches.push(format!("and {} more", hit.segments.len() - 3));
         }

@@ -144,7 +144,7 @@ fn inset(inner: (u32, u32), outer: (u32, u32), side: f32, centre: [f32; 2]) -> [
 }
 
 /// The image's middle, cut so that it fills the size undistorted.
-pub(super) fn cover(image: &Image, width: u32, height: u32) -> Image {
+pub(crate) fn cover(image: &Image, width: u32, height: u32) -> Image {
     let (w, h) = (image.width as f32, image.height as f32);
     let scale = (w / width as f32).min(h / height as f32);
     let (across, down) = (scale * width as f32, scale * height as f32);
@@ -153,7 +153,7 @@ pub(super) fn cover(image: &Image, width: u32, height: u32) -> Image {
 }
 
 /// The whole image within the size: stretched where the aspects are near, else between black bars.
-pub(super) fn letterbox(image: &Image, width: u32, height: u32) -> Image {
+pub(crate) fn letterbox(image: &Image, width: u32, height: u32) -> Image {
     let ratio = image.aspect() / (width as f32 / height as f32);
     if (0.88..=1.14).contains(&ratio) {
         return image.resize(width, height);

@@ -11,6 +11,7 @@
 //! that a lane is not wasted on a frame that is not there. Lanes beyond the last frame or region repeat it: a repeated
 //! region does not change a minimum, a repeated frame is not read.
 
+use super::residual::{BLOCK, Row, combine};
 use super::{MAX_REGIONS, Part, Shape};
 
 /// Largest lane count of an engine.
@@ -278,4 +279,107 @@ fn sum_lanes<E: Engine, const SPAN: usize>(least: &[u16], row: &mut [u16]) {
         }
     }
     row.copy_from_slice(&total[..row.len()]);
+}
+
+/// Lanes of a vector, and its bytes for codes of `shape`.
+///
+/// # Safety
+/// None is needed: unsafe for the sake of one dispatch macro.
+pub(super) unsafe fn vector_layout<E: Engine>(shape: Shape) -> (usize, usize) {
+    (E::LANES, E::vector_bytes(shape.code_bytes()))
+}
+
+/// Packs each region of `LANES` frames as a vector of its own: `[groups of frames][regions]`. Lanes
+/// beyond the last frame repeat it.
+///
+/// # Safety
+/// The instruction set of `E` is present.
+#[inline(always)]
+pub(super) unsafe fn pack_each<E: Engine>(part: &Part<'_>, packed: &mut [u8]) {
+    let (shape, frames) = (part.shape(), part.frames());
+    let vector_bytes = E::vector_bytes(shape.code_bytes());
+    for (index, vector) in packed.chunks_exact_mut(vector_bytes).enumerate() {
+        let (start, region) = (index / shape.regions() * E::LANES, index % shape.regions());
+        if start >= frames {
+            break;
+        }
+        let mut lanes: [&[u8]; MAX_LANES] = [&[]; MAX_LANES];
+        for (c, lane) in lanes[..E::LANES].iter_mut().enumerate() {
+            *lane = part.code((start + c).min(frames - 1), region);
+        }
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { E::pack(&lanes, 0, 1, vector) };
+    }
+}
+
+/// The distance of every code of `query` to every region of the target frames from `start` on, up to
+/// [`BLOCK`] of them: `[codes][regions][BLOCK]`. Places beyond the last group of lanes keep what they
+/// had.
+///
+/// # Safety
+/// The instruction set of `E` is present.
+#[inline(always)]
+pub(super) unsafe fn each<E: Engine>(
+    query: &[u8],
+    shape: Shape,
+    packed: &[u8],
+    frames: usize,
+    start: usize,
+    distances: &mut [u16],
+) {
+    let (regions, code_bytes) = (shape.regions(), shape.code_bytes());
+    let (vector_bytes, count) = (E::vector_bytes(code_bytes), query.len() / code_bytes);
+    assert!(start.is_multiple_of(BLOCK) && start < frames && distances.len() >= count * regions * BLOCK);
+    let groups = (frames - start).min(BLOCK).div_ceil(E::LANES);
+    let first = start / E::LANES;
+    assert!(packed.len() >= (first + groups) * regions * vector_bytes);
+    let mut tile = [0u16; MAX_LANES * 4];
+    for group in 0..groups {
+        for region in 0..regions {
+            let vector = &packed[((first + group) * regions + region) * vector_bytes..][..vector_bytes];
+            for q in (0..count).step_by(E::TILE_CODES) {
+                let codes = E::TILE_CODES.min(count - q);
+                const { assert!(E::TILE_CODES <= 4 && E::LANES <= MAX_LANES) };
+                // SAFETY: the caller vouches for the instruction set; `query` holds `codes` codes from `q` on, `vector` is one
+                // vector that was packed alone, and `tile` holds `TILE_CODES` rows of `LANES` values.
+                unsafe {
+                    E::tile(
+                        codes,
+                        1,
+                        query.as_ptr().add(q * code_bytes),
+                        vector.as_ptr(),
+                        code_bytes,
+                        tile.as_mut_ptr(),
+                        true,
+                    );
+                }
+                for (k, lanes) in tile[..codes * E::LANES].chunks_exact(E::LANES).enumerate() {
+                    let at = ((q + k) * regions + region) * BLOCK + group * E::LANES;
+                    distances[at..at + E::LANES].copy_from_slice(lanes);
+                }
+            }
+        }
+    }
+}
+
+/// A row of residual similarities ([`combine`]).
+///
+/// # Safety
+/// The instruction set of `E` is present.
+#[inline(always)]
+pub(super) unsafe fn residual_row<E: Engine>(row: &Row<'_>, shape: Shape, packed: &[u8], out: &mut [f32]) {
+    let (frames, count) = (out.len(), row.weights.len() * shape.regions());
+    let mut few = [0u16; 128 * BLOCK];
+    let mut many = alloc::vec::Vec::new();
+    let distances = if count <= 128 {
+        &mut few[..]
+    } else {
+        many.resize(count * BLOCK, 0);
+        &mut many[..]
+    };
+    for (block, out) in out.chunks_mut(BLOCK).enumerate() {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { each::<E>(row.codes, shape, packed, frames, block * BLOCK, distances) };
+        combine(row, shape, distances, block * BLOCK, out);
+    }
 }

@@ -26,6 +26,7 @@ pub mod naive;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+pub mod residual;
 #[cfg(test)]
 mod tests;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -221,6 +222,22 @@ impl<'a> Part<'a> {
         &self.codes[(frame * self.frame.regions + self.first + region) * code_bytes..][..code_bytes]
     }
 
+    /// The distance of every frame of the part but the first to the one before it, all regions together.
+    #[must_use]
+    pub fn steps(&self) -> Vec<u32> {
+        let differing = |frame: usize| {
+            let codes = self.frame(frame).iter().zip(self.frame(frame - 1));
+            codes.map(|(a, b)| (a ^ b).count_ones()).sum()
+        };
+        (1..self.frames()).map(differing).collect()
+    }
+
+    /// The codes of one frame of the part, region after region.
+    fn frame(&self, frame: usize) -> &'a [u8] {
+        let code_bytes = self.shape.code_bytes();
+        &self.codes[(frame * self.frame.regions + self.first) * code_bytes..][..self.shape.frame_bytes()]
+    }
+
     /// The codes of the part alone, without those between: borrowed if it is the whole.
     fn gathered(&self) -> Cow<'a, [u8]> {
         if self.shape == self.frame {
@@ -246,6 +263,18 @@ impl fmt::Debug for Part<'_> {
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([u8; 64]);
+
+impl Line {
+    fn bytes(lines: &[Self]) -> &[u8] {
+        // SAFETY: a `Line` is 64 initialised bytes without padding.
+        unsafe { core::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * 64) }
+    }
+
+    fn bytes_mut(lines: &mut [Self]) -> &mut [u8] {
+        // SAFETY: a `Line` is 64 bytes of any value, without padding.
+        unsafe { core::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * 64) }
+    }
+}
 
 /// The codes of a target video, repacked for one instruction set.
 ///
@@ -291,9 +320,7 @@ impl Target {
         (self.frames, self.shape) = (part.frames(), part.shape());
         let lines = packed_bytes(self.isa, self.shape, self.frames).div_ceil(size_of::<Line>());
         self.packed.resize(lines, Line([0; 64]));
-        // SAFETY: a `Line` is 64 bytes of any value, without padding.
-        let packed = unsafe { core::slice::from_raw_parts_mut(self.packed.as_mut_ptr().cast::<u8>(), lines * 64) };
-        pack(self.isa, part, packed);
+        pack(self.isa, part, Line::bytes_mut(&mut self.packed));
     }
 
     /// Number of frames.
@@ -315,8 +342,7 @@ impl Target {
     }
 
     fn packed(&self) -> &[u8] {
-        // SAFETY: a `Line` is 64 initialised bytes.
-        unsafe { core::slice::from_raw_parts(self.packed.as_ptr().cast(), self.packed.len() * 64) }
+        Line::bytes(&self.packed)
     }
 }
 
@@ -422,4 +448,19 @@ dispatch!(
         frames: usize,
         sums: &mut [u16]
     ) = generic::compare
+);
+dispatch!(fn vector_layout(shape: Shape) -> (usize, usize) = generic::vector_layout);
+dispatch!(fn pack_each(part: &Part<'_>, packed: &mut [u8]) = generic::pack_each);
+dispatch!(
+    fn each(
+        query: &[u8],
+        shape: Shape,
+        packed: &[u8],
+        frames: usize,
+        start: usize,
+        distances: &mut [u16]
+    ) = generic::each
+);
+dispatch!(
+    fn residual_rows(row: &residual::Row<'_>, shape: Shape, packed: &[u8], out: &mut [f32]) = generic::residual_row
 );

@@ -272,3 +272,104 @@ proptest! {
         );
     }
 }
+
+fn parts<'a>(shape: Shape, query: &'a [u8], target: &'a [u8]) -> [Part<'a>; 2] {
+    [Part::whole(shape, query).unwrap(), Part::whole(shape, target).unwrap()]
+}
+
+/// Compares residuals on every instruction set with the loops over bits.
+fn check_residuals(query: &Part<'_>, target: &Part<'_>, weights: [&[u8]; 2]) {
+    let means = [residual::Planes::mean(query, weights[0]), residual::Planes::mean(target, weights[1])];
+    let weight: Vec<f32> = means[0].energies(query).iter().map(|e| 0.25 + e / query.shape().bits() as f32).collect();
+    let scale: Vec<f32> =
+        means[1].energies(target).iter().map(|e| 1.0 / (1.0 + e / target.shape().bits() as f32)).collect();
+    let expected = residual::naive(query, target, [&means[0], &means[1]], &weight, &scale);
+    let mut first: Option<Vec<f32>> = None;
+    for isa in Isa::available() {
+        let pair = residual::Residuals::new(isa, means[0].clone(), target, means[1].clone(), &scale).unwrap();
+        let mut found = vec![f32::NAN; expected.len()];
+        pair.rows(query, &weight, &mut found);
+        let largest = query.shape().bits() as f64 * query.shape().regions() as f64;
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((f64::from(*found) - expected).abs() < 4e-6 * largest, "{isa}: {found} {expected}");
+        }
+        // Rows that are computed one by one are the same.
+        if query.frames() > 1 {
+            let half = query.shape().frame_bytes();
+            let codes = query.gathered();
+            let last = Part::whole(query.shape(), &codes[(query.frames() - 1) * half..]).unwrap();
+            let mut row = vec![0f32; target.frames()];
+            pair.rows(&last, &weight[(query.frames() - 1) * query.shape().regions()..], &mut row);
+            assert_eq!(row, found[(query.frames() - 1) * target.frames()..]);
+        }
+        let first = first.get_or_insert_with(|| found.clone());
+        for (a, b) in first.iter().zip(&found) {
+            assert!((a - b).abs() < 1e-6 * largest as f32, "{isa} differs from the first instruction set");
+        }
+    }
+}
+
+#[test]
+fn residuals_of_every_tail() {
+    for regions in [1, 2, 9, 25] {
+        let shape = Shape::new(regions, 64).unwrap();
+        for frames in [1, 2, 7, 8, 9, 16, 31, 33, 63, 64, 65, 130] {
+            let (query, target) = (random(shape, 3, 1), random(shape, frames, 2));
+            let [query, target] = parts(shape, &query, &target);
+            check_residuals(&query, &target, [&[255, 3, 0], &vec![1; frames]]);
+        }
+    }
+}
+
+#[test]
+fn residuals_of_unequal_parts() {
+    let shape = Shape::new(35, 256).unwrap();
+    let (query, target) = (random(shape, 5, 3), random(shape, 20, 4));
+    for (asked, given) in [(0..9, 0..9), (9..10, 10..35), (10..35, 9..10)] {
+        let query = Part::new(shape, &query, asked).unwrap();
+        let target = Part::new(shape, &target, given).unwrap();
+        check_residuals(&query, &target, [&[1; 5], &[1; 20]]);
+    }
+}
+
+#[test]
+fn means_are_the_nearest_odd_numbers() {
+    let shape = Shape::new(1, 8).unwrap();
+    // Bit k of four frames is set k times, for k up to 4.
+    let codes = [0b0001_1110, 0b0001_1100, 0b0001_1000, 0b0001_0000];
+    let part = Part::whole(shape, &codes).unwrap();
+    let mean = residual::Planes::mean(&part, &[1; 4]);
+    let values: Vec<i32> = (0..8).map(|bit| mean.value(0, bit)).collect();
+    assert_eq!(values[0], -63);
+    assert_eq!(values[4], 63);
+    for (bit, &value) in values.iter().enumerate().take(5) {
+        assert!((f64::from(value) / 63.0 - (bit as f64 / 2.0 - 1.0)).abs() <= 1.0 / 63.0 + 1e-9, "{values:?}");
+    }
+    assert_eq!(values[5..], [-63; 3]);
+    // A frame without weight does not count, and one frame is its own mean: nothing changes.
+    let alone = residual::Planes::mean(&part, &[0, 0, 9, 0]);
+    assert_eq!(alone.energies(&part)[2], 0.0);
+    assert!(alone.energies(&part)[3] > 0.0);
+}
+
+proptest! {
+    #[test]
+    fn residuals_are_what_the_loops_give(
+        regions in 1usize..12, bytes in 1usize..40, rows in 1usize..5, columns in 1usize..70, seed in any::<u64>()
+    ) {
+        let shape = Shape::new(regions, 8 * bytes).unwrap();
+        let (query, target) = (random(shape, rows, seed), random(shape, columns, seed ^ 0xabc));
+        let [query, target] = parts(shape, &query, &target);
+        let weights = |n: usize| (0..n).map(|i| (i as u8).wrapping_mul(37)).collect::<Vec<_>>();
+        check_residuals(&query, &target, [&weights(rows), &weights(columns)]);
+    }
+}
+
+#[test]
+fn steps_are_distances_of_neighbours() {
+    let shape = Shape::new(2, 8).unwrap();
+    let codes = [0x00, 0xff, 0x01, 0xff, 0x01, 0x00];
+    assert_eq!(Part::whole(shape, &codes).unwrap().steps(), [1, 8]);
+    assert_eq!(Part::new(shape, &codes, 0..1).unwrap().steps(), [1, 0]);
+    assert!(Part::whole(shape, &codes[..2]).unwrap().steps().is_empty());
+}

@@ -21,7 +21,7 @@ pub use self::fine::{Attention, Channel, ComparatorConfig, FineConfig, PaddingMo
 pub use self::projections::{ItqConfig, WhiteningConfig};
 pub use self::selector::SelectorConfig;
 use crate::backbone::BackboneConfig;
-use crate::calibration::Calibration;
+use crate::calibration::{Calibration, EvidenceCurves};
 use crate::frames::Preprocess;
 use crate::network::Network;
 pub use crate::regions::MAX_REGIONS;
@@ -233,6 +233,13 @@ impl Calibration {
             let refuse = |reason: String| ConfigError { part: format!("calibration.{}", network.name()), reason };
             if !network.is_in(config) {
                 return Err(refuse("there is no such network in the configuration: leave the curve out".into()));
+            }
+            curve.check().map_err(refuse)?;
+        }
+        for (name, curve) in self.evidence.iter().flat_map(EvidenceCurves::all) {
+            let refuse = |reason: String| ConfigError { part: format!("calibration.evidence.{name}"), reason };
+            if !Network::FineBinary.is_in(config) {
+                return Err(refuse("there is no S^f_B in the configuration: leave the curves out".into()));
             }
             curve.check().map_err(refuse)?;
         }

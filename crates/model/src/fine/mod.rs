@@ -25,9 +25,12 @@ pub(crate) use self::comparator::{build_comparator, compare_maps};
 use self::pair::{Buffers, Pair, check_regions};
 pub(crate) use self::tensor::regions_of;
 pub use self::tensor::{InputError, MIN_FRAMES, VideoTensor};
+use crate::alignment::{Aligned, AlignmentWeights, CELL_WEIGHTS, Maps, SEGMENT_WEIGHTS};
 use crate::attention::RegionAttention;
+use crate::change::Change;
 use crate::config::FineConfig;
 use crate::direct::{Direct, Gathered};
+use crate::footage::Footage;
 use crate::math::normalise_rows;
 use crate::weights::{StateDict, WeightsError};
 
@@ -40,6 +43,30 @@ pub struct Fine {
     projection: Option<Packed>,
     comparator: Comparator,
     direct: Option<Direct>,
+    alignment: AlignmentWeights,
+}
+
+/// What a fine network tells of a pair of videos.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examined {
+    /// The similarity in [-1, 1]; -1 where a video has no frame that says something.
+    pub similarity: f32,
+    /// What a direct path weighs ([`crate::direct`]), 5 + C values; empty where a video has no frame that says something.
+    pub evidence: Vec<f32>,
+    /// Where the videos show the same footage.
+    pub aligned: Aligned,
+}
+
+/// The weights of the alignment, `alignment.cell` [4] and `alignment.segment` [8]; without them the
+/// default ones.
+fn alignment_weights(state: &StateDict) -> Result<AlignmentWeights, WeightsError> {
+    let mut weights = AlignmentWeights::default();
+    if state.contains("alignment.cell") || state.contains("alignment.segment") {
+        weights.cell.copy_from_slice(state.get("alignment.cell", &[CELL_WEIGHTS])?);
+        weights.segment.copy_from_slice(state.get("alignment.segment", &[SEGMENT_WEIGHTS])?);
+    }
+    weights.check().map_err(|reason| WeightsError::Config { network: state.label.clone(), reason })?;
+    Ok(weights)
 }
 
 impl Fine {
@@ -61,7 +88,8 @@ impl Fine {
         let attention = RegionAttention::new(isa, config.attention, config.dims, state)?;
         let comparator = build_comparator(isa, &config.comparator, state)?;
         let direct = config.direct.then(|| Direct::new(config.channel_count(), state)).transpose()?;
-        Ok(Self { config, isa, attention, projection, comparator, direct })
+        let alignment = alignment_weights(state)?;
+        Ok(Self { config, isa, attention, projection, comparator, direct, alignment })
     }
 
     /// Sizes of the network.
@@ -211,14 +239,16 @@ impl Fine {
         target: &VideoTensor,
         workspace: &mut Workspace,
     ) -> Result<f32, InputError> {
-        let Some(direct) = &self.direct else { return self.compared(query, target, workspace, |_, _, _| {}) };
-        let evidence = self.evidence(query, target, workspace)?;
-        Ok(direct.similarity(&evidence))
+        if self.direct.is_none() {
+            return self.compared(query, target, workspace, |_, _, _| Ok(()));
+        }
+        let (query, target) = (Footage::of_tensor(query), Footage::of_tensor(target));
+        Ok(self.examine(&query, &target, workspace)?.similarity)
     }
 
-    /// The similarity of two videos in [-1, 1] from the maps of all channels, `[C][Tq][Tt]` in [-1, 1] as [`Fine::channel_similarity`]
-    /// gives them: what follows the maps in [`Fine::similarity`], for maps that were computed in another way. `frames` are those of the
-    /// videos before they were repeated.
+    /// The similarity of two videos in [-1, 1] from the maps of all channels, `[C][Tq][Tt]` in [-1, 1] as
+    /// [`Fine::channel_similarity`] gives them: what follows the maps in [`Fine::examine`], for maps that were computed in another way.
+    /// `frames` are those of the videos before they were repeated, `matched` the share of the query that the target shows.
     ///
     /// # Errors
     /// [`InputError::Channels`] for another number of maps than the network has, [`InputError::Empty`] for maps without cells.
@@ -226,6 +256,7 @@ impl Fine {
         &self,
         maps: ArrayView3<'_, f32>,
         frames: [usize; 2],
+        matched: f32,
         pool: Pool,
     ) -> Result<f32, InputError> {
         let comparator = video_chamfer(self.compare_channels(maps, pool)?.view(), self.config.symmetric);
@@ -233,24 +264,52 @@ impl Fine {
         let (channels, rows, columns) = maps.dim();
         let mut gathered = Gathered::new(channels, frames);
         let maps = maps.as_standard_layout();
-        gathered.add(&(0..rows), columns, maps.as_slice().unwrap_or_default());
-        Ok(direct.similarity(&gathered.finish(comparator)))
+        gathered.add(&(0..rows), columns, maps.as_slice().unwrap_or_default(), &mut Vec::new());
+        Ok(direct.similarity(&gathered.finish(comparator, matched)))
     }
 
-    /// What a direct path weighs ([`crate::direct`]), whether or not the network has one: the comparator's answer and the Chamfer
-    /// similarities of the unpooled maps, and how well the videos are aligned; 4 + C values in [-1, 1].
+    /// Compares two videos: their similarity, what it is made of, and where they show the same footage.
     ///
     /// # Errors
-    /// As [`Fine::similarity`].
-    pub fn evidence(
+    /// [`InputError`] for videos that were indexed differently.
+    pub fn examine(
         &self,
-        query: &VideoTensor,
-        target: &VideoTensor,
+        query: &Footage,
+        target: &Footage,
         workspace: &mut Workspace,
-    ) -> Result<Vec<f32>, InputError> {
-        let mut gathered = Gathered::new(self.config.channel_count(), [query.frames(), target.frames()]);
-        let answer = self.compared(query, target, workspace, |rows, width, maps| gathered.add(rows, width, maps))?;
-        Ok(gathered.finish(answer))
+    ) -> Result<Examined, InputError> {
+        let mut maps = Maps::new(query, target);
+        if query.is_empty() || target.is_empty() {
+            let aligned = maps.finish(&[Vec::new(), Vec::new()], &[Vec::new(), Vec::new()], &self.alignment);
+            return Ok(Examined { similarity: -1.0, evidence: Vec::new(), aligned });
+        }
+        let channels = self.config.channels_of(target.tensor().regions());
+        let first = channels.first().ok_or(InputError::Channels { expected: 1, found: 0 })?;
+        check_regions(&self.config, target.tensor().regions().min(query.tensor().regions()))?;
+        let change = Change::new(self.isa, first, query, target)?;
+        let mut gathered = Gathered::new(self.config.channel_count(), [query.len(), target.len()]);
+        let (height, width) = (query.len(), target.len());
+        let mut changes = Vec::new();
+        let mut likeness = Vec::new();
+        let answer = self.compared(query.tensor(), target.tensor(), workspace, |rows, columns, out| {
+            // Frames that were repeated for the comparator are seen once.
+            let own = rows.start..rows.end.min(height);
+            likeness.clear();
+            gathered.add(rows, columns, out, &mut likeness);
+            if !own.is_empty() {
+                changes.resize(own.len() * width, 0.0);
+                change.fill(&own, &mut changes)?;
+                for (alike, changes) in likeness.chunks_exact(columns).zip(changes.chunks_exact(width)) {
+                    maps.add(&alike[..width], changes);
+                }
+            }
+            Ok(())
+        })?;
+        let aligned = maps.finish(change.energies(), change.novelties(), &self.alignment);
+        #[allow(clippy::cast_possible_truncation)]
+        let evidence = gathered.finish(answer, aligned.matched.expected as f32);
+        let similarity = self.direct.as_ref().map_or(answer, |direct| direct.similarity(&evidence));
+        Ok(Examined { similarity, evidence, aligned })
     }
 
     /// The comparator's answer; `see` is shown the rows of the maps, `[C][rows][width]`, band by band.
@@ -259,7 +318,7 @@ impl Fine {
         query: &VideoTensor,
         target: &VideoTensor,
         workspace: &mut Workspace,
-        mut see: impl FnMut(&Range<usize>, usize, &[f32]),
+        mut see: impl FnMut(&Range<usize>, usize, &[f32]) -> Result<(), InputError>,
     ) -> Result<f32, InputError> {
         let (query, target) = (query.scored(), target.scored());
         if query.frames() == 0 || target.frames() == 0 {
@@ -278,11 +337,10 @@ impl Fine {
             w,
             edge,
             |rows, out| {
-                if let Err(error) = pair.fill(rows.clone(), buffers, out) {
+                if let Err(error) = pair.fill(rows.clone(), buffers, out).and_then(|()| see(&rows, w, out)) {
                     out.fill(0.0);
                     failed = Some(error);
                 }
-                see(&rows, w, out);
             },
             |_, row| score.add(row),
             scratch,

@@ -138,6 +138,26 @@ impl VideoTensor {
         }
     }
 
+    /// The given frames, in their order.
+    ///
+    /// # Panics
+    /// If one of them is beyond the last frame.
+    #[must_use]
+    pub fn select(&self, chosen: &[usize]) -> Self {
+        match self {
+            Self::Float { data, regions, dims, .. } => {
+                let (n, regions, dims) = (regions * dims, *regions, *dims);
+                let data = chosen.iter().flat_map(|&i| &data[i * n..(i + 1) * n]).copied().collect();
+                Self::Float { data, frames: chosen.len(), regions, dims }
+            }
+            Self::Codes { data, shape, .. } => {
+                let n = shape.frame_bytes();
+                let data = chosen.iter().flat_map(|&i| &data[i * n..(i + 1) * n]).copied().collect();
+                Self::Codes { data, frames: chosen.len(), shape: *shape }
+            }
+        }
+    }
+
     /// The tensor as it is scored: repeated (1 -> 2 -> 4, 3 -> 6) until it has at least [`MIN_FRAMES`] frames.
     #[must_use]
     pub fn scored(&self) -> Cow<'_, Self> {
@@ -160,7 +180,7 @@ impl VideoTensor {
         Cow::Owned(tensor)
     }
 
-    pub(super) fn layout(&self) -> String {
+    pub(crate) fn layout(&self) -> String {
         match self {
             Self::Float { regions, dims, .. } => format!("{regions} regions of {dims} floats"),
             Self::Codes { shape, .. } => format!("{} regions of {} bits", shape.regions(), shape.bits()),

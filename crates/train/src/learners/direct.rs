@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use vidsieve_kernels::Isa;
 use vidsieve_model::direct::log_sum_exp;
 use vidsieve_model::fine::{Fine, Workspace};
+use vidsieve_model::footage::Footage;
 
 use crate::TrainError;
 use crate::data::features::{FeatureSet, TAKE};
@@ -49,7 +50,7 @@ impl Default for DirectOptions {
 /// The tensors of a direct path with H hypotheses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
-    /// Weights of the evidence, `[H][4 + C]`.
+    /// Weights of the evidence, `[H][5 + C]`.
     pub weights: Vec<f32>,
     /// A bias of each hypothesis.
     pub bias: Vec<f32>,
@@ -88,14 +89,14 @@ pub fn lists(isa: Isa, fine: &Fine, set: &FeatureSet, options: &DirectOptions) -
         let all: Vec<usize> = (0..video.frames).collect();
         video.data = set.noisy_frames(i, &all, noise, &mut rng).into_iter().map(f16::from_f32).collect();
     }
-    let tensors = noisy.indexed(fine)?;
+    let tensors: Vec<Footage> = noisy.indexed(fine)?.iter().map(Footage::of_tensor).collect();
     let made = pools
         .anchors
         .par_iter()
         .map_init(Workspace::default, |workspace, anchor| {
             let mut evidence = |video: usize| -> Result<Vec<f64>, TrainError> {
-                let values = fine.evidence(&tensors[anchor.video], &tensors[video], workspace)?;
-                Ok(values.into_iter().map(f64::from).collect())
+                let examined = fine.examine(&tensors[anchor.video], &tensors[video], workspace)?;
+                Ok(examined.evidence.into_iter().map(f64::from).collect())
             };
             let (mut others, mut takes) = (Vec::new(), Vec::new());
             for member in &anchor.negatives {
@@ -118,22 +119,24 @@ const STEPS: usize = 200;
 const WORTH: f64 = 1e-8;
 /// Weight of a hypothesis' own channel at the start, and of all other evidence.
 const START: [f64; 2] = [2.0, 0.1];
+/// Most values after the channels: aligned, matched.
+const LAST: usize = 2;
 /// Standard deviation of the answers before tanh over all pairs.
 const SPREAD: f64 = 0.5;
 
 /// The weights that put copies above distractors, and a scale that keeps the answers within the part of tanh that tells them apart.
-/// `channels` tells where in the evidence the channels' similarities are: there is a hypothesis for each. A value that follows them is
-/// given one weight for all hypotheses after all others were fitted, and leaves those as they are: takes count for that weight alone.
+/// `channels` tells where in the evidence the channels' similarities are: there is a hypothesis for each. Each value that follows them is
+/// given one weight for all hypotheses after all before it were fitted, and leaves those as they are: takes count for these weights alone.
 ///
 /// # Errors
 /// [`TrainError::Data`] for lists without a distractor, of different lengths, that end before the channels do, or go on for more than
-/// one value.
+/// two values.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 pub fn fit(lists: &[List], channels: &Range<usize>, regulariser: f64) -> Result<Fitted, TrainError> {
     let evidence = lists.first().map_or(0, |l| l.copy.len());
     let all: Vec<&Vec<f64>> = lists.iter().flat_map(List::rows).collect();
     let seen = channels.end;
-    let fits = (seen..=seen + 1).contains(&evidence) && !channels.is_empty();
+    let fits = (seen..=seen + LAST).contains(&evidence) && !channels.is_empty();
     if !fits || lists.iter().any(|l| l.others.is_empty()) || all.iter().any(|e| e.len() != evidence) {
         return Err(TrainError::Data("a direct path needs copies with distractors to be fitted on".into()));
     }
@@ -154,12 +157,12 @@ pub fn fit(lists: &[List], channels: &Range<usize>, regulariser: f64) -> Result<
     };
     let w = solve(&rows(false), channels, regulariser);
     let mut answers: Vec<Vec<f64>> = rows(true).iter().map(|l| answers(l, &w, channels.len()).0).collect();
-    let mut last = None;
-    if evidence > seen {
-        let values: Vec<Vec<f64>> = lists.iter().map(|l| l.rows().map(|row| scaled(row, seen)).collect()).collect();
+    let mut last = Vec::new();
+    for value in seen..evidence {
+        let values: Vec<Vec<f64>> = lists.iter().map(|l| l.rows().map(|row| scaled(row, value)).collect()).collect();
         let weight = solve_last(&answers, &values, regulariser);
         answers.iter_mut().flatten().zip(values.iter().flatten()).for_each(|(a, v)| *a += weight * v);
-        last = Some(weight / deviation[seen]);
+        last.push(weight / deviation[value]);
     }
     let centre = answers.iter().flatten().sum::<f64>() / n;
     let spread = (answers.iter().flatten().map(|a| (a - centre).powi(2)).sum::<f64>() / n).sqrt().max(1e-9);
@@ -167,7 +170,7 @@ pub fn fit(lists: &[List], channels: &Range<usize>, regulariser: f64) -> Result<
     // Back to evidence as it is.
     let (mut weights, mut bias) = (Vec::new(), Vec::new());
     for row in w.as_slice().chunks_exact(seen + 1) {
-        let row_weights: Vec<f64> = (0..seen).map(|k| row[k] / deviation[k]).chain(last).collect();
+        let row_weights: Vec<f64> = (0..seen).map(|k| row[k] / deviation[k]).chain(last.iter().copied()).collect();
         bias.push((row[seen] - row_weights.iter().zip(&mean).map(|(w, m)| w * m).sum::<f64>()) as f32);
         weights.extend(row_weights.into_iter().map(|w| w as f32));
     }

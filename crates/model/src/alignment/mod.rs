@@ -1,0 +1,451 @@
+//! Where two videos show the same footage: straight stretches along which they look alike and change
+//! alike.
+//!
+//! Every cell of the frame maps - a frame of the query, a frame of the target - has a gain, the logarithm of the odds that
+//! its frames are the same moment, from the likeness A ([`crate::fine::Fine::frame_similarity`]) and the
+//! change C ([`crate::change`]) of its frames:
+//!
+//! ```text
+//! gain = cell[0] + cell[1] (C - median) + cell[2] (C - row mean - column mean + mean) / (its root mean square + 0.02) + cell[3] A
+//! ```
+//!
+//! limited to -0.7 to 2.5 and counted by informative time. A segment is the stretch of a line of constant speed, half to twice, with the
+//! greatest sum; those that overlap it are dropped, and the next is looked for. A stretch is
+//! the same footage with the probability
+//!
+//! ```text
+//! sigmoid(segment . [1, ln(1 + sum), min(C - median, 0.5), A, gain, ln(seconds), ln(energy + 0.01), ln(moments)])
+//! ```
+//!
+//! of its means over the stretch; `energy` is how much the query changes at all, `moments` how many different pictures
+//! the stretch shows in either video, whichever are fewer: a slide that stays is one.
+
+mod lines;
+
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use self::lines::{Stretch, step, stretches};
+use crate::footage::{FULL, Footage};
+use crate::math::sigmoid;
+
+/// Cells of a map above which squares of cells become one.
+const MOST_CELLS: usize = 4_000_000;
+/// Limits of a cell's gain: a few frames that do not match are passed over.
+const LIMITS: [f32; 2] = [-0.7, 2.5];
+/// What is added to the root mean square of the centred map: changes below it are rounding of codes.
+const FLOOR: f32 = 0.02;
+/// The least sum of gains, in seconds, of a stretch.
+const LEAST: f32 = 0.3;
+/// Most segments of a pair.
+const MOST: usize = 16;
+/// Of two stretches that overlap in one of the videos alone, the second is kept if its mean gain is at least this share of the
+/// first's: a scene that comes twice is, one that merely resembles itself is not.
+const REPEAT: f32 = 0.8;
+/// Energy below which a video counts as still: nothing in it tells a take from a copy.
+pub const STILL: f32 = 0.03;
+/// Probability from which on a stretch counts as the same footage.
+pub const SURE: f32 = 0.5;
+
+/// Numbers of values of a cell's and a stretch's weights.
+pub const CELL_WEIGHTS: usize = 4;
+/// See [`CELL_WEIGHTS`].
+pub const SEGMENT_WEIGHTS: usize = 8;
+
+/// How maps become segments: weights that were fitted on pairs with known alignment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlignmentWeights {
+    /// Of a cell: offset, change, centred change, likeness.
+    pub cell: [f32; CELL_WEIGHTS],
+    /// Of a stretch: offset, and its seven values.
+    pub segment: [f32; SEGMENT_WEIGHTS],
+}
+
+impl Default for AlignmentWeights {
+    fn default() -> Self {
+        Self { cell: [-5.0, 0.0, 3.2, 4.0], segment: [-8.6, 1.2, 9.7, -2.4, 0.26, 1.7, -2.6, 1.5] }
+    }
+}
+
+impl AlignmentWeights {
+    /// Checks the weights; the text says what is wrong.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.cell.iter().chain(&self.segment).all(|w| w.is_finite()) {
+            Ok(())
+        } else {
+            Err("alignment: weights must be finite".into())
+        }
+    }
+
+    /// The probability that a stretch with these values is the same footage.
+    #[must_use]
+    pub fn probability(&self, values: &[f32; SEGMENT_WEIGHTS - 1]) -> f32 {
+        let [offset, weights @ ..] = &self.segment;
+        sigmoid(offset + weights.iter().zip(values).map(|(w, v)| w * v).sum::<f32>())
+    }
+}
+
+/// A stretch of two videos that may show the same footage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlignedFrames {
+    /// The aligned frames of both videos, in order: frame of the query, frame of the target.
+    pub frames: Vec<(usize, usize)>,
+    /// Seconds of the target a second of the query.
+    pub speed: f64,
+    /// What its probability is made of: `ln(1 + sum), min(C - median, 0.5), A, gain, ln(seconds), ln(energy + 0.01),
+    /// ln(moments)`.
+    pub values: [f32; SEGMENT_WEIGHTS - 1],
+    /// The probability that it is the same footage.
+    pub probability: f32,
+    /// Rows and columns among the informative frames.
+    cells: Vec<(usize, usize)>,
+}
+
+impl AlignedFrames {
+    /// The mean likeness A of its frames, in [-1, 1].
+    #[must_use]
+    pub const fn likeness(&self) -> f32 {
+        self.values[2]
+    }
+
+    /// Whether it counts as the same footage.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        self.probability >= SURE
+    }
+}
+
+/// Informative time of a pair that is the same footage.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Matched {
+    /// Seconds of the query, and of the target, within sure segments.
+    pub seconds: [f64; 2],
+    /// Informative seconds of the query and of the target.
+    pub of: [f64; 2],
+    /// The share of the query's time within segments, each counted by its probability, in [0, 1].
+    pub expected: f64,
+}
+
+impl Matched {
+    /// Shares of informative time within sure segments, in [0, 1].
+    #[must_use]
+    pub fn shares(&self) -> [f64; 2] {
+        [0, 1].map(|side| if self.of[side] > 0.0 { (self.seconds[side] / self.of[side]).min(1.0) } else { 0.0 })
+    }
+}
+
+/// What the frame maps of a pair tell.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Aligned {
+    /// Stretches, best first, sure or not.
+    pub segments: Vec<AlignedFrames>,
+    /// Informative time that is the same.
+    pub matched: Matched,
+    /// The mean over the query's frames, by weight, of the greatest likeness, in [-1, 1].
+    pub likeness: f32,
+    /// How much the query and the target change; below [`STILL`] nothing tells a take from a copy.
+    pub energies: [f32; 2],
+}
+
+impl Aligned {
+    /// Whether one of the videos changes too little to tell a take of the scene from a copy.
+    #[must_use]
+    pub fn is_still(&self) -> bool {
+        self.energies.iter().any(|&e| e < STILL)
+    }
+}
+
+/// The maps of a pair, filled band by band. Of more cells than 4,000,000 it keeps the cell of each square that changes most alike: memory does
+/// not grow with the product of the lengths.
+#[derive(Debug)]
+pub(crate) struct Maps<'a> {
+    query: &'a Footage,
+    target: &'a Footage,
+    stride: usize,
+    change: Array2<f32>,
+    likeness: Array2<f32>,
+    rows: Vec<f64>,
+    columns: Vec<f64>,
+    squares: f64,
+    greatest: Vec<f32>,
+}
+
+impl<'a> Maps<'a> {
+    pub(crate) fn new(query: &'a Footage, target: &'a Footage) -> Self {
+        let (h, w) = (query.len(), target.len());
+        let mut stride = 1;
+        while h.div_ceil(stride) * w.div_ceil(stride) > MOST_CELLS {
+            stride += 1;
+        }
+        let shape = (h.div_ceil(stride), w.div_ceil(stride));
+        Self {
+            query,
+            target,
+            stride,
+            change: Array2::from_elem(shape, f32::NEG_INFINITY),
+            likeness: Array2::zeros(shape),
+            rows: Vec::with_capacity(h),
+            columns: vec![0.0; w],
+            squares: 0.0,
+            greatest: Vec::with_capacity(h),
+        }
+    }
+
+    /// The next row of both maps.
+    pub(crate) fn add(&mut self, likeness: &[f32], change: &[f32]) {
+        let row = self.rows.len();
+        if row >= self.query.len() {
+            return;
+        }
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for (column, &c) in self.columns.iter_mut().zip(change) {
+            let c = f64::from(c);
+            sum += c;
+            squares += c * c;
+            *column += c;
+        }
+        self.squares += squares;
+        self.rows.push(sum);
+        self.greatest.push(likeness.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        let cells = self.change.row_mut(row / self.stride).into_iter().zip(self.likeness.row_mut(row / self.stride));
+        let (changes, alike) = (change.chunks(self.stride), likeness.chunks(self.stride));
+        for (((cell, like), changes), alike) in cells.zip(changes).zip(alike) {
+            for (&c, &a) in changes.iter().zip(alike) {
+                if c > *cell {
+                    (*cell, *like) = (c, a);
+                }
+            }
+        }
+    }
+
+    /// The value that half of the cells are below; of many cells, of every so many.
+    fn median(&self) -> f32 {
+        const SAMPLE: usize = 1 << 16;
+        let every = self.change.len().div_ceil(SAMPLE).max(1);
+        let mut values: Vec<f32> = self.change.iter().copied().step_by(every).collect();
+        if values.is_empty() {
+            return 0.0;
+        }
+        let middle = (values.len() - 1) / 2;
+        *values.select_nth_unstable_by(middle, f32::total_cmp).1
+    }
+
+    /// The segments of the pair; `energies` are those of the query's and the target's frames.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+    pub(crate) fn finish(
+        self,
+        energies: &[Vec<f32>; 2],
+        novelties: &[Vec<f32>; 2],
+        weights: &AlignmentWeights,
+    ) -> Aligned {
+        let (h, w) = (self.query.len(), self.target.len());
+        let energies = [weighted(&energies[0], self.query), weighted(&energies[1], self.target)];
+        let of = [self.query.seconds(), self.target.seconds()];
+        let likeness = weighted(&self.greatest, self.query);
+        if h == 0 || w == 0 {
+            let matched = Matched { of, ..Matched::default() };
+            return Aligned { segments: Vec::new(), matched, likeness: 0.0, energies };
+        }
+        let gains = Gains::new(&self, weights);
+        let segments = gains.segments(weights, energies[0], novelties);
+        let matched = matched(&segments, self.query, self.target, of);
+        Aligned { segments, matched, likeness, energies }
+    }
+}
+
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+fn weighted(values: &[f32], footage: &Footage) -> f32 {
+    let (sum, of) = values
+        .iter()
+        .zip(footage.weights())
+        .fold((0f64, 0f64), |(sum, of), (v, w)| (sum + f64::from(*v) * f64::from(*w), of + f64::from(*w)));
+    (sum / of.max(1e-9)) as f32
+}
+
+/// Gains of the cells, by bins of the target's time.
+struct Gains<'a, 'b> {
+    maps: &'b Maps<'a>,
+    median: f32,
+    weights: [f32; CELL_WEIGHTS],
+    row_means: Vec<f32>,
+    column_means: Vec<f32>,
+    mean: f32,
+    spread: f32,
+    row_seconds: Vec<f32>,
+    row_times: Vec<f64>,
+    column_weights: Vec<f32>,
+    /// The bin of each column, not decreasing.
+    bins: Vec<usize>,
+    bin: f64,
+}
+
+impl<'a, 'b> Gains<'a, 'b> {
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn new(maps: &'b Maps<'a>, weights: &AlignmentWeights) -> Self {
+        let (h, w, stride) = (maps.query.len(), maps.target.len(), maps.stride);
+        let (height, width) = (h as f64, w as f64);
+        let mean = maps.rows.iter().sum::<f64>() / (height * width);
+        let squared = |sums: &[f64], n: f64| sums.iter().map(|s| (s / n).powi(2)).sum::<f64>() / sums.len() as f64;
+        let variance =
+            maps.squares / (height * width) - squared(&maps.rows, width) - squared(&maps.columns, height) + mean * mean;
+        let means = |sums: &[f64], n: f64| -> Vec<f32> {
+            sums.chunks(stride).map(|part| (part.iter().sum::<f64>() / (n * part.len() as f64)) as f32).collect()
+        };
+        let centre = |values: &[f64]| -> Vec<f64> {
+            values.chunks(stride).map(|part| part.iter().sum::<f64>() / part.len() as f64).collect()
+        };
+        let shares = |footage: &Footage| -> Vec<f32> {
+            let share =
+                |part: &[u8]| part.iter().map(|&w| f32::from(w)).sum::<f32>() / (f32::from(FULL) * part.len() as f32);
+            footage.weights().chunks(stride).map(share).collect()
+        };
+        let row_times = centre(maps.query.times());
+        let column_times = centre(maps.target.times());
+        let bin = maps.query.period().max(maps.target.period()) * stride as f64;
+        let first = column_times.first().copied().unwrap_or(0.0);
+        let bins = column_times.iter().map(|t| ((t - first) / bin).round() as usize).collect();
+        let unit = (maps.query.period() as f32).min(1.0) * stride as f32;
+        Self {
+            median: maps.median(),
+            weights: weights.cell,
+            row_means: means(&maps.rows, width),
+            column_means: means(&maps.columns, height),
+            mean: mean as f32,
+            spread: variance.max(0.0).sqrt() as f32 + FLOOR,
+            row_seconds: shares(maps.query).into_iter().map(|share| share * unit).collect(),
+            row_times: row_times.iter().map(|t| t - row_times[0]).collect(),
+            column_weights: shares(maps.target),
+            bins,
+            bin,
+            maps,
+        }
+    }
+
+    /// The gain of a cell before its limits.
+    fn raw(&self, i: usize, j: usize) -> f32 {
+        let (c, a) = (self.maps.change[[i, j]], self.maps.likeness[[i, j]]);
+        let centred = (c - self.row_means[i] - self.column_means[j] + self.mean) / self.spread;
+        let [offset, change, of_centred, likeness] = self.weights;
+        offset + change * (c - self.median) + of_centred * centred + likeness * a
+    }
+
+    fn gain(&self, i: usize, j: usize) -> f32 {
+        self.raw(i, j).clamp(LIMITS[0], LIMITS[1]) * self.row_seconds[i] * self.column_weights[j]
+    }
+
+    /// The column of a bin with the greatest gain.
+    fn column(&self, i: usize, bin: usize) -> Option<usize> {
+        let columns = self.bins.partition_point(|&b| b < bin)..self.bins.partition_point(|&b| b <= bin);
+        columns.max_by(|&a, &b| self.gain(i, a).total_cmp(&self.gain(i, b)))
+    }
+
+    fn segments(&self, weights: &AlignmentWeights, energy: f32, novelties: &[Vec<f32>; 2]) -> Vec<AlignedFrames> {
+        let bins = self.bins.last().map_or(0, |last| last + 1);
+        let found = stretches(&self.row_times, bins, self.bin, LEAST, |i, row| {
+            // Time of the target without an informative frame is passed over.
+            row.fill(f32::NEG_INFINITY);
+            for (j, &bin) in self.bins.iter().enumerate() {
+                row[bin] = row[bin].max(self.gain(i, j));
+            }
+            row.iter_mut().filter(|gain| **gain == f32::NEG_INFINITY).for_each(|gain| *gain = 0.0);
+        });
+        let mut kept: Vec<AlignedFrames> = Vec::new();
+        for stretch in &found {
+            if kept.len() == MOST {
+                break;
+            }
+            let Some(segment) = self.segment(stretch, weights, energy, novelties) else { continue };
+            let shadowed = kept.iter().any(|other| {
+                let [query, target] = overlaps(&segment.frames, &other.frames);
+                (query > 0.5 && target > 0.5)
+                    || (query.max(target) > 0.5
+                        && (segment.values[3] < REPEAT * other.values[3]
+                            || 2 * segment.frames.len() < other.frames.len()))
+            });
+            if !shadowed {
+                kept.push(segment);
+            }
+        }
+        kept
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn segment(
+        &self,
+        stretch: &Stretch,
+        weights: &AlignmentWeights,
+        energy: f32,
+        novelties: &[Vec<f32>; 2],
+    ) -> Option<AlignedFrames> {
+        let cells: Vec<(usize, usize)> = (stretch.rows[0]..=stretch.rows[1])
+            .filter_map(|i| {
+                let bin = usize::try_from(step(stretch.speed, self.row_times[i], self.bin) + stretch.shift).ok()?;
+                Some((i, self.column(i, bin)?))
+            })
+            .collect();
+        let mut sums = [0f32; 4];
+        for &(i, j) in &cells {
+            let weight = self.row_seconds[i] * self.column_weights[j];
+            let change = self.maps.change[[i, j]] - self.median;
+            for (sum, value) in sums.iter_mut().zip([1.0, change, self.maps.likeness[[i, j]], self.raw(i, j)]) {
+                *sum += weight * value;
+            }
+        }
+        let [seconds, change, likeness, gain] = sums;
+        if seconds <= 0.0 {
+            return None;
+        }
+        let stride = self.maps.stride;
+        let cells: Vec<(usize, usize)> = cells.iter().map(|&(i, j)| (i * stride, j * stride)).collect();
+        let ends = (cells.first()?, cells.last()?);
+        let moments = |novelties: &[f32], from: usize, to: usize| -> f32 {
+            1.0 + novelties.get(from + 1..=to).unwrap_or_default().iter().sum::<f32>()
+        };
+        let moments = moments(&novelties[0], ends.0.0, ends.1.0).min(moments(&novelties[1], ends.0.1, ends.1.1));
+        let values = [
+            stretch.sum.ln_1p(),
+            (change / seconds).min(0.5),
+            likeness / seconds,
+            gain / seconds,
+            seconds.max(0.1).ln(),
+            (energy + 0.01).ln(),
+            moments.ln(),
+        ];
+        let whole = |footage: &Footage, place: usize| footage.frames()[place.min(footage.len() - 1)];
+        let frames = cells.iter().map(|&(i, j)| (whole(self.maps.query, i), whole(self.maps.target, j))).collect();
+        Some(AlignedFrames { frames, speed: stretch.speed, values, probability: weights.probability(&values), cells })
+    }
+}
+
+/// Of the shorter of two stretches the share of its frames that both cover, in the query and in the target.
+#[allow(clippy::cast_precision_loss)]
+fn overlaps(a: &[(usize, usize)], b: &[(usize, usize)]) -> [f64; 2] {
+    let of = |side: fn(&(usize, usize)) -> usize| {
+        let range = |cells: &[(usize, usize)]| (cells.first().map_or(0, side), cells.last().map_or(0, side) + 1);
+        let ((a0, a1), (b0, b1)) = (range(a), range(b));
+        a1.min(b1).saturating_sub(a0.max(b0)) as f64 / (a1 - a0).min(b1 - b0).max(1) as f64
+    };
+    [of(|c| c.0), of(|c| c.1)]
+}
+
+/// Informative time within the segments.
+fn matched(segments: &[AlignedFrames], query: &Footage, target: &Footage, of: [f64; 2]) -> Matched {
+    let mut covered = [vec![0f32; query.len()], vec![0f32; target.len()]];
+    for segment in segments {
+        let (Some(first), Some(last)) = (segment.cells.first(), segment.cells.last()) else { continue };
+        for (side, range) in covered.iter_mut().zip([first.0..=last.0, first.1..=last.1]) {
+            let end = (*range.end()).min(side.len().saturating_sub(1));
+            side[*range.start()..=end].iter_mut().for_each(|p| *p = p.max(segment.probability));
+        }
+    }
+    let seconds = |side: usize, footage: &Footage| -> f64 {
+        covered[side].iter().zip(footage.spans()).filter(|(p, _)| **p >= SURE).map(|(_, s)| s).sum()
+    };
+    let expected: f64 = covered[0].iter().zip(query.spans()).map(|(p, s)| f64::from(*p) * s).sum();
+    Matched {
+        seconds: [seconds(0, query), seconds(1, target)],
+        of,
+        expected: if of[0] > 0.0 { (expected / of[0]).min(1.0) } else { 0.0 },
+    }
+}
