@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use vidsieve::Relation;
 
 pub use error::TrustError;
 pub use groups::{GroupRow, Groups, series_by_name};
@@ -118,36 +119,5 @@ impl TrustSet {
             return Err(TrustError::file(&path, reason));
         }
         Ok(set)
-    }
-}
-
-/// Temporary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs)]
-pub enum Relation {
-    Copy,
-    Excerpt,
-    Contains,
-    SharesPart,
-    SameScene,
-    Different,
-}
-
-impl Relation {
-    /// Temporary.
-    pub const ALL: [Self; 6] =
-        [Self::Copy, Self::Excerpt, Self::Contains, Self::SharesPart, Self::SameScene, Self::Different];
-
-    /// Temporary.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Copy => "copy",
-            Self::Excerpt => "excerpt",
-            Self::Contains => "contains",
-            Self::SharesPart => "shares-part",
-            Self::SameScene => "same-scene",
-            Self::Different => "different",
-        }
     }
 }

@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use vidsieve::{Comparison, Control, EncodeOptions, EncodedVideo, Model, Progress, Unit, compare, encode_file};
+use vidsieve::{
+    Comparison, Control, EncodeOptions, EncodedVideo, Model, Progress, Relation, Unit, compare, encode_file,
+};
+use vidsieve_search::Untold;
 
 use super::recipe::{Stretches, seconds_of, union};
-use super::{PairClass, Relation, TrueSeconds, TrustError, TrustPair, TrustSet};
+use super::{PairClass, TrueSeconds, TrustError, TrustPair, TrustSet};
 
 /// A score from which an answer is sure.
 pub const SURE: f32 = 0.9;
@@ -32,6 +35,9 @@ pub struct TrustResult {
     pub accept: Vec<Relation>,
     /// The relation that was found.
     pub found: Relation,
+    /// Why the relation cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untold: Option<Untold>,
     /// Score of the comparison.
     pub score: f32,
     /// Score of the two vectors alone.
@@ -68,7 +74,7 @@ impl FoundSeconds {
 impl TrustResult {
     fn new(pair: &TrustPair, comparison: &Comparison) -> Self {
         let TrueSeconds { query, target } = &pair.seconds;
-        let (found, covered) = told(comparison);
+        let coverage = &comparison.coverage;
         let segments = |side: fn(&vidsieve::Segment) -> [f64; 2]| comparison.segments.iter().map(side).collect();
         Self {
             kind: pair.kind.clone(),
@@ -77,12 +83,13 @@ impl TrustResult {
             target: pair.target.clone(),
             relation: pair.relation,
             accept: pair.accept.clone(),
-            found,
+            found: comparison.relation,
+            untold: comparison.untold,
             score: comparison.score,
             coarse: comparison.coarse,
             seconds: [
-                FoundSeconds::new(covered[0], segments(|s| s.query), query),
-                FoundSeconds::new(covered[1], segments(|s| s.target), target),
+                FoundSeconds::new(coverage.query.seconds, segments(|s| s.query), query),
+                FoundSeconds::new(coverage.target.seconds, segments(|s| s.target), target),
             ],
         }
     }
@@ -90,7 +97,7 @@ impl TrustResult {
     /// Whether the answer says that one video is in the other.
     #[must_use]
     pub fn claimed(&self) -> bool {
-        matches!(self.found, Relation::Copy | Relation::Excerpt | Relation::Contains) || self.score >= SURE
+        self.found.is_claim() || self.score >= SURE
     }
 
     /// Whether the relation is right.
@@ -171,15 +178,4 @@ pub fn run(
     };
     let results = set.pairs.par_iter().filter_map(compared).collect::<Result<Vec<_>, _>>()?;
     Ok((results, failed))
-}
-
-/// Temporary.
-fn told(comparison: &Comparison) -> (Relation, [f64; 2]) {
-    let value = serde_json::to_value(comparison).unwrap_or_default();
-    let fallback = if comparison.score >= 0.5 { Relation::Copy } else { Relation::Different };
-    let relation = serde_json::from_value(value["relation"].clone()).unwrap_or(fallback);
-    let union =
-        |side: fn(&vidsieve::Segment) -> [f64; 2]| seconds_of(&union(comparison.segments.iter().map(side).collect()));
-    let covered = |side: &str, or: f64| value["coverage"][side]["seconds"].as_f64().unwrap_or(or);
-    (relation, [covered("query", union(|s| s.query)), covered("target", union(|s| s.target))])
 }
