@@ -2,14 +2,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | the root | [`Record`]: vector, scalar, time stamps and codes of one video; [`BundleId`]: which bundle made it |
+//! | the root | [`Record`]: vectors, scalar, frames and codes of one video; [`BundleId`]: which bundle made it |
 //! | [`id`] | which texts can name a video |
 //! | [`wire`] | the bodies of requests that are not records |
 //! | `DrawnRecords` | records of random codes, for benchmarks (feature `drawn`) |
 //! | [`shards`] | the names of an index's shards, and which shard holds a video |
 //!
-//! The crate does no input or output and builds for `wasm32-unknown-unknown`. It is internal to Vidsieve: the promised
-//! surface is the crate `vidsieve`.
+//! The crate does no input or output and builds for `wasm32-unknown-unknown`. It is internal to
+//! Vidsieve: the promised surface is the crate `vidsieve`.
 
 mod bundle;
 #[cfg(feature = "drawn")]
@@ -17,6 +17,7 @@ mod drawn;
 pub mod id;
 mod record;
 pub mod shards;
+mod window;
 pub mod wire;
 
 pub use bundle::{BundleId, BundleIdError};
@@ -26,3 +27,4 @@ pub use record::{
     CHECKSUM, HEADER, MAGIC, MAX_BITS, MAX_BYTES, MAX_DIMS, MAX_FRAMES, MAX_REGIONS, Parts, Record, RecordError, Shape,
     VERSION, checksum,
 };
+pub use window::WindowVector;

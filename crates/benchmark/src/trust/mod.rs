@@ -8,6 +8,8 @@
 //! claimed, found and measured.
 
 mod error;
+#[cfg(feature = "train")]
+mod fit;
 mod groups;
 mod kinds;
 mod likeness;
@@ -24,6 +26,8 @@ use serde::{Deserialize, Serialize};
 use vidsieve::Relation;
 
 pub use error::TrustError;
+#[cfg(feature = "train")]
+pub use fit::{EvidenceOptions, EvidenceReport, fit_evidence};
 pub use groups::{GroupRow, Groups, series_by_name};
 pub use kinds::TrustKind;
 pub use make::{TrustMade, TrustOptions, make};
