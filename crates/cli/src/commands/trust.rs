@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use vidsieve::{Control, EncodeOptions, Progress, Sampling};
+use vidsieve::{Control, EncodeOptions, Progress, Relation, Sampling};
 use vidsieve_benchmark::trust::{
-    Groups, Relation, ReliabilityBin, ScoreQuality, TrustMade, TrustOptions, TrustReport, TrustRow, TrustSet,
-    load_sources, make, run as compare_pairs,
+    Groups, ReliabilityBin, ScoreQuality, TrustMade, TrustOptions, TrustReport, TrustRow, TrustSet, load_sources, make,
+    run as compare_pairs,
 };
 
 use crate::native::{fps, interrupt, model, terminal};
