@@ -1,15 +1,47 @@
 // Generated from the Rust types; do not edit. To write it again:
 // VIDSIEVE_WRITE_TYPES=1 cargo test -p vidsieve-wasm --features typescript --lib typescript
 
+/** Where in a video an interval lies, among its informative frames. */
+export type SegmentPlace =
+  | "beginning"
+  | "middle"
+  | "end"
+  | "whole";
+
 /** Intervals of two videos that show the same. */
 export interface Segment {
   /** Start and end in the query, in seconds. */
   query: [number, number];
   /** Start and end in the target, in seconds. */
   target: [number, number];
+  /** Where they lie in the query and in the target. */
+  at: [SegmentPlace, SegmentPlace];
   /** The mean similarity of the aligned frames, in [0, 1]. */
   score: number;
 }
+
+export type Relation =
+  | "copy"
+  | "excerpt"
+  | "contains"
+  | "shares-part"
+  | "same-scene"
+  | "different";
+
+export interface CoverageSide {
+  seconds: number;
+  share: number;
+}
+
+export interface Coverage {
+  query: CoverageSide;
+  target: CoverageSide;
+}
+
+export type Untold =
+  | "nothing-in-query"
+  | "nothing-in-target"
+  | "nothing-changes";
 
 /** The numbers behind a hit's scores. */
 export interface Explanation {
@@ -47,6 +79,9 @@ export interface Hit {
   fine: number | null;
   /** The selector's probability that the coarse score is wrong, if there is a selector. */
   doubt: number | null;
+  relation: Relation | null;
+  coverage: Coverage | null;
+  untold?: Untold;
   /** Where the videos match, if that was looked for; best first. */
   segments: Segment[];
   /** Why a pair that was to be compared was not. */
@@ -142,6 +177,9 @@ export interface Comparison {
   fine: number;
   /** The selector's probability that the coarse score is wrong, if there is a selector. */
   doubt: number | null;
+  relation: Relation;
+  coverage: Coverage;
+  untold?: Untold;
   /** Where the videos match, best first. */
   segments: Segment[];
 }
