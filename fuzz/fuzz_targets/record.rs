@@ -21,6 +21,12 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!((record.global().count(), record.times().count()), (shape.dims, shape.frames));
     let length = record.global().map(|v| v * v).sum::<f32>();
     assert!((length - 1.0).abs() < 0.01, "{length}");
+    assert_eq!((record.weights().len(), record.windows().count()), (shape.frames, shape.windows));
+    for window in record.windows() {
+        assert!(window.first <= window.last && (window.last as usize) < shape.frames);
+        let length = window.vector().map(|v| v * v).sum::<f32>();
+        assert!((length - 1.0).abs() < 0.01, "{length}");
+    }
     if let Ok(query) = Query::from_record(&record) {
         assert!(query.timeline.duration() >= query.timeline.times().last().copied().unwrap_or_default());
     }

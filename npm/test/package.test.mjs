@@ -174,6 +174,43 @@ describe("records", () => {
     assert.deepEqual(again.global, video.global);
     assert.equal(again.codes.length, (3 * again.regions * again.bits) / 8);
     assert.ok(Math.abs(Math.hypot(...again.global) - 1) < 1e-3);
+    assert.deepEqual([...again.weights], [...video.weights]);
+    assert.ok(again.informative && again.weights.length === 3 && again.weights.every((weight) => weight > 0));
+  });
+
+  test("frames that show nothing weigh nothing", async () => {
+    const flat = { width: 64, height: 48, data: new Uint8ClampedArray(64 * 48 * 4).fill(130) };
+    const [shown] = drawn(1, 64, 48);
+    const mixed = await encoder.encode([flat, shown, flat]);
+    assert.deepEqual([...mixed.weights].map((weight) => weight > 0), [false, true, false]);
+    const nothing = await encoder.encode([flat, flat]);
+    assert.ok(!nothing.informative && nothing.weights.every((weight) => weight === 0));
+    const index = await LocalIndex.open("nothing");
+    await index.add("shown", await encoder.encode([shown]));
+    await index.add("nothing", nothing);
+    const pages = async (video) => {
+      const all = [];
+      for await (const page of index.search(video, { budget: "all" })) all.push(page);
+      return all;
+    };
+    for (const { hits, warnings } of await pages(mixed)) {
+      assert.deepEqual([hits[0].id, hits[1].id, hits[1].score, warnings], ["shown", "nothing", 0, undefined]);
+    }
+    for (const { hits, warnings } of await pages(nothing)) {
+      assert.ok(hits.every((hit) => hit.score === 0) && warnings.length === 1);
+    }
+    index.dispose();
+  });
+
+  test("records of other versions are refused by name", async () => {
+    const bytes = (await encoder.encode(drawn(1, 64, 48))).toBytes();
+    const old = bytes.slice();
+    old[8] = 1;
+    const refused = (e) => e.code === "other-version" && /version 1.*index the video again/.test(e.message);
+    await assert.rejects(EncodedVideo.fromBytes(old), refused);
+    const index = await LocalIndex.open("old");
+    await assert.rejects(index.add("a", old), refused);
+    index.dispose();
   });
 
   test("damage of any byte is refused", async () => {

@@ -74,6 +74,7 @@ import type { EngineErrorCode, Problem, ProblemCode } from "./wire.js";
  *
  * - `bad-model`: the bytes are no sound bundle, or it lacks a network.
  * - `bad-record`: the bytes are no sound record.
+ * - `other-version`: a record of another version of the format: index the video again.
  * - `other-bundle`: a record that another bundle made.
  * - `bad-frame`: a frame that cannot be encoded.
  * - `bad-video`: a video without frames, with too many, or with times that run backwards.
@@ -361,6 +362,13 @@ export declare class EncodedVideo {
     readonly global: Float32Array;
     /** When the sampled frames are shown, in seconds from the first. */
     readonly times: Float64Array;
+    /**
+     * How much each frame shows: 0 for one that says nothing (black, flat, faded out), 255 for ordinary footage; a view, not to be
+     * written to.
+     */
+    readonly weights: Uint8Array;
+    /** Whether any frame shows anything. A video of which this is false is found by none and finds none. */
+    readonly informative: boolean;
     /** Sampled frames. */
     readonly frames: number;
     /** Regions of a frame. */
@@ -476,7 +484,10 @@ export interface SearchPage {
     missing: number;
     /** Whether anything is missing. */
     degraded: boolean;
-    /** What else the page lacks, in words: a part of a server's index that did not answer. */
+    /**
+     * What else the page lacks, in words: a part of a server's index that did not answer, a query
+     * that shows nothing.
+     */
     warnings?: string[];
     /** The best videos, best first. */
     hits: Hit[];
@@ -515,7 +526,7 @@ export interface Comparison {
     segments: Segment[];
 }
 /** What went wrong in the engine; it does not change. */
-export type EngineErrorCode = "bad-model" | "bad-record" | "other-bundle" | "bad-frame" | "bad-video" | "bad-argument";
+export type EngineErrorCode = "bad-model" | "bad-record" | "other-version" | "other-bundle" | "bad-frame" | "bad-video" | "bad-argument";
 /** One video of a listing. */
 export interface Listed {
     /** Its id. */

@@ -93,7 +93,9 @@ pub fn encode(encoder: &Encoder, input: EncodeInput, body: &[u8], stop: &dyn Fn(
             let video = ArrayView3::from_shape((t, r, d), &regions.values).map_err(|e| bad(&e))?;
             for batch in video.axis_chunks_iter(Axis(0), REGIONS) {
                 go_on()?;
-                all.join(&encoder.describe_regions(batch).map_err(|e| bad(&e))?);
+                // Region vectors do not show which frames say nothing.
+                let weights = vec![u8::MAX; batch.dim().0];
+                all.join(&encoder.describe_regions(batch, &weights).map_err(|e| bad(&e))?);
             }
             (regions.times, regions.duration)
         }

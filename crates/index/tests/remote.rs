@@ -51,6 +51,8 @@ fn record(bundle: BundleId, n: u8) -> Record<Vec<u8>> {
         self_similarity: f32::from(n),
         global: &[1.0],
         times: &[0.0; 20],
+        weights: &[255; 20],
+        windows: &[],
         regions: 10,
         bits: 1600,
         codes: &codes,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use vidsieve_index::store::{Failure, Index, IndexError, Put, Source};
 use vidsieve_progress::Control;
-use vidsieve_record::{BundleId, Parts, Record};
+use vidsieve_record::{BundleId, Parts, Record, WindowVector};
 
 const BUNDLE: BundleId = BundleId([7; 32]);
 
@@ -33,6 +33,7 @@ fn record_of(bundle: BundleId, n: u32) -> Record<Vec<u8>> {
     #[allow(clippy::cast_possible_truncation)]
     let global = [angle.cos() as f32, angle.sin() as f32];
     let times: Vec<f64> = (0..=n % 5).map(f64::from).collect();
+    let windows = [WindowVector::quantise(0, n % 5, &[0.6, -0.8])];
     let codes: Vec<u8> = (0..times.len() * 6).map(|i| (i as u32 + n).to_le_bytes()[0]).collect();
     let parts = Parts {
         bundle,
@@ -40,6 +41,9 @@ fn record_of(bundle: BundleId, n: u32) -> Record<Vec<u8>> {
         self_similarity: 0.25,
         global: &global,
         times: &times,
+        // Every fifth video shows nothing, every other one has a window.
+        weights: &vec![if n.is_multiple_of(5) { 0 } else { 200 }; times.len()],
+        windows: &windows[..usize::from(!n.is_multiple_of(2))],
         regions: 3,
         bits: 16,
         codes: &codes,
@@ -86,12 +90,26 @@ fn videos_come_and_go() {
         [record(3), record(1)].iter().flat_map(|r| r.global().collect::<Vec<_>>()).collect::<Vec<_>>()
     );
     assert_eq!((columns.frames, columns.durations), (vec![4, 2], vec![9.5, 9.5]));
+    assert_eq!(columns.informative, [true, true]);
+    let windows = |index: &Index| {
+        let mut all = Vec::new();
+        index.windows(|id, windows| all.push((id.to_owned(), windows))).unwrap();
+        all
+    };
+    let of = |n| record(n).windows().collect::<Vec<_>>();
+    assert_eq!(windows(&index), [("a".to_owned(), of(3)), ("b".to_owned(), of(1))]);
+    // A video that shows nothing, and has no window.
+    index.put("b", &record(10), &source("/b")).unwrap();
+    assert_eq!((windows(&index), index.columns().unwrap().informative), (vec![("a".into(), of(3))], vec![true, false]));
+    assert!(!index.summary("b").unwrap().unwrap().informative);
+    index.put("b", &record(1), &source("/b")).unwrap();
 
     let records = index.records(&["b", "c", "a"]).unwrap();
     assert_eq!(records, [Some(Ok(record(1))), None, Some(Ok(record(3)))]);
 
     assert!(index.relabel("b", "z/moved", &source("/moved")).unwrap());
     assert!(!index.relabel("b", "y", &source("/moved")).unwrap());
+    assert_eq!(windows(&index), [("a".to_owned(), of(3)), ("z/moved".to_owned(), of(1))]);
     index.put_sources(&[("a", &source("/touched")), ("nothing", &source("/nothing"))]).unwrap();
     let ids = |after, limit| index.page(after, limit).unwrap().into_iter().map(|s| s.id).collect::<Vec<_>>();
     assert_eq!(ids(None, 9), ["a", "z/moved"]);
@@ -110,6 +128,7 @@ fn videos_come_and_go() {
 
     assert!(index.remove("a").unwrap());
     assert!(!index.remove("a").unwrap());
+    assert_eq!(windows(&index).len(), 1);
     assert!(index.verify(&Control::new()).unwrap().damaged.is_empty());
     drop(index);
     let index = Index::open_read_only(&folder.0).unwrap();
@@ -160,18 +179,56 @@ fn damage_is_told_and_nothing_panics() {
     assert!(Index::open(&folder.0).is_ok());
 }
 
+/// Changes an index outside of the program.
+fn tamper(folder: &Path, change: impl FnOnce(&redb::WriteTransaction)) {
+    let database = redb::Database::open(folder.join("index.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    change(&transaction);
+    transaction.commit().unwrap();
+}
+
 #[test]
-fn an_index_of_the_future_is_refused() {
-    let folder = Folder::new("future");
+fn indices_of_other_versions_are_refused() {
+    let folder = Folder::new("versions");
     drop(Index::create_or_open(&folder.0, BUNDLE, b"").unwrap());
     let meta: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
-    let database = redb::Database::open(folder.0.join("index.redb")).unwrap();
-    let transaction = database.begin_write().unwrap();
-    transaction.open_table(meta).unwrap().insert("version", 99u32.to_le_bytes().as_slice()).unwrap();
-    transaction.commit().unwrap();
-    drop(database);
-    let error = Index::open(&folder.0).unwrap_err();
+    let open_as = |version: u32| {
+        tamper(&folder.0, |transaction| {
+            let mut meta = transaction.open_table(meta).unwrap();
+            meta.insert("version", version.to_le_bytes().as_slice()).unwrap();
+        });
+        let read = Index::open_read_only(&folder.0).unwrap_err().to_string();
+        let error = Index::create_or_open(&folder.0, BUNDLE, b"").unwrap_err();
+        assert_eq!(error.to_string(), read);
+        error
+    };
+    let error = open_as(99);
     assert!(matches!(error, IndexError::FutureVersion { found: 99, .. }), "{error}");
+    assert!(error.to_string().contains("newer Vidsieve"), "{error}");
+    let (error, path) = (open_as(1), folder.0.display().to_string());
+    assert!(matches!(error, IndexError::PastVersion { found: 1, .. }), "{error}");
+    for part in [path.as_str(), "version 1", "index the videos again", "vidsieve index"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn vectors_that_are_not_the_records_are_found() {
+    let folder = Folder::new("vectors");
+    let index = Index::create_or_open(&folder.0, BUNDLE, b"").unwrap();
+    (1..4).for_each(|n| drop(index.put(&n.to_string(), &record(n), &source("/x")).unwrap()));
+    drop(index);
+    let windows: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("windows");
+    tamper(&folder.0, |transaction| {
+        let mut windows = transaction.open_table(windows).unwrap();
+        windows.insert("2", [0u8; 14].as_slice()).unwrap();
+        windows.insert("3", [0u8; 13].as_slice()).unwrap();
+    });
+    let index = Index::open(&folder.0).unwrap();
+    let damaged = index.verify(&Control::new()).unwrap().damaged;
+    assert_eq!(damaged.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["2", "3"]);
+    let error = index.windows(|_, _| ()).unwrap_err();
+    assert!(matches!(error, IndexError::Damaged { .. }), "{error}");
 }
 
 #[test]
@@ -185,6 +242,8 @@ fn space_comes_back() {
         self_similarity: 0.0,
         global: &[1.0],
         times: &[0.0, 1.0],
+        weights: &[255; 2],
+        windows: &[],
         regions: 64,
         bits: 4096,
         codes: &codes,

@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::{BundleId, Parts, Record, RecordError, Shape};
+use crate::{BundleId, Parts, Record, RecordError, Shape, WindowVector};
 
 /// A source of records of one shape, numbered from 0. Equal seeds and numbers give equal records.
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +44,19 @@ impl DrawnRecords {
     /// # Errors
     /// [`RecordError`] for a shape that no record has.
     pub fn record(&self, number: u64) -> Result<Record<Vec<u8>>, RecordError> {
-        let Shape { frames, regions, bits, dims } = self.shape;
+        let Shape { frames, regions, bits, dims, windows } = self.shape;
         let mut rng = Pcg64::seed_from_u64(xxh3_64_with_seed(&number.to_le_bytes(), self.seed));
-        let mut global: Vec<f32> = (0..dims).map(|_| rng.random_range(-1.0..1.0f32)).collect();
+        let mut vector = || (0..dims).map(|_| rng.random_range(-1.0..1.0f32)).collect::<Vec<f32>>();
+        let mut global = vector();
         let norm = global.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-6);
         global.iter_mut().for_each(|v| *v /= norm);
+        // At most a million frames; a shape of more is refused below.
+        #[allow(clippy::cast_possible_truncation)]
+        let window = |w: usize| [w * frames / windows, ((w + 1) * frames / windows).max(1) - 1].map(|f| f as u32);
+        let windows: Vec<WindowVector> = (0..windows.min(frames))
+            .map(window)
+            .map(|[first, last]| WindowVector::quantise(first, last, &vector()))
+            .collect();
         let mut codes = vec![0u8; frames * regions * bits / 8];
         codes.chunks_mut(8).for_each(|chunk| {
             let word: u64 = rng.random();
@@ -60,8 +68,18 @@ impl DrawnRecords {
         #[allow(clippy::cast_precision_loss)]
         let duration = frames as f64;
         let bundle = self.bundle;
-        let global = &global;
-        Record::new(&Parts { bundle, duration, self_similarity, global, times: &times, regions, bits, codes: &codes })
+        Record::new(&Parts {
+            bundle,
+            duration,
+            self_similarity,
+            global: &global,
+            times: &times,
+            weights: &vec![u8::MAX; frames],
+            windows: &windows,
+            regions,
+            bits,
+            codes: &codes,
+        })
     }
 }
 
@@ -72,7 +90,7 @@ mod tests {
 
     #[test]
     fn records_follow_from_seed_and_number() {
-        let shape = Shape { frames: 3, regions: 9, bits: 24, dims: 5 };
+        let shape = Shape { frames: 3, regions: 9, bits: 24, dims: 5, windows: 2 };
         let of = |seed, number| DrawnRecords::new(BundleId([1; 32]), shape, seed).record(number).unwrap();
         assert_eq!(of(1, 2), of(1, 2));
         assert!(of(1, 2) != of(2, 1) && of(1, 2) != of(1, 3));

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | the root | [`Record`]: vector, scalar, time stamps and codes of one video; [`BundleId`]: which bundle made it |
+//! | the root | [`Record`]: vectors, scalar, frames and codes of one video; [`BundleId`]: which bundle made it |
 //! | [`id`] | which texts can name a video |
 //! | [`wire`] | the bodies of requests that are not records |
 //! | `DrawnRecords` | records of random codes, for benchmarks (feature `drawn`) |
@@ -17,6 +17,7 @@ mod drawn;
 pub mod id;
 mod record;
 pub mod shards;
+mod window;
 pub mod wire;
 
 pub use bundle::{BundleId, BundleIdError};
@@ -26,3 +27,4 @@ pub use record::{
     CHECKSUM, HEADER, MAGIC, MAX_BITS, MAX_BYTES, MAX_DIMS, MAX_FRAMES, MAX_REGIONS, Parts, Record, RecordError, Shape,
     VERSION, checksum,
 };
+pub use window::WindowVector;

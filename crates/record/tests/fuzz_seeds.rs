@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use vidsieve_record::wire::{FRAMES_MAGIC, REGIONS_MAGIC, join_rerank};
-use vidsieve_record::{BundleId, Parts, Record};
+use vidsieve_record::{BundleId, Parts, Record, WindowVector};
 
 #[test]
 #[ignore = "writes files under fuzz/corpus"]
@@ -21,6 +21,8 @@ fn fuzz_seeds() {
         self_similarity: 0.5,
         global: &[0.6, -0.8],
         times: &[0.0, 1.0],
+        weights: &[0, 255],
+        windows: &[WindowVector::quantise(1, 1, &[0.8, 0.6])],
         regions: 2,
         bits: 16,
         codes: &[1, 2, 3, 4, 5, 6, 7, 8],

@@ -13,8 +13,9 @@ use vidsieve_record::{BundleId, Record, RecordError};
 use crate::error::SearchError;
 use crate::hit::{Outcome, Pair};
 use crate::query::{Query, codes, footage};
-use crate::relation::{Relation, Verdict};
+use crate::relation::{Relation, Untold, Verdict};
 use crate::segments::{self, Alignment, Segment, Timeline};
+use crate::table::NO_COSINE;
 
 /// The greatest score of a pair that was not compared frame by frame: one vector cannot tell a take from
 /// a copy, so that such a pair is likely at most, never sure.
@@ -58,6 +59,9 @@ impl Engine {
     /// cosine itself, which the paper merges with [`fine_to_unit`].
     #[must_use]
     pub fn coarse_score(&self, raw: f32) -> f32 {
+        if raw <= NO_COSINE {
+            return 0.0;
+        }
         match &self.calibration {
             Some(calibration) => calibration.apply(Network::Coarse, raw).min(COARSE_MOST),
             None => raw.clamp(0.0, 1.0),
@@ -99,6 +103,8 @@ impl Engine {
         }
         #[cfg(not(feature = "parallel"))]
         selector.mlp().predict(query, targets, coarse, &mut doubt);
+        // A video that shows nothing is not worth comparing.
+        doubt.iter_mut().zip(coarse).filter(|(_, cosine)| **cosine <= NO_COSINE).for_each(|(doubt, _)| *doubt = 0.0);
         Some(doubt)
     }
 
@@ -137,7 +143,12 @@ impl Engine {
     /// What users see of a pair.
     pub(crate) fn pair(&self, examined: &Examined) -> Pair {
         let verdict = Verdict::new(&examined.aligned);
-        Pair { raw: examined.similarity, score: self.score(examined.similarity, verdict.relation), verdict }
+        let score = match verdict.untold {
+            // Of a video that shows nothing nothing is found.
+            Some(Untold::NothingInQuery | Untold::NothingInTarget) => 0.0,
+            _ => self.score(examined.similarity, verdict.relation),
+        };
+        Pair { raw: examined.similarity, score, verdict }
     }
 
     /// Compares the query with a record.

@@ -42,4 +42,4 @@ pub use relation::{Coverage, CoverageSide, Relation, Untold, Verdict};
 pub use run::{SearchParameters, SearchRun, SearchStep};
 pub use segments::{Segment, SegmentPlace};
 pub use session::{Fetched, Session};
-pub use table::Table;
+pub use table::{NO_COSINE, Table};

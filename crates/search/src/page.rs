@@ -56,7 +56,7 @@ pub struct SearchPage<T = SearchTimings> {
     pub missing: usize,
     /// Whether anything is missing.
     pub degraded: bool,
-    /// What else the page lacks, in words: a part of a server's index that did not answer.
+    /// What else the page lacks, in words: a part of a server's index that did not answer, a query that shows nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", ts(as = "Option<Vec<String>>", optional))]
     pub warnings: Vec<String>,

@@ -9,7 +9,8 @@ use crate::engine::Engine;
 use crate::error::SearchError;
 use crate::hit::{Explanation, Hit, HitStage, Outcome};
 use crate::query::Query;
-use crate::table::Table;
+use crate::relation::Untold;
+use crate::table::{NO_COSINE, Table};
 
 /// The coarse answer to a query: every video's cosine and doubt, and the pairs to look at again.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +77,15 @@ impl Plan {
         self.doubt.as_deref()
     }
 
+    /// Why nothing can be told of a video that was not compared.
+    fn untold(&self, table: &Table, video: usize) -> Option<Untold> {
+        match (self.coarse[video] <= NO_COSINE, table.is_informative(video)) {
+            (false, _) => None,
+            (true, true) => Some(Untold::NothingInQuery),
+            (true, false) => Some(Untold::NothingInTarget),
+        }
+    }
+
     /// The best `top` videos: the fine score of those that were compared, the coarse one of the
     /// others, ranked together (the paper's merge). An empty map gives the coarse page. Scores are
     /// calibrated first, so that both stages speak of the same thing; equal ones are ranked by what
@@ -118,7 +128,7 @@ impl Plan {
                     doubt: self.doubt.as_ref().map(|d| d[i]),
                     relation: fine.map(|pair| pair.verdict.relation),
                     coverage: fine.map(|pair| pair.verdict.coverage),
-                    untold: fine.and_then(|pair| pair.verdict.untold),
+                    untold: fine.map_or_else(|| self.untold(table, i), |pair| pair.verdict.untold),
                     segments: Vec::new(),
                     unavailable,
                     explain: explain.then(|| Explanation {
@@ -141,7 +151,7 @@ impl Engine {
     /// [`SearchError::Record`] for a query of another bundle, [`SearchError::Dims`] for vectors of
     /// different lengths.
     pub fn plan(&self, query: &Query, table: &Table, budget: Budget) -> Result<Plan, SearchError> {
-        self.plan_scanned(query, table, table.scan(self.isa(), &query.global)?, budget)
+        self.plan_scanned(query, table, table.cosines(self.isa(), query)?, budget)
     }
 
     /// [`Engine::plan`] of cosines that were computed before, so that callers can time scan and

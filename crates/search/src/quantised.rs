@@ -6,8 +6,10 @@ use vidsieve_kernels::{Isa, scan};
 
 use crate::engine::Engine;
 use crate::error::SearchError;
+use crate::table::without_cosines;
 
-/// int8 vectors and self-similarities of videos that are known by a number: D + 8 bytes a video, and 16 to find its place.
+/// int8 vectors and self-similarities of videos that are known by a number, and which of them show nothing: D + 9 bytes a
+/// video, and 16 to find its place.
 ///
 /// Cosines are right to about 0.005. Whoever needs them exactly takes some more candidates than wanted ([`Quantised::candidates`]) and
 /// computes theirs from exact vectors.
@@ -19,6 +21,7 @@ pub struct Quantised {
     values: Vec<i8>,
     scales: Vec<f32>,
     self_similarity: Vec<f32>,
+    informative: Vec<bool>,
 }
 
 /// How many candidates of a scan are wanted.
@@ -71,11 +74,17 @@ impl Quantised {
         self.places.get(&number).copied()
     }
 
-    /// Adds a video or replaces it.
+    /// Adds a video or replaces it. `informative`: whether it shows anything.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
-    pub fn put(&mut self, number: u32, vector: &[f32], self_similarity: f32) -> Result<(), SearchError> {
+    pub fn put(
+        &mut self,
+        number: u32,
+        vector: &[f32],
+        self_similarity: f32,
+        informative: bool,
+    ) -> Result<(), SearchError> {
         if vector.len() != self.dims {
             return Err(SearchError::Dims { expected: self.dims, found: vector.len() });
         }
@@ -87,12 +96,14 @@ impl Quantised {
                 self.values.resize(self.values.len() + self.dims, 0);
                 self.scales.push(0.0);
                 self.self_similarity.push(0.0);
+                self.informative.push(true);
                 self.numbers.len() - 1
             }
         };
         let row = &mut self.values[place * self.dims..(place + 1) * self.dims];
         self.scales[place] = scan::quantise_i8_into(vector, row);
         self.self_similarity[place] = self_similarity;
+        self.informative[place] = informative;
         Ok(())
     }
 
@@ -103,6 +114,7 @@ impl Quantised {
         self.numbers.swap_remove(place);
         self.scales.swap_remove(place);
         self.self_similarity.swap_remove(place);
+        self.informative.swap_remove(place);
         self.values.copy_within(last * self.dims.., place * self.dims);
         self.values.truncate(last * self.dims);
         if let Some(moved) = self.numbers.get(place) {
@@ -111,7 +123,8 @@ impl Quantised {
         true
     }
 
-    /// The cosine of every video with a vector of unit length, to about 0.005.
+    /// The cosine of every video with a vector of unit length, to about 0.005; [`NO_COSINE`](crate::table::NO_COSINE) of a
+    /// video that shows nothing.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
@@ -125,6 +138,7 @@ impl Quantised {
         }
         let (query, scale) = scan::quantise_i8(vector);
         scan::scores_i8(isa, &query, scale, &self.values, &self.scales, &mut scores);
+        without_cosines(&self.informative, &mut scores);
         Ok(scores)
     }
 
@@ -159,6 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::table::NO_COSINE;
 
     proptest! {
         /// Against a map: after any puts and removes the same videos are there, with cosines near theirs.
@@ -168,7 +183,7 @@ mod tests {
             let mut map = BTreeMap::new();
             for (number, put, x) in steps {
                 if put {
-                    table.put(number, &[x, 0.5], x * 2.0).unwrap();
+                    table.put(number, &[x, 0.5], x * 2.0, x < 0.5).unwrap();
                     map.insert(number, x);
                 } else {
                     prop_assert_eq!(table.remove(number), map.remove(&number).is_some());
@@ -179,7 +194,8 @@ mod tests {
             for (number, x) in map {
                 let at = table.place(number).unwrap();
                 prop_assert_eq!(table.number(at), Some(number));
-                prop_assert!((scores[at] - x).abs() < 0.01, "{} {}", scores[at], x);
+                let cosine = if x < 0.5 { x } else { NO_COSINE };
+                prop_assert!((scores[at] - cosine).abs() < 0.01, "{} {}", scores[at], x);
                 prop_assert_eq!(table.self_similarity[at], x * 2.0);
             }
         }

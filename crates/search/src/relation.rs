@@ -15,7 +15,7 @@ const ALIKE: f32 = 0.45;
 const SAME_PICTURE: f32 = 0.98;
 
 /// How the query is related to a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Relation {

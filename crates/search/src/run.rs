@@ -11,6 +11,7 @@ use crate::error::SearchError;
 use crate::hit::{Hit, Outcome};
 use crate::page::{PageStage, SearchPage, SearchTimings};
 use crate::query::Query;
+use crate::relation::Untold;
 use crate::segments::Segment;
 use crate::session::{BATCH, Fetched, Session};
 use crate::table::Table;
@@ -119,7 +120,7 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
         clock: C,
     ) -> Result<Self, SearchError> {
         let begin = clock();
-        let cosines = table.scan(engine.borrow().isa(), &query.borrow().global)?;
+        let cosines = table.cosines(engine.borrow().isa(), query.borrow())?;
         let scan = clock() - begin;
         Self::plan(engine, query, table, cosines, parameters, clock, scan)
     }
@@ -238,6 +239,8 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
         let SearchParameters { top, min_score, budget, explain, .. } = self.parameters;
         let hits = self.session.page(table, top, min_score, explain)?;
         let missing = self.session.missing_count();
+        let nothing = !self.session.query().is_informative();
+        let warnings = nothing.then(|| Untold::NothingInQuery.text().to_owned()).into_iter().collect();
         Ok(SearchPage {
             page: stage,
             last: false,
@@ -248,7 +251,7 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
             reranked: self.session.compared(),
             missing,
             degraded: missing > 0,
-            warnings: Vec::new(),
+            warnings,
             hits,
             timings_ms: SearchTimings::default(),
         })

@@ -3,10 +3,16 @@
 use std::collections::HashMap;
 
 use vidsieve_kernels::{Isa, scan};
+use vidsieve_record::Record;
 
 use crate::error::SearchError;
+use crate::query::Query;
 
-/// Ids, S^c vectors and self-similarities of the indexed videos. 4 D + 4 bytes a video beside its id.
+/// The cosine of a pair of which one video shows nothing (black, flat, faded): its score is 0, and there is no doubt of it.
+pub const NO_COSINE: f32 = -1.0;
+
+/// Ids, S^c vectors and self-similarities of the indexed videos, and which of them show nothing. 4 D + 5 bytes a video
+/// beside its id.
 ///
 /// Videos are numbered from 0; the order is that of insertion until one is removed, whose place the last one takes.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +22,7 @@ pub struct Table {
     rows: HashMap<String, usize>,
     vectors: Vec<f32>,
     self_similarity: Vec<f32>,
+    informative: Vec<bool>,
     changes: u64,
 }
 
@@ -26,7 +33,8 @@ impl Table {
         Self { dims, ..Self::default() }
     }
 
-    /// A table of columns: N ids, N x D values, N scalars. Of ids that come twice the last counts.
+    /// A table of columns: N ids, N x D values, N scalars, and N times whether the video shows anything. Of ids that come
+    /// twice the last counts.
     ///
     /// # Errors
     /// [`SearchError::Columns`] for lengths that do not fit.
@@ -35,22 +43,25 @@ impl Table {
         ids: Vec<String>,
         vectors: Vec<f32>,
         self_similarity: Vec<f32>,
+        informative: &[bool],
     ) -> Result<Self, SearchError> {
-        if vectors.len() != ids.len() * dims || self_similarity.len() != ids.len() {
+        if vectors.len() != ids.len() * dims || [self_similarity.len(), informative.len()] != [ids.len(); 2] {
             return Err(SearchError::Columns {
                 ids: ids.len(),
                 values: vectors.len(),
-                scalars: self_similarity.len(),
+                scalars: self_similarity.len().min(informative.len()),
                 dims,
             });
         }
         let rows: HashMap<String, usize> = ids.iter().cloned().zip(0..).collect();
         if rows.len() == ids.len() {
-            return Ok(Self { dims, ids, rows, vectors, self_similarity, changes: 0 });
+            let informative = informative.to_vec();
+            return Ok(Self { dims, ids, rows, vectors, self_similarity, informative, changes: 0 });
         }
         let mut table = Self::new(dims);
-        for ((id, vector), scalar) in ids.iter().zip(vectors.chunks(dims.max(1))).zip(self_similarity) {
-            table.put(id, vector, scalar)?;
+        let scalars = self_similarity.into_iter().zip(informative);
+        for ((id, vector), (scalar, informative)) in ids.iter().zip(vectors.chunks(dims.max(1))).zip(scalars) {
+            table.put(id, vector, scalar, *informative)?;
         }
         Ok(table)
     }
@@ -109,23 +120,47 @@ impl Table {
         &self.self_similarity
     }
 
+    /// Whether a video shows anything.
+    ///
+    /// # Panics
+    /// If there is no such video.
+    #[must_use]
+    pub fn is_informative(&self, video: usize) -> bool {
+        self.informative[video]
+    }
+
     /// How often the table was changed: as long as it is the same, the same numbers mean the same videos.
     #[must_use]
     pub const fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// Bytes of vectors and scalars.
+    /// Bytes of vectors, scalars and flags.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        4 * (self.vectors.len() + self.self_similarity.len())
+        4 * (self.vectors.len() + self.self_similarity.len()) + self.informative.len()
     }
 
-    /// Adds a video or replaces it; tells whether it was there.
+    /// Adds the video of a record or replaces it; tells whether it was there.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
-    pub fn put(&mut self, id: &str, vector: &[f32], self_similarity: f32) -> Result<bool, SearchError> {
+    pub fn put_record<B: AsRef<[u8]>>(&mut self, id: &str, record: &Record<B>) -> Result<bool, SearchError> {
+        let vector: Vec<f32> = record.global().collect();
+        self.put(id, &vector, record.self_similarity(), record.is_informative())
+    }
+
+    /// Adds a video or replaces it; tells whether it was there. `informative`: whether it shows anything.
+    ///
+    /// # Errors
+    /// [`SearchError::Dims`] for a vector of another length.
+    pub fn put(
+        &mut self,
+        id: &str,
+        vector: &[f32],
+        self_similarity: f32,
+        informative: bool,
+    ) -> Result<bool, SearchError> {
         if vector.len() != self.dims {
             return Err(SearchError::Dims { expected: self.dims, found: vector.len() });
         }
@@ -133,12 +168,14 @@ impl Table {
         if let Some(video) = self.position(id) {
             self.vectors[video * self.dims..(video + 1) * self.dims].copy_from_slice(vector);
             self.self_similarity[video] = self_similarity;
+            self.informative[video] = informative;
             return Ok(true);
         }
         self.rows.insert(id.to_owned(), self.ids.len());
         self.ids.push(id.to_owned());
         self.vectors.extend_from_slice(vector);
         self.self_similarity.push(self_similarity);
+        self.informative.push(informative);
         Ok(false)
     }
 
@@ -149,6 +186,7 @@ impl Table {
         let last = self.ids.len() - 1;
         self.ids.swap_remove(video);
         self.self_similarity.swap_remove(video);
+        self.informative.swap_remove(video);
         self.vectors.copy_within(last * self.dims.., video * self.dims);
         self.vectors.truncate(last * self.dims);
         if let Some(moved) = self.ids.get(video) {
@@ -157,8 +195,17 @@ impl Table {
         true
     }
 
-    /// The cosine of every video with a vector of unit length, in the table's order. Of an empty table there is none, whatever the
-    /// vector's length.
+    /// The cosine of every video with a query, in the table's order: [`NO_COSINE`] where either shows nothing.
+    ///
+    /// # Errors
+    /// [`SearchError::Dims`] for a vector of another length.
+    pub fn cosines(&self, isa: Isa, query: &Query) -> Result<Vec<f32>, SearchError> {
+        let cosines = self.scan(isa, &query.global)?;
+        Ok(if query.is_informative() { cosines } else { vec![NO_COSINE; cosines.len()] })
+    }
+
+    /// The cosine of every video with a vector of unit length, in the table's order: [`NO_COSINE`] of a video that shows
+    /// nothing. Of an empty table there is none, whatever the vector's length.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
@@ -182,7 +229,15 @@ impl Table {
         }
         #[cfg(not(feature = "parallel"))]
         scan::dot_f32(isa, vector, &self.vectors, self.dims, &mut scores);
+        without_cosines(&self.informative, &mut scores);
         Ok(scores)
+    }
+}
+
+/// Gives videos that show nothing [`NO_COSINE`].
+pub(crate) fn without_cosines(informative: &[bool], cosines: &mut [f32]) {
+    for (cosine, _) in cosines.iter_mut().zip(informative).filter(|(_, informative)| !**informative) {
+        *cosine = NO_COSINE;
     }
 }
 
@@ -204,7 +259,7 @@ mod tests {
             for (id, put, x) in steps {
                 let id = id.to_string();
                 if put {
-                    prop_assert_eq!(table.put(&id, &[x, 0.5], x * 2.0).unwrap(), map.insert(id, x).is_some());
+                    prop_assert_eq!(table.put(&id, &[x, 0.5], x * 2.0, x < 0.5).unwrap(), map.insert(id, x).is_some());
                 } else {
                     prop_assert_eq!(table.remove(&id), map.remove(&id).is_some());
                 }
@@ -215,7 +270,8 @@ mod tests {
                 let at = table.position(&id).unwrap();
                 prop_assert_eq!(table.id(at), &id);
                 prop_assert_eq!(table.vector(at), &[x, 0.5]);
-                prop_assert_eq!(scores[at], x);
+                prop_assert_eq!(scores[at], if x < 0.5 { x } else { NO_COSINE });
+                prop_assert_eq!(table.is_informative(at), x < 0.5);
                 prop_assert_eq!(table.self_similarities()[at], x * 2.0);
             }
         }
@@ -223,11 +279,12 @@ mod tests {
 
     #[test]
     fn columns() {
-        let table = Table::from_columns(1, vec!["a".into(), "b".into(), "a".into()], vec![1.0, 2.0, 3.0], vec![0.0; 3]);
-        let table = table.unwrap();
+        let (ids, vectors) = (vec!["a".into(), "b".into(), "a".into()], vec![1.0, 2.0, 3.0]);
+        let table = Table::from_columns(1, ids, vectors, vec![0.0; 3], &[true, true, false]).unwrap();
+        assert_eq!(table.scan(Isa::best(), &[1.0]).unwrap(), [NO_COSINE, 2.0]);
         assert_eq!((table.len(), table.vector(table.position("a").unwrap())), (2, &[3.0][..]));
         assert!(matches!(
-            Table::from_columns(2, vec!["a".into()], vec![1.0], vec![0.0]),
+            Table::from_columns(2, vec!["a".into()], vec![1.0], vec![0.0], &[true]),
             Err(SearchError::Columns { .. })
         ));
         assert!(matches!(table.scan(Isa::best(), &[1.0, 2.0]), Err(SearchError::Dims { expected: 1, found: 2 })));

@@ -10,10 +10,8 @@ use crate::segments::{LIKELY, Segment, SegmentPlace};
 /// A relation in words: "an excerpt of it: 4.0 s at its end, 12 %". "It" is the target.
 #[must_use]
 pub fn describe(relation: Relation, coverage: &Coverage, untold: Option<Untold>, segments: &[Segment]) -> String {
-    match untold {
-        Some(Untold::NothingChanges) => return format!("same scene; {}", Untold::NothingChanges.text()),
-        Some(reason) => return reason.text().to_owned(),
-        None => {}
+    if let Some(reason) = untold {
+        return unknown(reason);
     }
     let Coverage { query, target } = coverage;
     let [of_query, of_target] = [0, 1].map(|side| place(segments, side));
@@ -38,6 +36,13 @@ pub fn describe(relation: Relation, coverage: &Coverage, untold: Option<Untold>,
         }
         Relation::SameScene => "same scene, other recording".to_owned(),
         Relation::Different => "different footage".to_owned(),
+    }
+}
+
+fn unknown(reason: Untold) -> String {
+    match reason {
+        Untold::NothingChanges => format!("same scene; {}", reason.text()),
+        Untold::NothingInQuery | Untold::NothingInTarget => reason.text().to_owned(),
     }
 }
 
@@ -103,13 +108,14 @@ impl Comparison {
 }
 
 impl Hit {
-    /// The relation in words ([`describe`]); "likely; not compared" of a likely hit without one, nothing of
-    /// an unlikely one.
+    /// The relation in words ([`describe`]). Of a hit that was not compared "likely; not compared", or why
+    /// nothing can be told of it, or nothing.
     #[must_use]
     pub fn describe(&self) -> Option<String> {
         match (self.relation, &self.coverage) {
             (Some(relation), Some(coverage)) => Some(describe(relation, coverage, self.untold, &self.segments)),
-            _ => (self.score >= LIKELY).then(|| "likely; not compared".to_owned()),
+            _ if self.score >= LIKELY => Some("likely; not compared".to_owned()),
+            _ => self.untold.map(unknown),
         }
     }
 }

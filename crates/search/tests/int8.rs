@@ -20,7 +20,7 @@ proptest! {
     fn cosines_are_near(query in unit(), videos in proptest::collection::vec(unit(), 1..8)) {
         let mut table = Quantised::new(DIMS);
         for (number, video) in (0u32..).zip(&videos) {
-            table.put(number, video, 0.5).unwrap();
+            table.put(number, video, 0.5, true).unwrap();
         }
         for (cosine, video) in table.scan(Isa::best(), &query).unwrap().iter().zip(&videos) {
             let exact: f32 = query.iter().zip(video).map(|(a, b)| a * b).sum();

@@ -62,8 +62,13 @@ impl State {
         let encoder = Encoder::new(config.isa, &bundle).ok();
         let columns = index.columns()?;
         let dims = bundle.config().coarse.map(|c| c.output()).or((columns.dims() > 0).then(|| columns.dims()));
-        let table =
-            Table::from_columns(dims.unwrap_or(columns.dims()), columns.ids, columns.vectors, columns.self_similarity)?;
+        let table = Table::from_columns(
+            dims.unwrap_or(columns.dims()),
+            columns.ids,
+            columns.vectors,
+            columns.self_similarity,
+            &columns.informative,
+        )?;
         let bodies = (kib(config.body_limit) as usize).saturating_mul(BODIES).min(Semaphore::MAX_PERMITS);
         let state = Self {
             work: Arc::new(Semaphore::new(config.workers.clamp(1, Semaphore::MAX_PERMITS))),

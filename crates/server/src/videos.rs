@@ -63,12 +63,11 @@ pub(crate) async fn put(
     let etag = etag(record.checksum());
     let put = blocking(move || -> Result<Put, Problem> {
         let _held = share;
-        let vector: Vec<f32> = record.global().collect();
         // The table is locked while the index is written, so that both see writes of one id in the
         // same order.
         let mut table = state.table_mut();
         let put = state.index.put(&id, &record, &Source::default()).map_err(|e| log::index(&e))?;
-        table.put(&id, &vector, record.self_similarity()).map_err(|e| log::internal(&e))?;
+        table.put_record(&id, &record).map_err(|e| log::internal(&e))?;
         state.counted(&table);
         Ok(put)
     })

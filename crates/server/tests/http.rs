@@ -72,6 +72,8 @@ fn record_of(id: BundleId, number: u64) -> Record<Vec<u8>> {
         self_similarity: rng.random_range(0.2..0.9),
         global: &global,
         times: &times,
+        weights: &vec![255; times.len()],
+        windows: &[],
         regions: shape.regions(),
         bits: shape.bits(),
         codes: &codes,

@@ -6,7 +6,7 @@ use js_sys::Reflect;
 use serde::Serialize;
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::Bundle;
-use vidsieve_record::{HEADER, Record, Shape};
+use vidsieve_record::{Record, Shape};
 use vidsieve_search::{Comparison, Matrix, Query};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -76,23 +76,28 @@ pub(crate) struct Inspected {
     bits: usize,
     /// Values of the vector, D.
     dims: usize,
+    /// Whether any frame shows anything.
+    informative: bool,
     /// Where the vector starts in the record, f32.
     global_at: usize,
     /// Where the times start, u32 milliseconds.
     times_at: usize,
+    /// Where the frames' weights start, u8.
+    weights_at: usize,
     /// Where the codes start.
     codes_at: usize,
 }
 
 /// Checks a record and tells what is in it: `{bundle, duration, selfSimilarity, frames, regions,
-/// bits, dims, globalAt, timesAt, codesAt}`.
+/// bits, dims, informative, globalAt, timesAt, weightsAt, codesAt}`.
 ///
 /// # Errors
-/// `bad-record`.
+/// `bad-record`, `other-version`.
 #[wasm_bindgen]
 pub fn inspect(record: &[u8]) -> Result<JsValue, Error> {
     let record = Record::parse(record)?;
-    let Shape { frames, regions, bits, dims } = record.shape();
+    let shape = record.shape();
+    let Shape { frames, regions, bits, dims, .. } = shape;
     plain(&Inspected {
         bundle: record.bundle().to_string(),
         duration: record.duration(),
@@ -101,8 +106,10 @@ pub fn inspect(record: &[u8]) -> Result<JsValue, Error> {
         regions,
         bits,
         dims,
-        global_at: HEADER,
-        times_at: HEADER + 4 * dims,
+        informative: record.is_informative(),
+        global_at: shape.global().start,
+        times_at: shape.times().start,
+        weights_at: shape.weights().start,
         codes_at: record.as_bytes().len() - record.codes().len(),
     })
 }
@@ -199,7 +206,7 @@ impl Engine {
     /// untold, segments, paths}`.
     ///
     /// # Errors
-    /// `bad-record`, `other-bundle`.
+    /// `bad-record`, `other-version`, `other-bundle`.
     pub fn compare(&self, a: &[u8], b: &[u8]) -> Result<JsValue, Error> {
         let (comparison, paths) = self.inner.comparison(&query(a)?, &Record::parse(b)?)?;
         Compared { comparison, paths: paths.into_iter().map(|p| p.frames).collect() }.object()
@@ -208,7 +215,7 @@ impl Engine {
     /// S^f_B's similarity of two records in [-1, 1], uncalibrated.
     ///
     /// # Errors
-    /// `bad-record`, `other-bundle`.
+    /// `bad-record`, `other-version`, `other-bundle`.
     pub fn similarity(&self, a: &[u8], b: &[u8]) -> Result<f32, Error> {
         let mut workspace = vidsieve_model::fine::Workspace::default();
         Ok(self.inner.compare(&query(a)?, &Record::parse(b)?, &mut workspace)?.raw)
@@ -217,7 +224,7 @@ impl Engine {
     /// The frame similarities of two records with at most `most` cells a side.
     ///
     /// # Errors
-    /// `bad-record`, `other-bundle`; `bad-argument` for a side of 0.
+    /// `bad-record`, `other-version`, `other-bundle`; `bad-argument` for a side of 0.
     pub fn matrix(&self, a: &[u8], b: &[u8], most: usize) -> Result<MatrixPicture, Error> {
         if most == 0 {
             return Err(Error::new(EngineErrorCode::BadArgument, "a matrix needs at least one cell"));

@@ -16,6 +16,8 @@ pub enum EngineErrorCode {
     BadModel,
     /// The bytes are no sound record.
     BadRecord,
+    /// A record of another version of the format.
+    OtherVersion,
     /// A record that another bundle made.
     OtherBundle,
     /// A frame that cannot be encoded.
@@ -33,6 +35,7 @@ impl EngineErrorCode {
         match self {
             Self::BadModel => "bad-model",
             Self::BadRecord => "bad-record",
+            Self::OtherVersion => "other-version",
             Self::OtherBundle => "other-bundle",
             Self::BadFrame => "bad-frame",
             Self::BadVideo => "bad-video",
@@ -67,6 +70,7 @@ impl From<RecordError> for Error {
     fn from(error: RecordError) -> Self {
         let code = match error {
             RecordError::Bundle { .. } => EngineErrorCode::OtherBundle,
+            RecordError::Version(_) => EngineErrorCode::OtherVersion,
             _ => EngineErrorCode::BadRecord,
         };
         Self::new(code, error)

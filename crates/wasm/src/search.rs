@@ -134,7 +134,7 @@ impl Search {
     /// `{top, budget, minScore, segments, explain}`, each with a default.
     ///
     /// # Errors
-    /// `bad-record`, `other-bundle`; `bad-argument` for options that cannot be read.
+    /// `bad-record`, `other-version`, `other-bundle`; `bad-argument` for options that cannot be read.
     pub fn start(engine: &Engine, table: &Table, record: &[u8], options: &OptionsObject) -> Result<Self, Error> {
         let start = now();
         let LocalSearchOptions { top, budget, min_score, segments, explain } = LocalSearchOptions::read(options)?;
@@ -182,7 +182,7 @@ impl Search {
     /// each, or `undefined`. Fewer may be given.
     ///
     /// # Errors
-    /// `bad-record`, `other-bundle`.
+    /// `bad-record`, `other-version`, `other-bundle`.
     #[allow(clippy::needless_pass_by_value)]
     pub fn align(&mut self, records: Vec<JsValue>) -> Result<(), Error> {
         Ok(self.run.align(records.iter().map(fetched).collect())?)

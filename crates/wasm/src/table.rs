@@ -47,15 +47,14 @@ impl Table {
     /// Adds the video of a record or replaces it; tells whether it was there.
     ///
     /// # Errors
-    /// `bad-record`, `other-bundle`.
+    /// `bad-record`, `other-version`, `other-bundle`.
     pub fn put(&mut self, id: &str, record: &[u8]) -> Result<bool, Error> {
         let record = Record::parse(record)?;
         record.expect(&self.bundle)?;
         if self.inner.is_empty() {
             self.inner = Rc::new(vidsieve_search::Table::new(record.shape().dims));
         }
-        let vector: Vec<f32> = record.global().collect();
-        Ok(Rc::make_mut(&mut self.inner).put(id, &vector, record.self_similarity())?)
+        Ok(Rc::make_mut(&mut self.inner).put_record(id, &record)?)
     }
 
     /// Removes a video; tells whether it was there.

@@ -15,6 +15,13 @@ export class EncodedVideo {
   readonly global: Float32Array;
   /** When the sampled frames are shown, in seconds from the first. */
   readonly times: Float64Array;
+  /**
+   * How much each frame shows: 0 for one that says nothing (black, flat, faded out), 255 for ordinary footage; a view, not to be
+   * written to.
+   */
+  readonly weights: Uint8Array;
+  /** Whether any frame shows anything. A video of which this is false is found by none and finds none. */
+  readonly informative: boolean;
   /** Sampled frames. */
   readonly frames: number;
   /** Regions of a frame. */
@@ -38,6 +45,8 @@ export class EncodedVideo {
     this.bits = info.bits;
     this.global = Float32Array.from({ length: info.dims }, (_, i) => view.getFloat32(info.globalAt + 4 * i, true));
     this.times = Float64Array.from({ length: info.frames }, (_, i) => view.getUint32(info.timesAt + 4 * i, true) / 1000);
+    this.weights = bytes.subarray(info.weightsAt, info.weightsAt + info.frames);
+    this.informative = info.informative;
     this.codes = bytes.subarray(info.codesAt);
     this.warnings = warnings;
   }

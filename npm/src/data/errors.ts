@@ -5,6 +5,7 @@ import type { EngineErrorCode, Problem, ProblemCode } from "./wire.js";
  *
  * - `bad-model`: the bytes are no sound bundle, or it lacks a network.
  * - `bad-record`: the bytes are no sound record.
+ * - `other-version`: a record of another version of the format: index the video again.
  * - `other-bundle`: a record that another bundle made.
  * - `bad-frame`: a frame that cannot be encoded.
  * - `bad-video`: a video without frames, with too many, or with times that run backwards.
@@ -74,6 +75,7 @@ export interface ErrorData {
 const CODES: Record<ErrorCode, true> = {
   "bad-model": true,
   "bad-record": true,
+  "other-version": true,
   "other-bundle": true,
   "bad-frame": true,
   "bad-video": true,

@@ -79,8 +79,11 @@ export interface Hit {
   fine: number | null;
   /** The selector's probability that the coarse score is wrong, if there is a selector. */
   doubt: number | null;
+  /** How the query is related to the video; null if the pair was not compared. */
   relation: Relation | null;
+  /** How much of each the other one shows; null if the pair was not compared. */
   coverage: Coverage | null;
+  /** Why the relation cannot be told. */
   untold?: Untold;
   /** Where the videos match, if that was looked for; best first. */
   segments: Segment[];
@@ -133,7 +136,10 @@ export interface SearchPage {
   missing: number;
   /** Whether anything is missing. */
   degraded: boolean;
-  /** What else the page lacks, in words: a part of a server's index that did not answer. */
+  /**
+   * What else the page lacks, in words: a part of a server's index that did not answer, a query
+   * that shows nothing.
+   */
   warnings?: string[];
   /** The best videos, best first. */
   hits: Hit[];
@@ -177,8 +183,11 @@ export interface Comparison {
   fine: number;
   /** The selector's probability that the coarse score is wrong, if there is a selector. */
   doubt: number | null;
+  /** How the query is related to the target. */
   relation: Relation;
+  /** How much of each the other one shows, over frames that say something. */
   coverage: Coverage;
+  /** Why the relation cannot be told. */
   untold?: Untold;
   /** Where the videos match, best first. */
   segments: Segment[];
@@ -200,10 +209,14 @@ export interface RecordInfo {
   bits: number;
   /** Values of the vector, D. */
   dims: number;
+  /** Whether any frame shows anything. */
+  informative: boolean;
   /** Where the vector starts in the record, f32. */
   globalAt: number;
   /** Where the times start, u32 milliseconds. */
   timesAt: number;
+  /** Where the frames' weights start, u8. */
+  weightsAt: number;
   /** Where the codes start. */
   codesAt: number;
 }
@@ -212,6 +225,7 @@ export interface RecordInfo {
 export type EngineErrorCode =
   | "bad-model"
   | "bad-record"
+  | "other-version"
   | "other-bundle"
   | "bad-frame"
   | "bad-video"

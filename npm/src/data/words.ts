@@ -13,13 +13,14 @@ const UNTOLD: Record<Untold, string> = {
 
 /**
  * The relation of a pair in words: "an excerpt of it: 4.0 s at its end, 12 %". "It" is the target. Of a hit that was not
- * compared "likely; not compared", or null if it is not likely.
+ * compared "likely; not compared", or why nothing can be told of it, or null.
  */
 export function describe(pair: Comparison): string;
 export function describe(pair: Hit | Comparison): string | null;
 export function describe({ relation, coverage, untold, segments, score }: Hit | Comparison): string | null {
-  if (!relation || !coverage) return score >= LIKELY ? "likely; not compared" : null;
-  return untold ? UNTOLD[untold] : related(relation, coverage, segments);
+  if (relation && coverage) return untold ? UNTOLD[untold] : related(relation, coverage, segments);
+  if (score >= LIKELY) return "likely; not compared";
+  return untold ? UNTOLD[untold] : null;
 }
 
 function related(relation: Relation, { query, target }: Coverage, segments: Segment[]): string {

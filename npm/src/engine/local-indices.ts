@@ -2,7 +2,7 @@
 
 import { store } from "#platform";
 
-import { VidsieveError } from "../data/errors.js";
+import { VidsieveError, asError } from "../data/errors.js";
 import type { Engine, SlimGlue } from "./glue.js";
 import { OpenIndex } from "./open-index.js";
 
@@ -55,7 +55,11 @@ export class LocalIndices {
       return await OpenIndex.read(this.glue, records, table, bundle);
     } catch (thrown) {
       records.close();
-      throw thrown;
+      const error = asError(thrown);
+      if (error.code !== "other-version") throw thrown;
+      // It cannot be opened to be cleared.
+      const remedy = `delete it (indexedDB.deleteDatabase("vidsieve:${name}")) and add the videos again`;
+      throw new VidsieveError(error.code, `the local index ${name}: ${error.message}: ${remedy}`, { cause: thrown });
     }
   }
 

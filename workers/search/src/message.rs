@@ -37,6 +37,8 @@ pub(crate) struct Candidate {
     /// The exact one.
     pub(crate) cosine: f32,
     pub(crate) self_similarity: f32,
+    /// Whether the video shows anything.
+    pub(crate) informative: bool,
     /// Whether the shard itself still has the record.
     pub(crate) recent: bool,
 }
@@ -68,15 +70,16 @@ pub(crate) struct List {
     pub(crate) limit: usize,
 }
 
-/// A video that moves to a new shard; behind the message lie, for each, its vector and the record if it is recent.
+/// A video that moves to a new shard; behind the message lie, for each, its vector, its windows and the record if it is recent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Moving {
     pub(crate) row: RowOf,
     pub(crate) vector_bytes: usize,
+    pub(crate) windows_bytes: usize,
     pub(crate) record_bytes: usize,
 }
 
-/// What a shard keeps of a video beside its vector.
+/// What a shard keeps of a video beside its vectors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RowOf {
     pub(crate) id: String,
@@ -84,6 +87,8 @@ pub(crate) struct RowOf {
     pub(crate) self_similarity: f32,
     pub(crate) duration: f64,
     pub(crate) frames: u32,
+    /// Whether the video shows anything.
+    pub(crate) informative: bool,
     pub(crate) bytes: u64,
     pub(crate) added: u64,
 }

@@ -9,7 +9,7 @@ use vidsieve_api::Problem;
 use vidsieve_api::rerank::LATE;
 use vidsieve_edge::{EdgeError, Networks, now, number};
 use vidsieve_search::{
-    Budget, Outcome, Query, SearchError, SearchPage, SearchParameters, SearchRun, SearchStep, Table,
+    Budget, NO_COSINE, Outcome, Query, SearchError, SearchPage, SearchParameters, SearchRun, SearchStep, Table,
 };
 use worker::Env;
 
@@ -86,15 +86,20 @@ impl Search {
             cosines: self.parameters.explain,
             self_similarity: self.query.self_similarity,
         };
-        let scanned = self.index.scan(&self.query, ask).await;
+        let mut scanned = self.index.scan(&self.query, ask).await;
+        if !self.query.is_informative() {
+            scanned.candidates.iter_mut().for_each(|c| c.cosine = NO_COSINE);
+            scanned.cosines.fill(NO_COSINE);
+        }
         if scanned.lost == scanned.shards {
             return Err(Problem::busy());
         }
         let ids = scanned.candidates.iter().map(|c| c.id.clone()).collect();
         let scalars = scanned.candidates.iter().map(|c| c.self_similarity).collect();
         let cosines: Vec<f32> = scanned.candidates.iter().map(|c| c.cosine).collect();
+        let informative: Vec<bool> = scanned.candidates.iter().map(|c| c.informative).collect();
         // The vectors were compared where they lie.
-        let table = Table::from_columns(0, ids, Vec::new(), scalars).map_err(|e| internal(&e))?;
+        let table = Table::from_columns(0, ids, Vec::new(), scalars, &informative).map_err(|e| internal(&e))?;
         let paid = match self.parameters.budget {
             Budget::Probability(p) => {
                 let doubt = self.networks.engine.doubt(self.query.self_similarity, table.self_similarities(), &cosines);

@@ -22,6 +22,10 @@ pub enum TrustError {
     /// A video cannot be read, encoded or compared.
     #[error(transparent)]
     Library(#[from] vidsieve::Error),
+    /// Nothing can be fitted on the pairs.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Train(#[from] vidsieve_train::TrainError),
     /// The options or the clips make no benchmark.
     #[error("{0}")]
     Data(String),

@@ -8,6 +8,8 @@
 //! claimed, found and measured.
 
 mod error;
+#[cfg(feature = "train")]
+mod fit;
 mod groups;
 mod kinds;
 mod likeness;
@@ -23,6 +25,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use error::TrustError;
+#[cfg(feature = "train")]
+pub use fit::{EvidenceOptions, EvidenceReport, fit_evidence};
+pub use vidsieve::Relation;
+
 pub use groups::{GroupRow, Groups, series_by_name};
 pub use kinds::TrustKind;
 pub use make::{TrustMade, TrustOptions, make};
@@ -118,36 +124,5 @@ impl TrustSet {
             return Err(TrustError::file(&path, reason));
         }
         Ok(set)
-    }
-}
-
-/// Temporary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs)]
-pub enum Relation {
-    Copy,
-    Excerpt,
-    Contains,
-    SharesPart,
-    SameScene,
-    Different,
-}
-
-impl Relation {
-    /// Temporary.
-    pub const ALL: [Self; 6] =
-        [Self::Copy, Self::Excerpt, Self::Contains, Self::SharesPart, Self::SameScene, Self::Different];
-
-    /// Temporary.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Copy => "copy",
-            Self::Excerpt => "excerpt",
-            Self::Contains => "contains",
-            Self::SharesPart => "shares-part",
-            Self::SameScene => "same-scene",
-            Self::Different => "different",
-        }
     }
 }

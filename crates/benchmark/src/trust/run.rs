@@ -68,7 +68,7 @@ impl FoundSeconds {
 impl TrustResult {
     fn new(pair: &TrustPair, comparison: &Comparison) -> Self {
         let TrueSeconds { query, target } = &pair.seconds;
-        let (found, covered) = told(comparison);
+        let (found, coverage) = (comparison.relation, &comparison.coverage);
         let segments = |side: fn(&vidsieve::Segment) -> [f64; 2]| comparison.segments.iter().map(side).collect();
         Self {
             kind: pair.kind.clone(),
@@ -81,8 +81,8 @@ impl TrustResult {
             score: comparison.score,
             coarse: comparison.coarse,
             seconds: [
-                FoundSeconds::new(covered[0], segments(|s| s.query), query),
-                FoundSeconds::new(covered[1], segments(|s| s.target), target),
+                FoundSeconds::new(coverage.query.seconds, segments(|s| s.query), query),
+                FoundSeconds::new(coverage.target.seconds, segments(|s| s.target), target),
             ],
         }
     }
@@ -171,15 +171,4 @@ pub fn run(
     };
     let results = set.pairs.par_iter().filter_map(compared).collect::<Result<Vec<_>, _>>()?;
     Ok((results, failed))
-}
-
-/// Temporary.
-fn told(comparison: &Comparison) -> (Relation, [f64; 2]) {
-    let value = serde_json::to_value(comparison).unwrap_or_default();
-    let fallback = if comparison.score >= 0.5 { Relation::Copy } else { Relation::Different };
-    let relation = serde_json::from_value(value["relation"].clone()).unwrap_or(fallback);
-    let union =
-        |side: fn(&vidsieve::Segment) -> [f64; 2]| seconds_of(&union(comparison.segments.iter().map(side).collect()));
-    let covered = |side: &str, or: f64| value["coverage"][side]["seconds"].as_f64().unwrap_or(or);
-    (relation, [covered("query", union(|s| s.query)), covered("target", union(|s| s.target))])
 }

@@ -17,6 +17,10 @@ use crate::output::{Failure, json, line, text, write};
 pub(crate) enum Command {
     /// Make pairs of video files with their true relations from clips.
     Make(MakeArgs),
+    /// Fit what decides relations and scores on the pairs of sets, and write a bundle with it. The sets must be made of clips
+    /// that no measurement uses.
+    #[cfg(feature = "train")]
+    Fit(FitArgs),
     /// Compare the pairs of a set, and report what is claimed and found by kind; the limits are
     /// printed last.
     Run(RunArgs),
@@ -52,6 +56,29 @@ pub(crate) struct MakeArgs {
     json: bool,
 }
 
+#[cfg(feature = "train")]
+#[derive(Debug, clap::Args)]
+pub(crate) struct FitArgs {
+    /// Folders of the sets.
+    #[arg(long = "set", value_name = "DIR", num_args = 1.., required = true)]
+    sets: Vec<PathBuf>,
+    /// Bundles to fit (default: the built-in one); evidence is fitted for the first, and the others get the same.
+    #[arg(long, value_name = "BUNDLE", num_args = 1..)]
+    from: Vec<PathBuf>,
+    /// Files to write, one for each bundle.
+    #[arg(long, value_name = "BUNDLE", num_args = 1.., required = true)]
+    out: Vec<PathBuf>,
+    /// Share of the pairs that share nothing of which a stretch may count as the same footage.
+    #[arg(long, default_value_t = 0.02)]
+    false_pairs: f64,
+    /// Draws the unrelated pairs.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print what was fitted as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
     /// Folder of the set.
@@ -74,8 +101,55 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Make(args) => make_set(args),
+        #[cfg(feature = "train")]
+        Command::Fit(args) => fit_sets(args),
         Command::Run(args) => run_set(args),
     }
+}
+
+#[cfg(feature = "train")]
+fn fit_sets(args: &FitArgs) -> Result<ExitCode, Failure> {
+    use vidsieve_benchmark::trust::{EvidenceOptions, fit_evidence};
+    use vidsieve_model::bundle::Bundle;
+
+    let sets = args.sets.iter().map(|folder| TrustSet::load(folder)).collect::<Result<Vec<_>, _>>()?;
+    let sets: Vec<_> = args.sets.iter().map(PathBuf::as_path).zip(&sets).collect();
+    let mut bundles = Vec::new();
+    for path in &args.from {
+        bundles.push(Bundle::from_bytes(&path.display().to_string(), std::fs::read(path)?)?);
+    }
+    if bundles.is_empty() {
+        bundles.push(Bundle::from_bytes("the built-in bundle", model(None)?.as_bytes().to_vec())?);
+    }
+    if bundles.len() != args.out.len() {
+        return Err(
+            format!("{} bundles and {} files to write: give one for each", bundles.len(), args.out.len()).into()
+        );
+    }
+    let bar = terminal::bar(0, "{msg} [{bar:30}] {pos}/{len} {eta}");
+    let show = |p: &Progress<'_>| {
+        bar.set_message(p.stage);
+        terminal::show(&bar, p);
+    };
+    let control = Control::new().with_progress(&show).with_cancel(&interrupt::token());
+    let options = EvidenceOptions { false_pairs: args.false_pairs, seed: args.seed, ..EvidenceOptions::default() };
+    let fitted = fit_evidence(&sets, &bundles, &options, &control);
+    bar.finish_and_clear();
+    let (made, report) = fitted?;
+    for (bundle, path) in made.iter().zip(&args.out) {
+        write(path, bundle.as_bytes())?;
+    }
+    report.failed.iter().for_each(|reason| eprintln!("left out: {}", terminal::plain(reason)));
+    if args.json {
+        json(&report)?;
+    } else {
+        let [true_ones, others] = report.stretches;
+        let [pairs, unrelated] = report.pairs;
+        line(format_args!("{pairs} pairs and {unrelated} unrelated ones; {true_ones} true stretches, {others} others"));
+        line(format_args!("weights of stretches {:?}", report.weights.segment));
+        line(format_args!("weight of what is matched {:.3}", report.matched));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn make_set(args: &MakeArgs) -> Result<ExitCode, Failure> {

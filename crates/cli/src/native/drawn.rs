@@ -1,7 +1,7 @@
 //! Drawn records for benchmarks and for calculations of costs.
 
 use vidsieve_model::bundle::Bundle;
-use vidsieve_model::encoder::Encoder;
+use vidsieve_model::encoder::{Encoder, window_count};
 use vidsieve_record::{DrawnRecords, Shape};
 
 use crate::output::Failure;
@@ -10,7 +10,7 @@ use crate::output::Failure;
 pub(crate) fn drawn(bundle: &Bundle, frames: usize, seed: u64) -> Result<DrawnRecords, Failure> {
     let encoder = Encoder::new(vidsieve::instruction_set()?, bundle)?;
     let (codes, dims) = (encoder.shape(), encoder.global_dims());
-    let shape = Shape { frames, regions: codes.regions(), bits: codes.bits(), dims };
+    let shape = Shape { frames, regions: codes.regions(), bits: codes.bits(), dims, windows: window_count(frames) };
     Ok(DrawnRecords::new(bundle.id(), shape, seed))
 }
 

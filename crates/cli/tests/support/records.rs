@@ -28,6 +28,8 @@ pub(crate) fn record(bundle: &Bundle, number: u64) -> Record<Vec<u8>> {
         self_similarity: 0.5,
         global: &global,
         times: &times,
+        weights: &vec![255; times.len()],
+        windows: &[],
         regions: shape.regions(),
         bits: shape.bits(),
         codes: &codes,

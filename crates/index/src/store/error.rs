@@ -22,6 +22,19 @@ pub enum IndexError {
         /// The index's version.
         found: u32,
     },
+    /// Written by an earlier version of this program, whose records lack what this one needs.
+    #[error(
+        "{}: an index of version {found}, this Vidsieve reads {VERSION}: remove the folder, or choose another one, and index \
+         the videos again (`vidsieve index --index {} VIDEOS`)",
+        path.display(),
+        path.display()
+    )]
+    PastVersion {
+        /// The folder.
+        path: PathBuf,
+        /// The index's version.
+        found: u32,
+    },
     /// Made by another bundle.
     #[error(
         "{}: made by bundle {}, not {}: use that bundle, or another folder for a new index",

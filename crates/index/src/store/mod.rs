@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `index.redb` | records, and beside them what a scan needs: vectors, scalars, sources |
+//! | `index.redb` | records, and beside them what a scan needs: vectors, scalars, windows, sources |
 //! | `model.safetensors` | the bundle, so that an index is complete in itself |
 //!
 //! Every change is one transaction: it is there as a whole, on the disk, or not at all, whenever the process or the machine
@@ -11,8 +11,10 @@
 mod create;
 mod error;
 mod rows;
+mod scan;
 mod verify;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
@@ -22,7 +24,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use redb::{Database, ReadOnlyDatabase, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use vidsieve_record::id::is_id;
-use vidsieve_record::{BundleId, Record, RecordError};
+use vidsieve_record::{BundleId, Record, RecordError, WindowVector};
 
 use error::{database_error, storage_error};
 use rows::{Reader, read_row, row, with_source};
@@ -31,8 +33,8 @@ pub use error::IndexError;
 pub use rows::{Columns, Entry, Source, Summary};
 pub use verify::RecordCheck;
 
-/// The version of the folder that this code writes, and the latest that it reads.
-pub const VERSION: u32 = 1;
+/// The version of the folder that this code writes, and the only one that it reads.
+pub const VERSION: u32 = 2;
 
 const FILE: &str = "index.redb";
 const MODEL: &str = "model.safetensors";
@@ -40,6 +42,7 @@ const MODEL: &str = "model.safetensors";
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rows");
+const WINDOWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("windows");
 const FAILURES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("failures");
 
 /// What [`Index::put`] did.
@@ -137,8 +140,11 @@ impl Index {
         let version = read("version")?;
         let version =
             version.try_into().map(u32::from_le_bytes).map_err(|_| index.damaged("its version is no number"))?;
-        if version > VERSION {
-            return Err(IndexError::FutureVersion { path: folder.to_owned(), found: version });
+        let path = || folder.to_owned();
+        match version.cmp(&VERSION) {
+            Ordering::Less => return Err(IndexError::PastVersion { path: path(), found: version }),
+            Ordering::Greater => return Err(IndexError::FutureVersion { path: path(), found: version }),
+            Ordering::Equal => {}
         }
         let bundle = read("bundle")?;
         index.bundle = BundleId(bundle.try_into().map_err(|_| index.damaged("its bundle's name is cut short"))?);
@@ -236,6 +242,7 @@ impl Index {
         {
             let mut records = transaction.open_table(RECORDS).map_err(|e| self.fail(e.into()))?;
             let mut rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
+            let mut kept = transaction.open_table(WINDOWS).map_err(|e| self.fail(e.into()))?;
             let mut failures = transaction.open_table(FAILURES).map_err(|e| self.fail(e.into()))?;
             for (id, record, source) in videos {
                 let before = records.insert(*id, record.as_bytes()).map_err(|e| self.fail(e.into()))?;
@@ -246,6 +253,11 @@ impl Index {
                 };
                 let row = row(record, source, now());
                 rows.insert(*id, row.as_slice()).map_err(|e| self.fail(e.into()))?;
+                match record.shape().windows {
+                    0 => kept.remove(*id),
+                    _ => kept.insert(*id, WindowVector::to_bytes(record.windows()).as_slice()),
+                }
+                .map_err(|e| self.fail(e.into()))?;
                 failures.remove(source.path.as_slice()).map_err(|e| self.fail(e.into()))?;
                 done.push(put);
             }
@@ -307,7 +319,9 @@ impl Index {
         {
             let mut records = transaction.open_table(RECORDS).map_err(|e| self.fail(e.into()))?;
             let mut rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
+            let mut windows = transaction.open_table(WINDOWS).map_err(|e| self.fail(e.into()))?;
             for id in ids {
+                windows.remove(id.as_ref()).map_err(|e| self.fail(e.into()))?;
                 let record = records.remove(id.as_ref()).map_err(|e| self.fail(e.into()))?.is_some();
                 let row = rows.remove(id.as_ref()).map_err(|e| self.fail(e.into()))?.is_some();
                 removed.push(record || row);
@@ -390,72 +404,19 @@ impl Index {
             let kept = rows.remove(from).map_err(|e| self.fail(e.into()))?.map(|r| r.value().to_vec());
             // A transaction that is dropped changes nothing.
             let (Some(record), Some(kept)) = (record, kept) else { return Ok(false) };
+            let mut windows = transaction.open_table(WINDOWS).map_err(|e| self.fail(e.into()))?;
+            let moved = windows.remove(from).map_err(|e| self.fail(e.into()))?.map(|w| w.value().to_vec());
+            match moved {
+                Some(moved) => windows.insert(to, moved.as_slice()),
+                None => windows.remove(to),
+            }
+            .map_err(|e| self.fail(e.into()))?;
             let row = with_source(from, &kept, source).ok_or_else(|| self.bad_row(from))?;
             records.insert(to, record.as_slice()).map_err(|e| self.fail(e.into()))?;
             rows.insert(to, row.as_slice()).map_err(|e| self.fail(e.into()))?;
         }
         transaction.commit().map_err(|e| self.fail(e.into()))?;
         Ok(true)
-    }
-
-    /// What is known of every video, in the order of their ids.
-    ///
-    /// # Errors
-    /// [`IndexError::Damaged`].
-    pub fn list(&self) -> Result<Vec<Summary>, IndexError> {
-        let mut all = Vec::new();
-        self.rows(|_, summary, _| all.push(summary))?;
-        Ok(all)
-    }
-
-    /// What is known of the videos after an id, in order, at most `limit`.
-    ///
-    /// # Errors
-    /// [`IndexError::Damaged`].
-    pub fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Summary>, IndexError> {
-        use std::ops::Bound;
-        let transaction = self.reading()?;
-        let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let range = rows.range::<&str>((start, Bound::Unbounded)).map_err(|e| self.fail(e.into()))?;
-        let mut page = Vec::new();
-        for item in range.take(limit) {
-            let (id, row) = item.map_err(|e| self.fail(e.into()))?;
-            let (_, summary, _) = read_row(id.value(), row.value()).ok_or_else(|| self.bad_row(id.value()))?;
-            page.push(summary);
-        }
-        Ok(page)
-    }
-
-    fn rows(&self, mut each: impl FnMut(f32, Summary, &[u8])) -> Result<(), IndexError> {
-        let transaction = self.reading()?;
-        let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
-        for item in rows.iter().map_err(|e| self.fail(e.into()))? {
-            let (id, row) = item.map_err(|e| self.fail(e.into()))?;
-            let (scalar, summary, vector) =
-                read_row(id.value(), row.value()).ok_or_else(|| self.bad_row(id.value()))?;
-            each(scalar, summary, vector);
-        }
-        Ok(())
-    }
-
-    /// What a scan needs of all videos; codes are not touched.
-    ///
-    /// # Errors
-    /// [`IndexError::Damaged`].
-    pub fn columns(&self) -> Result<Columns, IndexError> {
-        let mut columns = Columns::default();
-        self.rows(|scalar, summary, vector| {
-            columns.ids.push(summary.id);
-            columns.vectors.extend(vector.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)));
-            columns.self_similarity.push(scalar);
-            columns.frames.push(summary.frames);
-            columns.durations.push(summary.duration);
-        })?;
-        if columns.vectors.len() != columns.dims() * columns.ids.len() {
-            return Err(self.damaged("its vectors differ in length"));
-        }
-        Ok(columns)
     }
 
     /// Remembers a file that could not be indexed.

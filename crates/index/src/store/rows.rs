@@ -38,6 +38,8 @@ pub struct Summary {
     pub duration: f64,
     /// Sampled frames.
     pub frames: u32,
+    /// Whether any of them shows anything.
+    pub informative: bool,
     /// Bytes of its record.
     pub bytes: u64,
     /// Its record's checksum.
@@ -62,6 +64,8 @@ pub struct Columns {
     pub vectors: Vec<f32>,
     /// N.
     pub self_similarity: Vec<f32>,
+    /// N: whether the video shows anything.
+    pub informative: Vec<bool>,
     /// N.
     pub frames: Vec<u32>,
     /// N, in seconds.
@@ -77,7 +81,7 @@ impl Columns {
 }
 
 /// Bytes of a row's scalars.
-const SCALARS: usize = 40;
+const SCALARS: usize = 41;
 
 /// Returns a row: little-endian scalars, the source, the vector.
 pub(super) fn row<B: AsRef<[u8]>>(record: &Record<B>, source: &Source, added: u64) -> Vec<u8> {
@@ -91,6 +95,7 @@ pub(super) fn row<B: AsRef<[u8]>>(record: &Record<B>, source: &Source, added: u6
     row.extend(added.to_le_bytes());
     row.extend((record.as_bytes().len() as u64).to_le_bytes());
     row.extend(record.checksum().to_le_bytes());
+    row.push(record.is_informative().into());
     row.extend(source.to_bytes());
     record.global().for_each(|v| row.extend(v.to_le_bytes()));
     row
@@ -155,9 +160,11 @@ pub(super) fn read_row<'a>(id: &str, row: &'a [u8]) -> Option<(f32, Summary, &'a
     let frames = reader.u32()?;
     let duration = f64::from_le_bytes(reader.take()?);
     let (added, bytes, checksum) = (reader.u64()?, reader.u64()?, reader.u64()?);
+    let [informative] = reader.take::<1>()?;
     let source = Source::read(&mut reader)?;
     let rest = row.len() - reader.0.len();
-    let summary = Summary { id: id.to_owned(), source, added, duration, frames, bytes, checksum };
+    let informative = informative != 0;
+    let summary = Summary { id: id.to_owned(), source, added, duration, frames, informative, bytes, checksum };
     Some((self_similarity, summary, &row[rest..]))
 }
 

@@ -4,11 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{ReadableTable, ReadableTableMetadata};
 use vidsieve_progress::{Control, Progress, Unit};
-use vidsieve_record::Record;
+use vidsieve_record::{Record, WindowVector};
 
 use super::error::database_error;
 use super::rows::{read_row, row};
-use super::{Handle, Index, IndexError, RECORDS, ROWS};
+use super::{Handle, Index, IndexError, RECORDS, ROWS, WINDOWS};
 
 /// The result of [`Index::verify`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +35,7 @@ impl Index {
         let transaction = self.reading()?;
         let records = transaction.open_table(RECORDS).map_err(|e| self.fail(e.into()))?;
         let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
+        let kept_windows = transaction.open_table(WINDOWS).map_err(|e| self.fail(e.into()))?;
         #[allow(clippy::cast_possible_truncation)]
         let all = rows.len().map_err(|e| self.fail(e.into()))? as usize;
         let mut report = RecordCheck::default();
@@ -56,8 +57,13 @@ impl Index {
                 (Some(Ok(_)), None) => Some("what is kept beside its record is damaged".to_owned()),
                 (Some(Ok(record)), Some(summary)) => match record.expect(&self.bundle) {
                     Err(error) => Some(error.to_string()),
-                    Ok(()) => (kept.value() != row(&record, &summary.source, summary.added))
-                        .then(|| "its vector does not belong to its record".to_owned()),
+                    Ok(()) => {
+                        let beside = kept_windows.get(id.value()).map_err(|e| self.fail(e.into()))?;
+                        let same = kept.value() == row(&record, &summary.source, summary.added)
+                            && beside.map_or(Vec::new(), |w| w.value().to_vec())
+                                == WindowVector::to_bytes(record.windows());
+                        (!same).then(|| "its vectors do not belong to its record".to_owned())
+                    }
                 },
             };
             report.checked += 1;

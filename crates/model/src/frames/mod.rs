@@ -6,6 +6,7 @@
 mod area;
 mod cubic;
 mod image;
+mod informative;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use self::area::area;
 use self::cubic::cubic;
 pub use self::image::{FrameError, MAX_SIDE, RgbFrame, RgbImage};
+pub use self::informative::weight;
 use self::plan::{Axis, Plan, crop};
 
 /// To which size a frame is resized.

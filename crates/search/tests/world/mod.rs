@@ -31,6 +31,9 @@ impl World {
                 self_similarity: f32::from(video) / 256.0,
                 global: &global,
                 times: &[0.0],
+                // The tenth one shows nothing.
+                weights: &[if video == 9 { 0 } else { 255 }],
+                windows: &[],
                 regions: shape.regions(),
                 bits: shape.bits(),
                 codes: &codes,
@@ -40,14 +43,13 @@ impl World {
         let records: Vec<_> = (0..videos).map(record).collect();
         let mut table = Table::new(dims);
         for (id, record) in records.iter().enumerate() {
-            let global: Vec<f32> = record.global().collect();
-            table.put(&id.to_string(), &global, record.self_similarity()).unwrap();
+            table.put_record(&id.to_string(), record).unwrap();
         }
         Self { engine, query: Query::from_record(&records[0]).unwrap(), table, records }
     }
 
     pub fn session(&self, budget: Budget) -> Session<&Engine, &Query> {
-        let coarse = self.table.scan(Isa::best(), &self.query.global).unwrap();
+        let coarse = self.table.cosines(Isa::best(), &self.query).unwrap();
         Session::new(&self.engine, &self.query, &self.table, coarse, budget).unwrap()
     }
 

@@ -20,24 +20,55 @@ pub struct Labelled {
 /// half of them were calls one unrelated video in fifty a sure copy.
 const PRIOR: f64 = 0.02;
 
+/// A labelled raw similarity with what it weighs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weighed {
+    /// Raw similarity of a network.
+    pub raw: f32,
+    /// Whether the pair is a copy.
+    pub copy: bool,
+    /// Its share of all pairs, above 0.
+    pub weight: f64,
+}
+
 /// Fits a monotone piecewise-linear curve by pool-adjacent-violators. Copies weigh `PRIOR` in all, unrelated pairs the rest,
 /// whatever their numbers. Half an unrelated pair is added to every step, so that no step claims certainty that its number
 /// of pairs does not carry.
 ///
 /// # Errors
 /// [`TrainError::Data`] when a class is empty.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+#[allow(clippy::cast_precision_loss)]
 pub fn isotonic(pairs: &[Labelled]) -> Result<Curve, TrainError> {
-    let mut sorted: Vec<Labelled> = pairs.iter().copied().filter(|p| p.raw.is_finite()).collect();
-    sorted.sort_by(|a, b| a.raw.total_cmp(&b.raw));
-    let copies = sorted.iter().filter(|p| p.copy).count();
-    let others = sorted.len() - copies;
+    let finite = || pairs.iter().filter(|p| p.raw.is_finite());
+    let copies = finite().filter(|p| p.copy).count();
+    let others = finite().count() - copies;
     if copies == 0 || others == 0 {
         return Err(TrainError::Data(format!("calibration needs copies and others, got {copies} and {others}")));
     }
     let weight = [(1.0 - PRIOR) / others as f64, PRIOR / copies as f64];
+    let weighed = finite().map(|p| Weighed { raw: p.raw, copy: p.copy, weight: weight[usize::from(p.copy)] });
+    isotonic_weighed(&weighed.collect::<Vec<_>>())
+}
+
+/// [`isotonic`] with weights that are given: the curve of one kind of pairs among others. Half of the least weight of
+/// another pair is added to every step. A kind of which one class is empty has a curve near 0 or 1, as far as its number
+/// of pairs bears that out.
+///
+/// # Errors
+/// [`TrainError::Data`] without pairs.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+pub fn isotonic_weighed(pairs: &[Weighed]) -> Result<Curve, TrainError> {
+    let mut sorted: Vec<Weighed> = pairs.iter().copied().filter(|p| p.raw.is_finite() && p.weight > 0.0).collect();
+    if sorted.is_empty() {
+        return Err(TrainError::Data("calibration needs pairs".into()));
+    }
+    sorted.sort_by(|a, b| a.raw.total_cmp(&b.raw));
+    let total = |copy: bool| sorted.iter().filter(|p| p.copy == copy).map(|p| p.weight).sum::<f64>();
+    let (copies, others) = (total(true), total(false));
+    let least = |copy: bool| sorted.iter().filter(|p| p.copy == copy).map(|p| p.weight).fold(f64::INFINITY, f64::min);
+    let doubt = 0.5 * if others > 0.0 { least(false) } else { least(true) };
     // Weights that both classes share evenly: how much is known at a step, whatever the prior.
-    let even = [0.5 / others as f64, 0.5 / copies as f64];
+    let even = |p: &Weighed| 0.5 * p.weight / if p.copy { copies } else { others };
     // A block: weight of copies, weight of all, sum of raw similarities by even weights, even weight.
     let mut blocks: Vec<[f64; 4]> = Vec::new();
     let mut i = 0;
@@ -45,11 +76,11 @@ pub fn isotonic(pairs: &[Labelled]) -> Result<Curve, TrainError> {
         let mut block = [0f64; 4];
         let raw = sorted[i].raw;
         while i < sorted.len() && sorted[i].raw <= raw {
-            let class = usize::from(sorted[i].copy);
-            block[0] += if sorted[i].copy { weight[1] } else { 0.0 };
-            block[1] += weight[class];
-            block[2] += even[class] * f64::from(raw);
-            block[3] += even[class];
+            let pair = &sorted[i];
+            block[0] += if pair.copy { pair.weight } else { 0.0 };
+            block[1] += pair.weight;
+            block[2] += even(pair) * f64::from(raw);
+            block[3] += even(pair);
             i += 1;
         }
         blocks.push(block);
@@ -66,7 +97,7 @@ pub fn isotonic(pairs: &[Labelled]) -> Result<Curve, TrainError> {
     }
     let mut knots: Vec<[f32; 2]> = Vec::with_capacity(blocks.len());
     for [copy, all, raw, even] in &blocks {
-        let p = (copy / (all + 0.5 * weight[0])).clamp(0.0, 1.0);
+        let p = (copy / (all + doubt)).clamp(0.0, 1.0);
         let (x, y) = ((raw / even) as f32, p as f32);
         match knots.last() {
             Some([last, _]) if x <= *last => {}

@@ -3,6 +3,7 @@
 pub mod calibrate;
 pub mod coarse;
 pub mod direct;
+pub mod evidence;
 pub mod fine;
 pub mod run;
 pub mod selector;

@@ -258,6 +258,9 @@ impl CopySearch<'_> {
                 break;
             }
             self.report("choosing pairs", video, n, Unit::Videos);
+            if !self.table.is_informative(video) {
+                continue;
+            }
             let coarse = self.table.scan(model.instruction_set(), self.table.vector(video))?;
             let scalars = self.table.self_similarities();
             let doubt = engine.doubt(scalars[video], scalars, &coarse);
@@ -472,7 +475,10 @@ mod tests {
     fn ranked(id: &str, side: u32, duration: f64, size: u64, modified: Option<i64>) -> Ranked {
         let source = Source { size, modified, picture: [side, side], ..Source::default() };
         let (added, frames, bytes, checksum) = (0, 1, 0, 0);
-        Ranked::new(&Summary { id: id.into(), source, added, duration, frames, bytes, checksum }, 1.0)
+        Ranked::new(
+            &Summary { id: id.into(), source, added, duration, frames, informative: true, bytes, checksum },
+            1.0,
+        )
     }
 
     #[test]

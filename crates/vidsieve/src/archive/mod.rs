@@ -245,7 +245,7 @@ impl Archive {
                 .output(),
             dims => dims,
         };
-        Ok(Table::from_columns(dims, columns.ids, columns.vectors, columns.self_similarity)?)
+        Ok(Table::from_columns(dims, columns.ids, columns.vectors, columns.self_similarity, &columns.informative)?)
     }
 
     fn forget_table(&self) {

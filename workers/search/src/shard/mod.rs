@@ -1,4 +1,5 @@
-//! A shard of the index: a Durable Object whose database holds ids, vectors and scalars, and whose memory holds the vectors as int8.
+//! A shard of the index: a Durable Object whose database holds ids, vectors, windows and scalars, and whose memory holds the
+//! vectors as int8.
 //!
 //! Reading and writing the database is synchronous, and no change waits between looking and writing: writes are ordered, an answer
 //! leaves only after its write is durable, and the next request sees it. What takes longer (a split, forgetting) is done in alarms,
@@ -16,16 +17,16 @@ use std::time::Duration;
 use vidsieve_api::{PutResult, videos};
 use vidsieve_edge::{EdgeError, Records, key, memory, networks, now, number, raw};
 use vidsieve_kernels::{Isa, scan};
-use vidsieve_record::Record;
 use vidsieve_record::shards::{self, MAX_DEPTH, hash};
-use vidsieve_search::{Quantised, Wanted};
+use vidsieve_record::{Record, WindowVector};
+use vidsieve_search::{NO_COSINE, Quantised, Wanted};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::message::{
     Candidate, DEPTH, FULL, Found, Ids, List, MOVED, Named, RowOf, SHARD, Scan, Take, VIDEOS, join, read, split,
     to_bytes, to_values,
 };
-use crate::shard::sql::{Row, Sql};
+use crate::shard::sql::{Row, Sql, Vector};
 
 /// Videos from which a shard is split, where the variable `SHARD_VIDEOS` says nothing.
 const SHARD_VIDEOS: usize = 16_384;
@@ -92,10 +93,10 @@ impl Loaded {
         }
         let mut table: Option<Quantised> = None;
         for row in sql.vectors()? {
-            let (number, self_similarity, vector) = row?;
-            let vector = to_values(&vector);
+            let Vector { number, self_similarity, informative, values } = row?;
+            let vector = to_values(&values);
             let table = table.get_or_insert_with(|| Quantised::new(vector.len()));
-            table.put(number, &vector, self_similarity).map_err(|e| failed(&e))?;
+            table.put(number, &vector, self_similarity, informative).map_err(|e| failed(&e))?;
         }
         let table = table.unwrap_or_default();
         Ok(Self { base: base.to_owned(), depth, splitting, table, shard, sql })
@@ -107,13 +108,13 @@ impl Loaded {
     }
 
     /// Adds a video, in the database and in memory.
-    fn add(&mut self, of: &RowOf, vector: &[u8]) -> Result<(), EdgeError> {
-        let number = self.sql.put(of, vector)?;
+    fn add(&mut self, of: &RowOf, vector: &[u8], windows: &[u8]) -> Result<(), EdgeError> {
+        let number = self.sql.put(of, vector, windows)?;
         let values = to_values(vector);
         if self.table.is_empty() {
             self.table = Quantised::new(values.len());
         }
-        self.table.put(number, &values, of.self_similarity).map_err(|e| failed(&e))
+        self.table.put(number, &values, of.self_similarity, of.informative).map_err(|e| failed(&e))
     }
 
     /// Removes a video; what it was.
@@ -146,11 +147,12 @@ impl Loaded {
                 duration: record.duration(),
                 // At most a million.
                 frames: u32::try_from(record.shape().frames).unwrap_or(u32::MAX),
+                informative: record.is_informative(),
                 bytes: body.len() as u64,
                 added: before.map_or(at, |row| row.of.added),
             };
             let vector: Vec<f32> = record.global().collect();
-            self.add(&of, &to_bytes(&vector))?;
+            self.add(&of, &to_bytes(&vector), &WindowVector::to_bytes(record.windows()))?;
         }
         self.sql.keep(id, body, at)?;
         Ok(put)
@@ -170,19 +172,21 @@ impl Loaded {
         let mut candidates = Vec::with_capacity(places.len());
         for some in places.chunks(EXACT) {
             let numbers: Vec<u32> = some.iter().filter_map(|&place| self.table.number(place)).collect();
-            for Row { number, of, vector: exact, recent } in self.sql.videos(&numbers)? {
+            for Row { number, of, vector: exact, recent, .. } in self.sql.videos(&numbers)? {
                 let exact = to_values(&exact);
                 if exact.len() != vector.len() {
                     return Err(failed(&"a vector of another length"));
                 }
                 // As the native table does it, so that the numbers are the same.
-                let mut cosine = [0f32];
-                scan::dot_f32(isa, vector, &exact, exact.len(), &mut cosine);
+                let mut cosine = [NO_COSINE];
+                if of.informative {
+                    scan::dot_f32(isa, vector, &exact, exact.len(), &mut cosine);
+                }
                 if let Some(place) = self.table.place(number) {
                     cosines[place] = cosine[0];
                 }
-                let RowOf { id, checksum, self_similarity, .. } = of;
-                candidates.push(Candidate { id, checksum, cosine: cosine[0], self_similarity, recent });
+                let RowOf { id, checksum, self_similarity, informative, .. } = of;
+                candidates.push(Candidate { id, checksum, cosine: cosine[0], self_similarity, informative, recent });
             }
         }
         Ok((candidates, cosines))

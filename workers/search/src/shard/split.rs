@@ -37,9 +37,9 @@ impl Loaded {
             rest = after;
             Ok(part)
         };
-        for Moving { row, vector_bytes, record_bytes } in &take.videos {
-            let (vector, record) = (next(*vector_bytes)?, next(*record_bytes)?);
-            self.add(row, vector)?;
+        for Moving { row, vector_bytes, windows_bytes, record_bytes } in &take.videos {
+            let (vector, windows, record) = (next(*vector_bytes)?, next(*windows_bytes)?, next(*record_bytes)?);
+            self.add(row, vector, windows)?;
             if !record.is_empty() {
                 self.sql.keep(&row.id, record, at)?;
             }
@@ -66,8 +66,14 @@ impl Loaded {
         for row in &rows {
             let record = if row.recent { self.sql.kept(&row.of.id)?.unwrap_or_default() } else { Vec::new() };
             bytes.extend(&row.vector);
+            bytes.extend(&row.windows);
             bytes.extend(&record);
-            videos.push(Moving { row: row.of.clone(), vector_bytes: row.vector.len(), record_bytes: record.len() });
+            videos.push(Moving {
+                row: row.of.clone(),
+                vector_bytes: row.vector.len(),
+                windows_bytes: row.windows.len(),
+                record_bytes: record.len(),
+            });
         }
         let replaced = self.sql.replaced_to_move(self.depth)?;
         let message = join(&Take { removed: removed.clone(), replaced, videos }, &bytes);

@@ -12,20 +12,27 @@ const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS videos(
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, hash INTEGER NOT NULL, checksum TEXT NOT NULL,
-  self_similarity REAL NOT NULL, vector BLOB NOT NULL, duration REAL NOT NULL, frames INTEGER NOT NULL, bytes INTEGER NOT NULL,
-  added INTEGER NOT NULL, copied INTEGER NOT NULL DEFAULT 0);
+  self_similarity REAL NOT NULL, vector BLOB NOT NULL, duration REAL NOT NULL, frames INTEGER NOT NULL,
+  informative INTEGER NOT NULL, bytes INTEGER NOT NULL, added INTEGER NOT NULL, copied INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS windows(id TEXT NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(id, part));
 CREATE TABLE IF NOT EXISTS removed(id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS recent(id TEXT NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(id, part));
 CREATE TABLE IF NOT EXISTS replaced(
   id TEXT NOT NULL, checksum TEXT NOT NULL, hash INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(id, checksum));
 ";
 /// The version of the layout.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 /// Bytes of a row at most: SQLite's values here have 2 MB.
 const PART: usize = 1 << 20;
 
-/// Number, self-similarity and vector of a video.
-pub(crate) type Vector = (u32, f32, Vec<u8>);
+/// What is in memory of a video.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Vector {
+    pub(crate) number: u32,
+    pub(crate) self_similarity: f32,
+    pub(crate) informative: bool,
+    pub(crate) values: Vec<u8>,
+}
 
 /// A shard's database.
 #[derive(Debug, Clone)]
@@ -37,6 +44,8 @@ pub(crate) struct Row {
     pub(crate) number: u32,
     pub(crate) of: RowOf,
     pub(crate) vector: Vec<u8>,
+    /// First frame, last frame, scale and values of each; only of videos that are moved.
+    pub(crate) windows: Vec<u8>,
     pub(crate) recent: bool,
 }
 
@@ -81,7 +90,7 @@ fn whole(value: u64) -> Value {
     Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-const ROW: &str = "number, id, checksum, self_similarity, duration, frames, bytes, added, vector, \
+const ROW: &str = "number, id, checksum, self_similarity, duration, frames, bytes, added, vector, informative, \
                    EXISTS(SELECT 1 FROM recent WHERE recent.id = videos.id)";
 
 fn row(values: &[Value]) -> Result<Row, EdgeError> {
@@ -96,11 +105,13 @@ fn row(values: &[Value]) -> Result<Row, EdgeError> {
             self_similarity: number(at(3))? as f32,
             duration: number(at(4))?,
             frames: count(at(5))? as u32,
+            informative: count(at(9))? == 1,
             bytes: count(at(6))?,
             added: count(at(7))?,
         },
         vector: blob(at(8))?,
-        recent: count(at(9))? == 1,
+        windows: Vec::new(),
+        recent: count(at(10))? == 1,
     })
 }
 
@@ -112,7 +123,12 @@ impl Sql {
         match sql.meta("version")?.as_deref() {
             None => sql.set_meta("version", VERSION)?,
             Some(VERSION) => {}
-            Some(_) => return Err(damaged("known version")),
+            Some(other) => {
+                let what = format!(
+                    "layout {other}, where this Worker reads layout {VERSION}: publish the index again to another namespace"
+                );
+                return Err(EdgeError::Answer { who: "a shard's database", what });
+            }
         }
         Ok(sql)
     }
@@ -142,14 +158,20 @@ impl Sql {
         self.run("INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)", vec![key.into(), value.into()])
     }
 
-    /// Number, self-similarity and vector of all videos.
+    /// What is in memory of all videos.
     pub(crate) fn vectors(&self) -> Result<impl Iterator<Item = Result<Vector, EdgeError>> + use<>, EdgeError> {
-        let rows = self.rows("SELECT number, self_similarity, vector FROM videos ORDER BY number", vec![])?;
+        let query = "SELECT number, self_similarity, informative, vector FROM videos ORDER BY number";
+        let rows = self.rows(query, vec![])?;
         // As in `row`.
         #[allow(clippy::cast_possible_truncation)]
         Ok(rows.map(|values| {
             let values = values?;
-            Ok((count(values.first())? as u32, number(values.get(1))? as f32, blob(values.get(2))?))
+            Ok(Vector {
+                number: count(values.first())? as u32,
+                self_similarity: number(values.get(1))? as f32,
+                informative: count(values.get(2))? == 1,
+                values: blob(values.get(3))?,
+            })
         }))
     }
 
@@ -166,7 +188,7 @@ impl Sql {
     }
 
     /// Adds a video or replaces it; its number.
-    pub(crate) fn put(&self, of: &RowOf, vector: &[u8]) -> Result<u32, EdgeError> {
+    pub(crate) fn put(&self, of: &RowOf, vector: &[u8], windows: &[u8]) -> Result<u32, EdgeError> {
         let values = vec![
             of.id.as_str().into(),
             i64::from(hash(&of.id)).into(),
@@ -175,15 +197,18 @@ impl Sql {
             vector.to_vec().into(),
             of.duration.into(),
             i64::from(of.frames).into(),
+            i64::from(of.informative).into(),
             whole(of.bytes),
             whole(of.added),
         ];
-        let query = "INSERT INTO videos(id, hash, checksum, self_similarity, vector, duration, frames, bytes, added) \
-                     VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET checksum = excluded.checksum, \
+        let query = "INSERT INTO videos(id, hash, checksum, self_similarity, vector, duration, frames, informative, bytes, added) \
+                     VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET checksum = excluded.checksum, \
                      self_similarity = excluded.self_similarity, vector = excluded.vector, duration = excluded.duration, \
-                     frames = excluded.frames, bytes = excluded.bytes, copied = 0 RETURNING number";
+                     frames = excluded.frames, informative = excluded.informative, bytes = excluded.bytes, copied = 0 \
+                     RETURNING number";
         let number = self.one(query, values)?.map(|row| count(row.first())).transpose()?;
         self.run("DELETE FROM removed WHERE id = ?", vec![of.id.as_str().into()])?;
+        self.put_parts("windows", &of.id, windows)?;
         self.run(
             "DELETE FROM replaced WHERE id = ? AND checksum = ?",
             vec![of.id.as_str().into(), of.checksum.as_str().into()],
@@ -193,10 +218,30 @@ impl Sql {
         number.map(|n| n as u32).ok_or_else(|| damaged("number of a new row"))
     }
 
+    /// Keeps bytes of a video in parts of which each fits a value; none of empty ones.
+    fn put_parts(&self, table: &str, id: &str, bytes: &[u8]) -> Result<(), EdgeError> {
+        self.run(&format!("DELETE FROM {table} WHERE id = ?"), vec![id.into()])?;
+        for (part, bytes) in (0i64..).zip(bytes.chunks(PART)) {
+            let values = vec![id.into(), part.into(), bytes.to_vec().into()];
+            self.run(&format!("INSERT INTO {table}(id, part, bytes) VALUES(?, ?, ?)"), values)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes that were kept in parts.
+    fn parts(&self, table: &str, id: &str) -> Result<Vec<u8>, EdgeError> {
+        let mut bytes = Vec::new();
+        for part in self.rows(&format!("SELECT bytes FROM {table} WHERE id = ? ORDER BY part"), vec![id.into()])? {
+            bytes.extend(blob(part?.first())?);
+        }
+        Ok(bytes)
+    }
+
     /// Removes a video. `told`: whether a shard that is being split off must hear of it.
     pub(crate) fn remove(&self, id: &str, told: bool) -> Result<(), EdgeError> {
         self.run("DELETE FROM videos WHERE id = ?", vec![id.into()])?;
         self.run("DELETE FROM recent WHERE id = ?", vec![id.into()])?;
+        self.run("DELETE FROM windows WHERE id = ?", vec![id.into()])?;
         if told {
             self.run("INSERT OR IGNORE INTO removed(id) VALUES(?)", vec![id.into()])?;
         }
@@ -236,10 +281,7 @@ impl Sql {
 
     /// A record that is still kept.
     pub(crate) fn kept(&self, id: &str) -> Result<Option<Vec<u8>>, EdgeError> {
-        let mut record = Vec::new();
-        for part in self.rows("SELECT bytes FROM recent WHERE id = ? ORDER BY part", vec![id.into()])? {
-            record.extend(blob(part?.first())?);
-        }
+        let record = self.parts("recent", id)?;
         Ok((!record.is_empty()).then_some(record))
     }
 
@@ -288,7 +330,10 @@ impl Sql {
     pub(crate) fn to_move(&self, depth: usize, limit: usize) -> Result<(Vec<Row>, Vec<String>), EdgeError> {
         let query = format!("SELECT {ROW} FROM videos WHERE copied = 0 AND ((hash >> ?) & 1) = 1 LIMIT ?");
         let rows = self.rows(&query, vec![whole(31 - depth as u64), whole(limit as u64)])?;
-        let rows = rows.map(|r| row(&r?)).collect::<Result<Vec<_>, _>>()?;
+        let mut rows = rows.map(|r| row(&r?)).collect::<Result<Vec<_>, _>>()?;
+        for row in &mut rows {
+            row.windows = self.parts("windows", &row.of.id)?;
+        }
         let removed = self.rows("SELECT id FROM removed", vec![])?;
         Ok((rows, removed.map(|r| text(r?.first())).collect::<Result<_, _>>()?))
     }
@@ -309,6 +354,7 @@ impl Sql {
         let shift = || vec![whole(31 - depth as u64)];
         let moved = "((hash >> ?) & 1) = 1";
         self.run(&format!("DELETE FROM recent WHERE id IN (SELECT id FROM videos WHERE {moved})"), shift())?;
+        self.run(&format!("DELETE FROM windows WHERE id IN (SELECT id FROM videos WHERE {moved})"), shift())?;
         let numbers = self.rows(&format!("DELETE FROM videos WHERE {moved} RETURNING number"), shift())?;
         // As in `put`.
         #[allow(clippy::cast_possible_truncation)]
