@@ -25,6 +25,7 @@ pub mod run;
 pub mod segments;
 pub mod session;
 pub mod table;
+pub mod words;
 
 pub use budget::Budget;
 pub use comparison::Comparison;
@@ -38,6 +39,6 @@ pub use quantised::{Quantised, Wanted};
 pub use query::Query;
 pub use relation::{Coverage, CoverageSide, Relation, Untold, Verdict};
 pub use run::{SearchParameters, SearchRun, SearchStep};
-pub use segments::Segment;
+pub use segments::{Segment, SegmentPlace};
 pub use session::{Fetched, Session};
 pub use table::{NO_COSINE, Table};

@@ -67,6 +67,6 @@ pub use vidsieve_record::{BundleId, Record};
 pub use vidsieve_search::segments::Alignment;
 pub use vidsieve_search::{
     Budget, Comparison, Coverage, CoverageSide, Explanation, Hit, HitStage, Matrix, PageStage, Relation, SearchPage,
-    SearchTimings, Segment, Untold, relation::describe, segments::LIKELY,
+    SearchTimings, Segment, SegmentPlace, Untold, segments::LIKELY,
 };
 pub use vidsieve_video::{Info, Sampling, Warning};
