@@ -169,7 +169,7 @@ fn member_row(m: &CopyMember, cluster: &CopyGroup) -> Vec<String> {
 
 fn excerpt_row(e: &ExcerptVideo) -> Vec<String> {
     let start = e.start.map_or_else(String::new, |start| format!(" from {}", terminal::clock(start)));
-    let note = format!("{:.0} % of {}{start}", 100.0 * e.share, terminal::plain(&e.of));
+    let note = format!("{:.0} % of it in {}{start}", 100.0 * e.share, terminal::plain(&e.of));
     let ExcerptVideo { score, duration: seconds, bytes, exists, .. } = *e;
     Row { what: "excerpt", score, id: &e.id, picture: [e.width, e.height], seconds, bytes, exists, note }.cells()
 }

@@ -107,7 +107,7 @@ impl<'a> Arrangement<'a> {
         let (excerpt, of) = (*self.ranks.get(&excerpt)?, *self.ranks.get(&of)?);
         let claim = self.claim(excerpt, of)?;
         let coverage = claim.verdict.coverage;
-        let held = if claim.verdict.relation == Relation::Excerpt { coverage.target } else { coverage.query };
+        let held = if claim.verdict.relation == Relation::Excerpt { coverage.query } else { coverage.target };
         let Ranked { id, path, exists, duration, picture: [width, height], bytes, .. } = self.videos[excerpt].1.clone();
         Some(ExcerptVideo {
             id,

@@ -98,9 +98,9 @@ pub struct ExcerptVideo {
     pub id: String,
     /// Id of the video that holds it.
     pub of: String,
-    /// Seconds of that video's informative time that it shows.
+    /// Seconds of its informative time that are in that video.
     pub seconds: f64,
-    /// Their share of that video's informative time, in [0, 1].
+    /// Their share of its informative time, in [0, 1].
     pub share: f64,
     /// Its score in [0, 1].
     pub score: f32,
