@@ -44,7 +44,7 @@ describe("the same numbers as natively", () => {
       const frames = drawn(count, width, height, seed);
       const times = frames.map((_, i) => i);
       const expected = await nativeRecord(frames, times, count - 0.5);
-      const got = await encoder.encode(timed(frames, times), { duration: count - 0.5 });
+      const got = await encoder.encode(timed(frames, times), { fps: 1, duration: count - 0.5 });
       assert.equal(got.bundle, expected.bundle);
       assert.deepEqual([got.frames, got.regions, got.bits], [expected.frames, expected.regions, expected.bits]);
       assert.deepEqual([...got.times], [...expected.times]);
@@ -75,7 +75,8 @@ describe("the same numbers as natively", () => {
     for (const pair of pairs) {
       const found = await compare(query, await client.get(pair.id), { matrix: true });
       assert.ok(Math.abs(found.score - pair.score) <= 1e-5, `${pair.id}: ${found.score} and ${pair.score}`);
-      assert.deepEqual(found.segments.map((s) => [s.query, s.target]), pair.segments.map((s) => [s.query, s.target]));
+      assert.deepEqual([found.relation, found.coverage, found.untold], [pair.relation, pair.coverage, pair.untold], pair.id);
+      assert.deepEqual(found.segments.map((s) => [s.query, s.target, s.at]), pair.segments.map((s) => [s.query, s.target, s.at]));
       // A segment's score is a mean of whole numbers of bits.
       found.segments.forEach((s, i) => assert.ok(Math.abs(s.score - pair.segments[i].score) < 1e-6));
     }
@@ -249,7 +250,9 @@ describe("LocalIndex", () => {
           { kind: page.page, last: page.last, model: page.model, videos: page.videos, selected: page.selected, reranked: page.reranked, missing: page.missing, degraded: page.degraded },
           { kind, last, model, videos, selected, reranked, missing, degraded },
         );
-        assert.deepEqual(page.hits.map((h) => [h.id, h.stage, h.segments.length]), theirs[i].hits.map((h) => [h.id, h.stage, h.segments.length]), budget);
+        const told = ({ id, stage, relation, coverage, untold, segments }) => [id, stage, relation, coverage, untold, segments.map(({ at }) => at)];
+        assert.deepEqual(page.hits.map(told), theirs[i].hits.map(told), budget);
+        assert.ok(page.hits.every((h) => (h.stage === "fine") === (h.relation !== null)), budget);
         for (const [j, hit] of page.hits.entries()) {
           assert.ok(Math.abs(hit.score - theirs[i].hits[j].score) < 1e-4);
           assert.ok(Math.abs(hit.explain.coarse_cosine - theirs[i].hits[j].explain.coarse_cosine) < 1e-5);
@@ -316,8 +319,12 @@ describe("compare", () => {
     const frames = drawn(20, 160, 90, 5);
     const whole = await encoder.encode(frames);
     const part = await encoder.encode(frames.slice(6, 14));
-    const { matrix, segments, paths, score } = await compare(part, whole);
+    const { matrix, segments, paths, score, relation, coverage } = await compare(part, whole);
     assert.ok(score > 0.5, `score ${score}`);
+    assert.equal(relation, "excerpt");
+    assert.ok(coverage.query.share > 0.9 && Math.abs(coverage.target.share - 0.4) < 0.1, JSON.stringify(coverage));
+    assert.deepEqual(segments[0].at, ["whole", "middle"]);
+    assert.equal((await compare(whole, part)).relation, "contains");
     assert.deepEqual([matrix.height, matrix.width, matrix.stride], [8, 20, 1]);
     assert.equal(matrix.image.data.length, 4 * 8 * 20);
     assert.equal(matrix.values[6], 1);

@@ -92,6 +92,9 @@ for (const [name, server] of Object.entries(servers)) {
       assert.equal(refined.hits[0].stage, "fine");
       assert.ok(refined.hits[0].score > 0.9);
       assert.deepEqual(refined.hits[0].segments[0].query, refined.hits[0].segments[0].target);
+      assert.deepEqual(refined.hits.map((h) => h.relation), ["copy", ...Array(4).fill("different")]);
+      assert.deepEqual([refined.hits[0].coverage.query.share, refined.hits[0].segments[0].at], [1, ["whole", "whole"]]);
+      assert.ok(coarse.hits.every((h) => h.relation === null && h.coverage === null && h.score < 0.9), "likely at most");
       const none = await pages(url, made[3], "budget=none&segments=false");
       assert.deepEqual([none.length, none[0].last, none[0].budget], [1, true, "none"]);
       for (const [budget, reranked] of [["3pairs", 3], ["25%25", 2], ["p>1", 0], ["0ms", 0]]) {
@@ -280,6 +283,8 @@ for (const [name, server] of Object.entries(servers)) {
       assert.deepEqual(answer.pairs.map((p) => p.id), ["0", "1", "2"]);
       assert.deepEqual(answer.missing, [{ id: "nothing", reason: "it is not there" }]);
       assert.ok(answer.pairs[1].score > 0.9 && answer.pairs[1].segments[0].query[0] === 0);
+      assert.deepEqual(answer.pairs.map((p) => p.relation), ["different", "copy", "different"]);
+      assert.equal(answer.pairs[1].coverage.target.share, 1);
       const meant = await rerank({ ids: ["0", "1"], checksums: [tags[0], "0000000000000000"] });
       assert.deepEqual([meant.pairs.map((p) => p.id), meant.missing.map((m) => m.id)], [["0"], ["1"]]);
       assert.match(meant.missing[0].reason, /another version/);

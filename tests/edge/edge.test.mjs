@@ -29,6 +29,9 @@ async function fill(url, count = made.length, headers) {
   await each(made.slice(0, count), 8, (record, i) => put(url, `random/${i}`, record, headers));
 }
 
+/** All of a video of five seconds. */
+const WHOLE = { seconds: 5, share: 1 };
+
 /** Two pages that must say the same. */
 function alike(edge, here, what) {
   assert.deepEqual(edge.hits.map((h) => h.id), here.hits.map((h) => h.id), what);
@@ -39,7 +42,8 @@ function alike(edge, here, what) {
       if (other[key] === null) assert.equal(hit[key], null, `${what} ${key}`);
       else assert.ok(Math.abs(hit[key] - other[key]) <= 1e-4, `${what} ${hit.id} ${key}: ${hit[key]}, natively ${other[key]}`);
     }
-    assert.deepEqual(hit.segments.map((s) => [s.query, s.target]), other.segments.map((s) => [s.query, s.target]), `${what} ${hit.id}`);
+    for (const key of ["relation", "coverage", "untold"]) assert.deepEqual(hit[key], other[key], `${what} ${hit.id} ${key}`);
+    assert.deepEqual(hit.segments.map((s) => [s.query, s.target, s.at]), other.segments.map((s) => [s.query, s.target, s.at]), `${what} ${hit.id}`);
     if (other.explain) assert.equal(hit.explain.coarse_rank, other.explain.coarse_rank, what);
   }
   for (const key of ["page", "last", "model", "videos", "budget", "selected", "reranked", "missing", "degraded"]) {
@@ -191,7 +195,7 @@ const tiers = {
   "is not there": [null, /does not answer/],
   "fails": [async () => new Response("broken", { status: 500 }), /does not answer/],
   "answers nonsense": [async () => new Response("{]"), /does not answer/],
-  "answers for others": [async () => Response.json({ pairs: [{ id: "x", fine_similarity: 1, score: 1 }], missing: [] }), /does not answer/],
+  "answers for others": [async () => Response.json({ pairs: [{ id: "x", fine_similarity: 1, score: 1, relation: "copy", coverage: { query: WHOLE, target: WHOLE } }], missing: [] }), /does not answer/],
   "is slow": [() => new Promise((resolve) => setTimeout(() => resolve(new Response("late")), 15_000)), /in time/],
 };
 

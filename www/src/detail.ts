@@ -1,6 +1,6 @@
 /** Why two videos match: both side by side, the matching parts, the matrix of their frames. */
 
-import { compare, type EncodedVideo, type Hit, type Segment, type SimilarityMatrix } from "vidsieve";
+import { compare, describe, type ComparisonWithMatrix, type CoverageSide, type EncodedVideo, type Hit, type Segment, type SimilarityMatrix } from "vidsieve";
 
 import { byId, make } from "./dom.js";
 import { clock, percent } from "./text.js";
@@ -91,16 +91,21 @@ function draw(matrix: SimilarityMatrix, paths: [number, number][][]): void {
   }
 }
 
-function numbers(hit: Hit, score: number): void {
+const matching = ({ seconds, share }: CoverageSide): string => `${seconds.toFixed(1)} s, ${percent(share)}`;
+
+function numbers(hit: Hit, { score, relation, coverage }: ComparisonWithMatrix): void {
   const rows: [string, string][] = [
+    ["Relation", relation],
+    ["Of your video", matching(coverage.query)],
+    ["Of the one that was found", matching(coverage.target)],
     ["Score", percent(score)],
-    ["At first sight (one vector)", percent(hit.coarse)],
-    ["Frame by frame", hit.fine === null ? "not compared by the search" : percent(hit.fine)],
+    ["Score of one vector each", percent(hit.coarse)],
+    ["Score frame by frame", hit.fine === null ? "not compared by the search" : percent(hit.fine)],
   ];
-  if (hit.doubt !== null) rows.push(["Doubt of the first sight", `${percent(hit.doubt)}${hit.fine === null ? "" : ", settled by comparing the frames"}`]);
+  if (hit.doubt !== null) rows.push(["Doubt of the vectors", `${percent(hit.doubt)}${hit.fine === null ? "" : ", settled by comparing the frames"}`]);
   if (hit.explain) {
-    rows.push(["Place at first sight", String(hit.explain.coarse_rank)]);
-    rows.push(["Looked at again", hit.explain.selected ? "yes: the budget paid for this pair" : "no: others were more doubtful"]);
+    rows.push(["Place by the vectors", String(hit.explain.coarse_rank)]);
+    rows.push(["Selected for comparing", hit.explain.selected ? "yes: the budget paid for this pair" : "no: others were more doubtful"]);
     rows.push(["Cosine of the vectors", hit.explain.coarse_cosine.toFixed(3)]);
   }
   byId("dl", "numbers").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
@@ -108,11 +113,13 @@ function numbers(hit: Hit, score: number): void {
 
 /** Shows why a hit matches. */
 export async function detail(query: Playable, target: Playable, hit: Hit, signal: AbortSignal): Promise<void> {
-  const { score, segments, paths, matrix } = await compare(query.video, target.video, { signal });
+  const pair = await compare(query.video, target.video, { signal });
+  const { segments, paths, matrix } = pair;
   playing = null;
   section.hidden = false;
   show(left, "left-name", query);
   show(right, "right-name", target);
+  byId("p", "relation").textContent = describe(pair);
   const buttons = segments.map((segment) => {
     const [[a, b], [c, d]] = [segment.query, segment.target];
     const button = make("button", { type: "button", className: "quiet" }, `▶ ${clock(a)}–${clock(b)} is ${clock(c)}–${clock(d)}`);
@@ -132,7 +139,7 @@ export async function detail(query: Playable, target: Playable, hit: Hit, signal
     left.currentTime = query.video.times[Math.floor(y / cell) * matrix.stride] ?? 0;
     right.currentTime = target.video.times[Math.floor(x / cell) * matrix.stride] ?? 0;
   };
-  numbers(hit, score);
+  numbers(hit, pair);
   section.focus({ preventScroll: true });
   section.scrollIntoView({ block: "start" });
 }

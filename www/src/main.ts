@@ -1,10 +1,10 @@
 /** The application: a video is dropped, looked at here, and searched for on the server or in this browser. */
 
-import { Encoder, LocalIndex, SearchClient, VidsieveError, type EncodedVideo, type Hit, type Progress, type SearchPage } from "vidsieve";
+import { Encoder, LocalIndex, SearchClient, VidsieveError, describe, type EncodedVideo, type Hit, type Progress, type SearchPage } from "vidsieve";
 
 import { detail, hideDetail, type Playable } from "./detail.js";
 import { byId, make } from "./dom.js";
-import { bytes, clock, count, milliseconds, percent } from "./text.js";
+import { bytes, clock, count, covered, milliseconds, percent } from "./text.js";
 import { theme } from "./theme.js";
 
 /** Hits that are shown. */
@@ -154,11 +154,11 @@ function show(page: SearchPage, elapsed: number): void {
   const first = `${count(page.videos, "video")} of ${where}, looked at by their vectors in ${milliseconds(page.timings_ms.scan + page.timings_ms.select)}`;
   const again = page.page === "refined" ? `; ${count(page.reranked, "pair")} compared frame by frame in ${milliseconds(page.timings_ms.compare)}` : "; comparing frame by frame…";
   byId("p", "summary").textContent = `${first}${page.last && page.page === "coarse" ? "" : again}. The answer took ${milliseconds(elapsed)}.`;
-  const likely = page.hits.filter((hit) => hit.score >= LEAST);
-  const [sure, unsure] = [likely.filter((hit) => hit.score >= SURE), likely.filter((hit) => hit.score < SURE)];
+  const likely = page.hits.filter(isAnswer);
+  const [sure, unsure] = [likely.filter(isSure), likely.filter((hit) => !isSure(hit))];
   byId("ol", "hits").replaceChildren(...sure.map((hit) => make("li", {}, card(hit))));
   byId("ol", "unsure-hits").replaceChildren(...unsure.map((hit) => make("li", {}, card(hit))));
-  byId("span", "unsure-count").textContent = `${unsure.length} less sure`;
+  byId("span", "unsure-count").textContent = `${unsure.length} more: shared parts, other recordings of a scene, or less sure`;
   const less = byId("details", "unsure");
   less.hidden = unsure.length === 0;
   less.open = sure.length === 0;
@@ -168,13 +168,20 @@ function show(page: SearchPage, elapsed: number): void {
   nothing.textContent = page.videos === 0 ? "The archive is empty: keep this video's fingerprint, then drop another one." : "No video that shows this footage.";
 }
 
+/** Whether most of one of the videos is in the other one. A long video that contains a hit has a low score. */
+const isSure = (hit: Hit): boolean => hit.score >= SURE || hit.relation === "contains";
+/** Whether a hit is shown. */
+const isAnswer = (hit: Hit): boolean => isSure(hit) || hit.score >= LEAST || hit.relation === "shares-part";
+
 function note(hit: Hit): string {
-  const parts = hit.segments.slice(0, 3).map(({ query: [a, b], target: [c, d] }) => `${clock(a)}–${clock(b)} is ${clock(c)}–${clock(d)}`);
+  const parts = [describe(hit) ?? "not compared"];
+  if (hit.coverage && hit.segments.length) parts.push(covered(hit.coverage));
+  parts.push(...hit.segments.slice(0, 3).map(({ query: [a, b], target: [c, d] }) => `${clock(a)}–${clock(b)} is ${clock(c)}–${clock(d)}`));
   if (hit.segments.length > 3) parts.push(`and ${hit.segments.length - 3} more`);
   // Of a pair that was compared the doubt is settled.
-  if (hit.stage === "coarse" && hit.doubt !== null && hit.doubt > 0.5) parts.push(`only at first sight, which is doubted (${percent(hit.doubt)})`);
+  if (hit.stage === "coarse" && hit.doubt !== null && hit.doubt > 0.5) parts.push(`its score is doubted (${percent(hit.doubt)})`);
   if (hit.unavailable) parts.push(hit.unavailable);
-  return parts.join(", ") || "no matching part was looked for";
+  return parts.join(", ");
 }
 
 function card(hit: Hit): HTMLButtonElement {
@@ -184,7 +191,7 @@ function card(hit: Hit): HTMLButtonElement {
     { type: "button", className: "hit" },
     make("span", { className: "score" }, percent(hit.score)),
     make("span", { className: "id" }, hit.id),
-    make("span", { className: fine ? "badge fine" : "badge" }, fine ? "frame by frame" : "at first sight"),
+    make("span", { className: fine ? "badge fine" : "badge" }, fine ? "frame by frame" : "not compared"),
     make("span", { className: "note" }, note(hit)),
   );
   button.addEventListener("click", () => {

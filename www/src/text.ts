@@ -1,5 +1,7 @@
 /** Numbers as people read them. */
 
+import type { Coverage } from "vidsieve";
+
 export function bytes(n: number): string {
   if (n < 1000) return `${n} bytes`;
   if (n < 1e6) return `${(n / 1000).toFixed(n < 1e4 ? 1 : 0)} KB`;
@@ -25,4 +27,9 @@ export function count(n: number, one: string): string {
 
 export function milliseconds(ms: number): string {
   return ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** How much of both videos matches. */
+export function covered({ query, target }: Coverage): string {
+  return `${percent(query.share)} of your video, ${percent(target.share)} of it`;
 }

@@ -64,8 +64,11 @@ test("a dropped video is found on the server, and why is shown", async (t) => {
   assert.match(await page.textContent("#ledger"), /^[\d.]+ KB left this page, the video \([\d.]+ KB\) did not\.$/);
   assert.deepEqual(asked.filter((r) => !r.url().startsWith(url) && !/^(blob|data):/.test(r.url())).map((r) => r.url()), []);
 
+  assert.match(await page.textContent(".hit:has-text('originals/amber.mp4') .note"), /^(the same footage|an excerpt of it), [\d.> ]+ % of your video/);
   await page.click(".hit:has-text('originals/amber.mp4')");
   await page.waitForSelector("#detail:not([hidden])");
+  assert.match(await page.textContent("#relation"), /^(the same footage|an excerpt of it)/);
+  assert.match(await page.textContent("#numbers"), /Of your video[\d.]+ s, /);
   await page.click("#segments button");
   await page.waitForFunction(() => document.querySelector("#left").currentTime > 0.3 && document.querySelector("#right").currentTime > 0.3);
   assert.match(await page.getAttribute("#map", "aria-label"), /matches/);

@@ -19,7 +19,7 @@ pub const MAX_CANDIDATES: usize = 1000;
 pub struct Candidates {
     /// Each once, at most [`MAX_CANDIDATES`].
     pub ids: Vec<String>,
-    /// Whether it is told where the videos match.
+    /// Whether compared pairs have segments: where the videos match.
     #[serde(default)]
     pub segments: bool,
     /// The checksums of the records that are meant, in the order of the ids: other versions are not compared.
@@ -86,12 +86,12 @@ pub struct Compared {
     pub score: f32,
     /// How the query is related to the candidate.
     pub relation: Relation,
-    /// How much of each the other one shows.
+    /// How much of each video the other one shows.
     pub coverage: Coverage,
     /// Why the relation cannot be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub untold: Option<Untold>,
-    /// Where the videos match, if that was asked.
+    /// Where the videos match, if the request asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segments: Option<Vec<Segment>>,
 }

@@ -14,7 +14,7 @@ use crate::segments::{self, Alignment, Segment, Timeline};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Comparison {
-    /// S^f_B's score in [0, 1]: how probably the query's footage is in the target.
+    /// S^f_B's score in [0, 1]: the probability that the query's informative footage is in the target.
     pub score: f32,
     /// S^c's score in [0, 1].
     pub coarse: f32,
@@ -24,7 +24,7 @@ pub struct Comparison {
     pub doubt: Option<f32>,
     /// How the query is related to the target.
     pub relation: Relation,
-    /// How much of each the other one shows, over frames that say something.
+    /// How much of each video the other one shows.
     pub coverage: Coverage,
     /// Why the relation cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -60,8 +60,8 @@ pub struct Explanation {
 pub struct Hit {
     /// The video.
     pub id: String,
-    /// Its score in [0, 1]: by the bundle's calibration the probability that it shows the query's
-    /// footage.
+    /// Its score in [0, 1]: the probability that the query's informative footage is in the video. At
+    /// most 0.89 if the pair was not compared.
     pub score: f32,
     /// Where the score comes from.
     pub stage: HitStage,
@@ -73,13 +73,13 @@ pub struct Hit {
     pub doubt: Option<f32>,
     /// How the query is related to the video; null if the pair was not compared.
     pub relation: Option<Relation>,
-    /// How much of each the other one shows; null if the pair was not compared.
+    /// How much of each video the other one shows; null if the pair was not compared.
     pub coverage: Option<Coverage>,
     /// Why the relation cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub untold: Option<Untold>,
-    /// Where the videos match, if that was looked for; best first.
+    /// Where the videos match, best first; empty if that was not looked for.
     pub segments: Vec<Segment>,
     /// Why a pair that was to be compared was not.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,6 @@
 //! The same code answers natively, in a page and in a Worker.
 
 pub mod budget;
-pub mod cluster;
 pub mod comparison;
 pub mod engine;
 pub mod error;
@@ -26,6 +25,7 @@ pub mod run;
 pub mod segments;
 pub mod session;
 pub mod table;
+pub mod words;
 
 pub use budget::Budget;
 pub use comparison::Comparison;
@@ -39,6 +39,6 @@ pub use quantised::{Quantised, Wanted};
 pub use query::Query;
 pub use relation::{Coverage, CoverageSide, Relation, Untold, Verdict};
 pub use run::{SearchParameters, SearchRun, SearchStep};
-pub use segments::Segment;
+pub use segments::{Segment, SegmentPlace};
 pub use session::{Fetched, Session};
 pub use table::{NO_COSINE, Table};

@@ -7,7 +7,7 @@ use vidsieve_model::alignment::Aligned;
 const MOST: f64 = 0.5;
 /// Share of the smaller coverage in the larger one from which on both videos are in one another.
 const EVEN: f64 = 0.75;
-/// Seconds, and share of either video, of a part that both have: less is no part of anybody's footage.
+/// Seconds, and share of either video, from which on a stretch of both is a shared part.
 const PART: (f64, f64) = (1.0, 0.03);
 /// Likeness from which on unrelated footage is the same scene.
 const ALIKE: f32 = 0.45;
@@ -29,12 +29,12 @@ pub enum Relation {
     SharesPart,
     /// They look alike and do not change alike: another take, another slide, or too little to tell.
     SameScene,
-    /// Nothing of it.
+    /// Neither shows anything of the other.
     Different,
 }
 
 impl Relation {
-    /// All of them.
+    /// All relations.
     pub const ALL: [Self; 6] =
         [Self::Copy, Self::Excerpt, Self::Contains, Self::SharesPart, Self::SameScene, Self::Different];
 
@@ -74,7 +74,7 @@ impl std::fmt::Display for Relation {
     }
 }
 
-/// How much of a video the other one shows.
+/// How much of a video the other one shows, over informative frames.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct CoverageSide {
@@ -84,7 +84,7 @@ pub struct CoverageSide {
     pub share: f64,
 }
 
-/// How much of each of two videos the other one shows, over frames that say something.
+/// How much of each of two videos the other one shows, over informative frames.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Coverage {
@@ -94,16 +94,16 @@ pub struct Coverage {
     pub target: CoverageSide,
 }
 
-/// Why nothing can be told of a pair.
+/// Why the relation of a pair cannot be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Untold {
-    /// The query has no frame that says something: all are black, flat or faded.
+    /// The query has no informative frame: all are black, flat or faded.
     NothingInQuery,
-    /// The target has no such frame.
+    /// The target has no informative frame.
     NothingInTarget,
-    /// Nothing changes in one of them: a take of the scene looks as a copy does.
+    /// Nothing changes in one of them: another take of the scene looks as a copy does.
     NothingChanges,
 }
 
@@ -125,39 +125,19 @@ impl Untold {
     }
 }
 
-/// The relation in words, for people: "an excerpt: 4.0 s of it, 12 % of the video".
-#[must_use]
-pub fn describe(relation: Relation, coverage: &Coverage, untold: Option<Untold>) -> String {
-    let Coverage { query, target } = coverage;
-    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-    let words = match relation {
-        Relation::Copy => "the same footage".to_owned(),
-        Relation::Excerpt => format!("an excerpt of it: {:.1} s, {} of it", target.seconds, percent(target.share)),
-        Relation::Contains => format!("contains it: {:.1} s, {} of this video", query.seconds, percent(query.share)),
-        Relation::SharesPart => format!("shares {:.1} s with it", query.seconds),
-        Relation::SameScene => "the same scene, another recording".to_owned(),
-        Relation::Different => "different footage".to_owned(),
-    };
-    match untold {
-        Some(Untold::NothingChanges) => format!("the same scene; {}", Untold::NothingChanges.text()),
-        Some(other) => other.text().to_owned(),
-        None => words,
-    }
-}
-
-/// What is told of a pair that was compared.
+/// The relation of a compared pair.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {
     /// How the query is related to the target.
     pub relation: Relation,
     /// How much of each the other one shows.
     pub coverage: Coverage,
-    /// Why it cannot be told, if it cannot.
+    /// Why the relation cannot be told.
     pub untold: Option<Untold>,
 }
 
 impl Verdict {
-    /// What the alignment of a pair tells.
+    /// The relation that the alignment of a pair shows.
     #[must_use]
     pub fn new(aligned: &Aligned) -> Self {
         let matched = &aligned.matched;
@@ -182,7 +162,7 @@ impl Verdict {
             };
             return Self { relation, coverage, untold: None };
         }
-        if aligned.is_still() && aligned.likeness >= SAME_PICTURE {
+        if is_same_picture(aligned) {
             // The very same pictures, whenever they were taken.
             let of = |seconds| CoverageSide { seconds, share: 1.0 };
             let coverage = Coverage { query: of(of_query), target: of(of_target) };
@@ -199,6 +179,11 @@ impl Verdict {
     }
 }
 
+/// Whether a still scene is the same picture in both videos.
+pub(crate) fn is_same_picture(aligned: &Aligned) -> bool {
+    aligned.is_still() && aligned.likeness >= SAME_PICTURE && aligned.matched.of.iter().all(|&seconds| seconds > 0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use vidsieve_model::alignment::Matched;
@@ -207,7 +192,7 @@ mod tests {
 
     fn verdict(seconds: [f64; 2], of: [f64; 2], likeness: f32, energies: [f32; 2]) -> Verdict {
         let matched = Matched { seconds, of, expected: 0.0 };
-        Verdict::new(&Aligned { segments: Vec::new(), matched, likeness, energies })
+        Verdict::new(&Aligned { matched, likeness, energies, ..Aligned::default() })
     }
 
     #[test]

@@ -196,7 +196,7 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
                     self.phase = Phase::Comparing;
                     if self.parameters.coarse_page {
                         let mut page = self.ranked(PageStage::Coarse, &table())?;
-                        page.last = self.session.selected() == 0 && !self.parameters.segments;
+                        page.last = self.session.selected() == 0;
                         if page.last {
                             self.phase = Phase::Done;
                         }

@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 use vidsieve_model::alignment::Aligned;
 
+use crate::relation::is_same_picture;
+
 /// When the frames of a video are shown.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Timeline {
@@ -59,6 +61,39 @@ impl Timeline {
     }
 }
 
+/// Where in a video an interval lies, among its informative frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum SegmentPlace {
+    /// It begins with the video, and ends before it.
+    Beginning,
+    /// The video goes on before and after it.
+    Middle,
+    /// It ends with the video, and begins after it.
+    End,
+    /// It is all of the video.
+    Whole,
+}
+
+impl SegmentPlace {
+    /// The place of an interval in a video whose informative frames are shown from `first` to `last`, all in seconds.
+    fn new([start, end]: [f64; 2], [first, last]: [f64; 2]) -> Self {
+        let length = (last - first).max(0.0);
+        let reach = MARGIN.0.max(MARGIN.1 * length).min(length / 4.0);
+        match (start <= first + reach, end >= last - reach) {
+            (true, true) => Self::Whole,
+            (true, false) => Self::Beginning,
+            (false, true) => Self::End,
+            (false, false) => Self::Middle,
+        }
+    }
+}
+
+/// Seconds, and share of a video, within which an interval counts as beginning or ending with it: the larger
+/// one, at most a quarter of the video.
+const MARGIN: (f64, f64) = (1.0, 0.05);
+
 /// Intervals of two videos that show the same.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
@@ -67,6 +102,8 @@ pub struct Segment {
     pub query: [f64; 2],
     /// Start and end in the target, in seconds.
     pub target: [f64; 2],
+    /// Where they lie in the query and in the target.
+    pub at: [SegmentPlace; 2],
     /// The mean similarity of the aligned frames, in [0, 1].
     pub score: f32,
 }
@@ -83,23 +120,31 @@ pub struct Alignment {
     pub frames: Vec<(usize, usize)>,
 }
 
-/// The segments of a pair that count as the same footage, best first.
+/// The segments of a pair that count as the same footage, best first. Of the same picture in both videos, in
+/// which nothing says when, it is one segment: all informative frames of each.
 #[must_use]
 pub fn alignments(aligned: &Aligned, query: &Timeline, target: &Timeline) -> Vec<Alignment> {
-    aligned
-        .segments
-        .iter()
-        .filter(|found| found.is_sure() && !found.frames.is_empty())
-        .map(|found| Alignment {
-            segment: segment(found.likeness(), query, target, &found.frames),
-            frames: found.frames.clone(),
-        })
-        .collect()
+    let alignment = |likeness: f32, frames: Vec<(usize, usize)>| Alignment {
+        segment: segment(likeness, [query, target], aligned.informative, &frames),
+        frames,
+    };
+    let sure = aligned.segments.iter().filter(|found| found.is_sure() && !found.frames.is_empty());
+    let found: Vec<_> = sure.map(|found| alignment(found.likeness(), found.frames.clone())).collect();
+    if found.is_empty() && is_same_picture(aligned) {
+        let [[first, last], [start, end]] = aligned.informative;
+        return vec![alignment(aligned.likeness, vec![(first, start), (last, end)])];
+    }
+    found
 }
 
 /// The interval of a path. A frame that was sampled stands for the time around it: ends reach half a
 /// sample beyond the outermost frames, and to the end of a video whose last frame is among them, the same in both videos.
-fn segment(mean: f32, query: &Timeline, target: &Timeline, path: &[(usize, usize)]) -> Segment {
+fn segment(
+    mean: f32,
+    [query, target]: [&Timeline; 2],
+    informative: [[usize; 2]; 2],
+    path: &[(usize, usize)],
+) -> Segment {
     let (first, last) = (path[0], path[path.len() - 1]);
     let [q0, q1] = [query.at(first.0), query.at(last.0)];
     let [t0, t1] = [target.at(first.1), target.at(last.1)];
@@ -108,7 +153,14 @@ fn segment(mean: f32, query: &Timeline, target: &Timeline, path: &[(usize, usize
     let ends = last.0 + 1 >= query.times.len() || last.1 + 1 >= target.times.len();
     let reach = if ends { 2.0 * half } else { half };
     let end = reach.min(query.duration - q1).min(target.duration - t1).max(0.0);
-    Segment { query: [q0 - start, q1 + end], target: [t0 - start, t1 + end], score: mean.clamp(0.0, 1.0) }
+    let intervals = [[q0 - start, q1 + end], [t0 - start, t1 + end]];
+    let place = |side: usize| {
+        let timeline = [query, target][side];
+        SegmentPlace::new(intervals[side], informative[side].map(|frame| timeline.at(frame)))
+    };
+    let at = [place(0), place(1)];
+    let [query, target] = intervals;
+    Segment { query, target, at, score: mean.clamp(0.0, 1.0) }
 }
 
 #[cfg(test)]
@@ -131,11 +183,46 @@ mod tests {
         let seconds = |n: u32| Timeline::new((0..n).map(f64::from).collect(), f64::from(n));
         let of = |from: usize, to: usize, n: usize| {
             let path: Vec<_> = (0..n).map(|i| (from + i, to + i)).collect();
-            let found = segment(0.9, &seconds(30), &seconds(40), &path);
-            (found.query, found.target)
+            let found = segment(0.9, [&seconds(30), &seconds(40)], [[0, 29], [4, 39]], &path);
+            (found.query, found.target, found.at)
         };
-        assert_eq!(of(0, 10, 6), ([0.0, 5.5], [10.0, 15.5]));
-        assert_eq!(of(5, 10, 6), ([4.5, 10.5], [9.5, 15.5]));
-        assert_eq!(of(20, 10, 10), ([19.5, 30.0], [9.5, 20.0]));
+        use SegmentPlace::{Beginning, End, Middle, Whole};
+        assert_eq!(of(0, 10, 6), ([0.0, 5.5], [10.0, 15.5], [Beginning, Middle]));
+        assert_eq!(of(5, 10, 6), ([4.5, 10.5], [9.5, 15.5], [Middle, Middle]));
+        assert_eq!(of(20, 5, 10), ([19.5, 30.0], [4.5, 15.0], [End, Beginning]), "the target begins with black");
+        assert_eq!(of(0, 10, 29), ([0.0, 28.5], [10.0, 38.5], [Whole, End]));
+    }
+
+    #[test]
+    fn the_same_picture_is_one_segment() {
+        use vidsieve_model::alignment::Matched;
+        let seconds = |n: u32| Timeline::new((0..n).map(f64::from).collect(), f64::from(n));
+        let still = |likeness, energies| Aligned {
+            matched: Matched { of: [4.0, 9.0], ..Matched::default() },
+            likeness,
+            energies,
+            informative: [[1, 4], [0, 8]],
+            ..Aligned::default()
+        };
+        let of = |aligned: &Aligned| alignments(aligned, &seconds(5), &seconds(9));
+        let found = of(&still(0.99, [0.0, 0.01]));
+        let [Alignment { segment, frames }] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((segment.query, segment.target, segment.at), ([1.0, 5.0], [0.0, 9.0], [SegmentPlace::Whole; 2]));
+        assert_eq!(frames, &[(1, 0), (4, 8)]);
+        assert!(of(&still(0.9, [0.0, 0.01])).is_empty(), "another picture");
+        assert!(of(&still(0.99, [0.2, 0.2])).is_empty(), "it changes");
+    }
+
+    #[test]
+    fn places_in_short_and_long_videos() {
+        use SegmentPlace::{Beginning, End, Middle, Whole};
+        let of = |interval, length| SegmentPlace::new(interval, [0.0, length]);
+        assert_eq!(of([0.0, 0.5], 2.0), Beginning);
+        assert_eq!(of([0.6, 1.4], 2.0), Middle);
+        assert_eq!(of([1.0, 2.1], 2.0), End);
+        assert_eq!(of([100.0, 400.0], 3600.0), Beginning);
+        assert_eq!(of([190.0, 400.0], 3600.0), Middle);
+        assert_eq!(of([0.0, 3599.0], 3600.0), Whole);
+        assert_eq!(of([0.0, 0.0], 0.0), Whole);
     }
 }

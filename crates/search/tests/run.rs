@@ -9,7 +9,7 @@ use vidsieve_search::run::ALIGNED;
 use vidsieve_search::session::BATCH;
 use vidsieve_search::{
     Budget, Coverage, CoverageSide, HitStage, Outcome, PageStage, Pair, Relation, SearchPage, SearchParameters,
-    SearchRun, SearchStep, Segment, Verdict,
+    SearchRun, SearchStep, Segment, SegmentPlace, Verdict,
 };
 use world::World;
 
@@ -96,6 +96,7 @@ fn from_the_coarse_page_to_the_refined_one() {
         hit.segments = world.engine.segments(&world.query, &world.records[hit.id.parse::<usize>().unwrap()]).unwrap();
     }
     assert!(hits.iter().any(|hit| !hit.segments.is_empty()));
+    assert!(hits.iter().all(|hit| hit.relation.is_some() && hit.coverage.is_some()));
     assert_eq!((refined.page, refined.last, refined.reranked), (PageStage::Refined, true, 100));
     assert_eq!(refined.hits, hits);
     assert_eq!(next(&mut run, &world), SearchStep::Done);
@@ -158,7 +159,8 @@ fn pairs_and_segments_may_be_settled_elsewhere() {
     run.settle(outcomes);
     let hits = align(next(&mut run, &world));
     assert!(hits.contains(&ids[0]) && !hits.contains(&ids[1]));
-    let found = [Segment { query: [0.0, 1.0], target: [2.0, 3.0], score: 0.5 }];
+    let at = [SegmentPlace::Whole, SegmentPlace::Middle];
+    let found = [Segment { query: [0.0, 1.0], target: [2.0, 3.0], at, score: 0.5 }];
     run.settle_segments(hits.iter().map(|id| (*id == ids[0]).then(|| found.to_vec())));
     let refined = page(next(&mut run, &world));
     assert_eq!((refined.selected, refined.reranked, refined.missing, refined.degraded), (200, 1, 1, true));
@@ -184,18 +186,20 @@ fn pages_that_are_left_out() {
     assert_eq!((only.page, only.last), (PageStage::Refined, true));
     assert_eq!(next(&mut run, &world), SearchStep::Done);
 
-    // Likely hits have segments though nothing was compared.
+    // Where nothing is compared, the coarse page is the last one, and says no relation.
     let mut run = start(none);
-    assert!(!page(next(&mut run, &world)).last);
-    let likely = align(next(&mut run, &world));
-    assert!(likely.contains(&"0".to_owned()));
+    let coarse = page(next(&mut run, &world));
+    assert!(coarse.last && coarse.hits.iter().all(|hit| hit.relation.is_none() && hit.coverage.is_none()));
+    assert_eq!(coarse.hits[0].describe().as_deref(), Some("likely; not compared"));
+    assert_eq!(next(&mut run, &world), SearchStep::Done);
 
-    // A caller may stop.
+    // A caller may stop: what was compared has segments.
     let mut run = start(parameters(Budget::All));
     page(next(&mut run, &world));
-    compare(next(&mut run, &world));
+    let ids = compare(next(&mut run, &world));
+    run.compare(world.fetch(&ids[..1]));
     run.end_comparing();
-    align(next(&mut run, &world));
+    assert_eq!(align(next(&mut run, &world)), ids[..1]);
 }
 
 #[test]
@@ -231,10 +235,10 @@ fn a_page_as_json() {
         format!(
             "{{\"page\":\"coarse\",\"last\":true,\"model\":\"{id}\",\"videos\":1,\"budget\":\"none\",\"selected\":0,\
              \"reranked\":0,\"missing\":0,\"degraded\":false,\"hits\":[{{\"id\":\"0\",\"score\":{coarse},\
-             \"stage\":\"coarse\",\"coarse\":{coarse},\"fine\":null,\"doubt\":{doubt},\"segments\":[],\
-             \"explain\":{{\"coarse_cosine\":1.0,\"fine_similarity\":null,\"self_similarity\":0.0,\"selected\":false,\
-             \"coarse_rank\":1}}}}],\"timings_ms\":{{\"scan\":0.0,\"select\":0.0,\"fetch\":0.0,\"compare\":0.0,\
-             \"segments\":0.0,\"total\":0.0}}}}\n"
+             \"stage\":\"coarse\",\"coarse\":{coarse},\"fine\":null,\"doubt\":{doubt},\"relation\":null,\
+             \"coverage\":null,\"segments\":[],\"explain\":{{\"coarse_cosine\":1.0,\"fine_similarity\":null,\
+             \"self_similarity\":0.0,\"selected\":false,\"coarse_rank\":1}}}}],\"timings_ms\":{{\"scan\":0.0,\
+             \"select\":0.0,\"fetch\":0.0,\"compare\":0.0,\"segments\":0.0,\"total\":0.0}}}}\n"
         )
     );
 }

@@ -220,6 +220,60 @@ async fn refused(request: RequestBuilder, status: u16, code: &str) -> Response {
     Response::from(rebuilt)
 }
 
+/// Checks a value against a schema of the document: types, ranges, what is required, and that nothing is
+/// there that the document does not name.
+fn conforms(schema: &str, value: &Value) {
+    let document: Value = serde_json::from_str(vidsieve_server::OPENAPI).unwrap();
+    let reference = json!({ "$ref": format!("#/components/schemas/{schema}") });
+    if let Err(reason) = fits(&document, &reference, value) {
+        panic!("{schema}: {reason}: {value}");
+    }
+}
+
+fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let found = document.pointer(reference.trim_start_matches('#')).ok_or(format!("no {reference}"))?;
+        return fits(document, found, value);
+    }
+    if let Some(choices) = schema["oneOf"].as_array() {
+        let fitting = choices.iter().filter(|choice| fits(document, choice, value).is_ok()).count();
+        return if fitting == 1 { Ok(()) } else { Err(format!("{value} fits {fitting} of {schema}")) };
+    }
+    if let Some(allowed) = schema["enum"].as_array() {
+        return if allowed.contains(value) { Ok(()) } else { Err(format!("{value} is none of {schema}")) };
+    }
+    let is_type = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("number") => value.is_number(),
+        Some("integer") => value.is_u64(),
+        Some("boolean") => value.is_boolean(),
+        Some("null") => value.is_null(),
+        other => return Err(format!("type {other:?} of {schema}")),
+    };
+    let number = value.as_f64().unwrap_or_default();
+    let least = schema["minimum"].as_f64().is_none_or(|least| number >= least);
+    if !(is_type && least && schema["maximum"].as_f64().is_none_or(|most| number <= most)) {
+        return Err(format!("{value} is no {schema}"));
+    }
+    for required in schema["required"].as_array().into_iter().flatten() {
+        value.get(required.as_str().unwrap()).ok_or(format!("{required} is missing"))?;
+    }
+    for (key, part) in value.as_object().into_iter().flatten() {
+        let named = schema["properties"].get(key).ok_or(format!("{key} is not in the document"))?;
+        fits(document, named, part).map_err(|reason| format!("{key}: {reason}"))?;
+    }
+    let items = value.as_array().map_or(&[][..], Vec::as_slice);
+    let count = items.len() as u64;
+    if schema["minItems"].as_u64().is_some_and(|least| count < least)
+        || schema["maxItems"].as_u64().is_some_and(|most| count > most)
+    {
+        return Err(format!("{count} items"));
+    }
+    items.iter().try_for_each(|item| fits(document, &schema["items"], item))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_has_two_pages() {
     let server = Running::with(40, open()).await;
@@ -243,8 +297,20 @@ async fn a_search_has_two_pages() {
     assert_eq!(refined["hits"][0]["stage"], "fine");
     assert!(refined["hits"][0]["score"].as_f64().unwrap() > 0.9, "{refined}");
     // The whole of it matches itself.
-    let segment = &refined["hits"][0]["segments"][0];
-    assert_eq!(segment["query"], segment["target"], "{refined}");
+    let own = &refined["hits"][0];
+    let segment = &own["segments"][0];
+    assert_eq!((&segment["query"], &segment["at"]), (&segment["target"], &json!(["whole", "whole"])), "{refined}");
+    assert_eq!((&own["relation"], &own["coverage"]["query"]["share"]), (&json!("copy"), &json!(1.0)), "{refined}");
+    let of =
+        |page: &Value, key: &str| page["hits"].as_array().unwrap().iter().map(|h| h[key].clone()).collect::<Vec<_>>();
+    assert!(of(refined, "relation").iter().skip(1).all(|relation| relation == "different"), "{refined}");
+    for key in ["relation", "coverage"] {
+        assert!(of(coarse, key).iter().all(Value::is_null), "{coarse}");
+    }
+    assert!(of(coarse, "score").iter().all(|score| score.as_f64().unwrap() < 0.9), "likely at most: {coarse}");
+    for page in &pages {
+        conforms("Page", page);
+    }
 
     let none = server.pages("budget=none&segments=false", 7).await;
     assert_eq!((none.len(), &none[0]["last"], &none[0]["budget"]), (1, &json!(true), &json!("none")));
@@ -699,7 +765,10 @@ async fn comparing_again_from_a_store() {
     assert_eq!(missing, [name(1), name(2), name(4), "nothing".to_owned()], "{answer}");
     let old = answer["missing"].as_array().unwrap().iter().find(|m| m["id"] == name(4)).unwrap();
     assert!(old["reason"].as_str().unwrap().contains("vidsieve push"), "{answer}");
+    conforms("Reranked", &answer);
     let own = &answer["pairs"][1];
+    assert_eq!((&own["relation"], &own["coverage"]["target"]["share"]), (&json!("copy"), &json!(1.0)), "{answer}");
+    assert_eq!(answer["pairs"][0]["relation"], "different", "{answer}");
     assert!(own["score"].as_f64().unwrap() > 0.9 && own["segments"][0]["query"][0] == 0.0, "{answer}");
 
     // A search says what is missing; nothing is silently wrong.

@@ -1,4 +1,4 @@
-//! Compares two videos: how much of the first is in the second, and where.
+//! Compares two videos: how the first is related to the second, and where they match.
 //!
 //! `cargo run --release -p vidsieve --example compare -- VIDEO VIDEO`
 
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [query, target] = encode_files(&model, paths, &EncodeOptions::new(), &Control::new())?;
     let comparison = compare(&model, &query, &target)?;
 
-    println!("score {:.3}", comparison.score);
+    println!("score {:.3} {}", comparison.score, comparison.describe());
     for s in &comparison.segments {
         println!("{:.1}-{:.1} s at {:.1}-{:.1} s", s.query[0], s.query[1], s.target[0], s.target[1]);
     }

@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let answer = archive.search(video, &SearchOptions::new().top(5), &control)?;
     for hit in &answer.hits {
-        println!("{:.3} {}", hit.score, hit.id);
+        println!("{:.3} {}: {}", hit.score, hit.id, hit.describe().unwrap_or_default());
         for s in &hit.segments {
             println!("      {:.1}-{:.1} s at {:.1}-{:.1} s", s.query[0], s.query[1], s.target[0], s.target[1]);
         }

@@ -202,8 +202,8 @@ impl Engine {
         self.inner.bundle().to_string()
     }
 
-    /// How much of the first record's video is in the second's: `{score, coarse, fine, doubt,
-    /// segments, paths}`.
+    /// Compares two records, the first as the query: `{score, coarse, fine, doubt, relation, coverage,
+    /// untold, segments, paths}`.
     ///
     /// # Errors
     /// `bad-record`, `other-version`, `other-bundle`.

@@ -7,7 +7,10 @@ use std::path::Path;
 use ts_rs::{Config, TS};
 use vidsieve_api::videos::{Listed, Listing};
 use vidsieve_api::{ProblemCode, ProblemDetails, PutResult, ServerModel};
-use vidsieve_search::{Explanation, Hit, HitStage, PageStage, SearchPage, SearchTimings, Segment};
+use vidsieve_search::{
+    Coverage, CoverageSide, Explanation, Hit, HitStage, PageStage, Relation, SearchPage, SearchTimings, Segment,
+    SegmentPlace, Untold,
+};
 
 use crate::engine::{Compared, Inspected};
 use crate::error::EngineErrorCode;
@@ -148,7 +151,12 @@ fn generated() -> String {
         ($($type:ty),+ $(,)?) => { [$(declaration::<$type>(&config)),+].concat() };
     }
     let types = declarations![
+        SegmentPlace,
         Segment,
+        Relation,
+        CoverageSide,
+        Coverage,
+        Untold,
         Explanation,
         HitStage,
         Hit,

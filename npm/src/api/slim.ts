@@ -6,16 +6,22 @@ export { HttpError, VidsieveError, type ErrorCode } from "../data/errors.js";
 export { LocalIndex } from "./local-index.js";
 export { Model, loadModel } from "./model.js";
 export { SearchClient, type ClientOptions } from "./search-client.js";
+export { describe } from "../data/words.js";
 export type * from "../data/types.js";
 export type {
   Comparison,
+  Coverage,
+  CoverageSide,
   Explanation,
   Hit,
   Listed,
   Problem,
   ProblemCode,
+  Relation,
   SearchPage,
   Segment,
+  SegmentPlace,
   ServerModel,
+  Untold,
 } from "../data/wire.js";
 export { EncodedVideo } from "./video.js";

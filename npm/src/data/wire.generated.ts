@@ -1,15 +1,47 @@
 // Generated from the Rust types; do not edit. To write it again:
 // VIDSIEVE_WRITE_TYPES=1 cargo test -p vidsieve-wasm --features typescript --lib typescript
 
+/** Where in a video an interval lies, among its informative frames. */
+export type SegmentPlace =
+  | "beginning"
+  | "middle"
+  | "end"
+  | "whole";
+
 /** Intervals of two videos that show the same. */
 export interface Segment {
   /** Start and end in the query, in seconds. */
   query: [number, number];
   /** Start and end in the target, in seconds. */
   target: [number, number];
+  /** Where they lie in the query and in the target. */
+  at: [SegmentPlace, SegmentPlace];
   /** The mean similarity of the aligned frames, in [0, 1]. */
   score: number;
 }
+
+export type Relation =
+  | "copy"
+  | "excerpt"
+  | "contains"
+  | "shares-part"
+  | "same-scene"
+  | "different";
+
+export interface CoverageSide {
+  seconds: number;
+  share: number;
+}
+
+export interface Coverage {
+  query: CoverageSide;
+  target: CoverageSide;
+}
+
+export type Untold =
+  | "nothing-in-query"
+  | "nothing-in-target"
+  | "nothing-changes";
 
 /** The numbers behind a hit's scores. */
 export interface Explanation {

@@ -7,6 +7,8 @@
 
 export type {
   Comparison,
+  Coverage,
+  CoverageSide,
   EngineErrorCode,
   Explanation,
   Hit,
@@ -17,11 +19,14 @@ export type {
   ProblemCode,
   ProblemDetails as Problem,
   PutResult,
+  Relation,
   SearchPage,
   SearchParameters,
   SearchTimings as Timings,
   Segment,
+  SegmentPlace,
   ServerModel,
+  Untold,
 } from "./wire.generated.js";
 
 /** @internal */

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use vidsieve::{
-    Comparison, Control, EncodeOptions, Progress, Sampling, Segment, compare_aligned, describe, encode_files,
-    frame_similarities,
+    Comparison, Control, EncodeOptions, Progress, Sampling, Segment, compare_aligned, encode_files, frame_similarities,
 };
 
 use crate::native::{fps, heatmap, interrupt, model, terminal};
@@ -67,7 +66,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 fn print(c: &Comparison) {
-    line(format_args!("score    {:.3}  {}", c.score, describe(c.relation, &c.coverage, c.untold)));
+    line(format_args!("score    {:.3}  {}", c.score, c.describe()));
     line(format_args!("relation {}", c.relation));
     line(format_args!("coarse   {:.3}", c.coarse));
     line(format_args!("fine     {:.3}", c.fine));

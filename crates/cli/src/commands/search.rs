@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use vidsieve::{
-    Archive, Budget, Control, Hit, HitStage, LIKELY, PageStage, Progress, QueryTimings, SearchOptions, SearchPage,
-    SearchQuery, Unit, describe,
+    Archive, Budget, Control, Hit, HitStage, PageStage, Progress, QueryTimings, SearchOptions, SearchPage, SearchQuery,
+    Unit,
 };
 
 use crate::commands::compare::span;
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         if args.pages {
             text(page.line());
         } else if page.page == PageStage::Coarse && !page.last {
-            line("at first sight");
+            line("before comparing frame by frame");
             print(&page.hits, args.explain);
             line("");
         }
@@ -118,11 +118,7 @@ fn print(hits: &[Hit], explain: bool) {
             HitStage::Coarse => "coarse",
             HitStage::Fine => "fine",
         };
-        let mut matches: Vec<String> = match (hit.relation, &hit.coverage) {
-            (Some(relation), Some(coverage)) => vec![describe(relation, coverage, hit.untold)],
-            _ if hit.unavailable.is_none() && hit.score >= LIKELY => vec!["likely; not compared".to_owned()],
-            _ => Vec::new(),
-        };
+        let mut matches: Vec<String> = hit.describe().into_iter().collect();
         matches.extend(hit.segments.iter().take(3).map(span));
         if hit.segments.len() > 3 {
             matches.push(format!("and {} more", hit.segments.len() - 3));

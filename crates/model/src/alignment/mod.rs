@@ -146,6 +146,8 @@ pub struct Aligned {
     pub likeness: f32,
     /// How much the query and the target change; below [`STILL`] nothing tells a take from a copy.
     pub energies: [f32; 2],
+    /// First and last informative frame of the query and of the target; zeros where there is none.
+    pub informative: [[usize; 2]; 2],
 }
 
 impl Aligned {
@@ -243,14 +245,18 @@ impl<'a> Maps<'a> {
         let energies = [weighted(&energies[0], self.query), weighted(&energies[1], self.target)];
         let of = [self.query.seconds(), self.target.seconds()];
         let likeness = weighted(&self.greatest, self.query);
+        let informative = [self.query, self.target].map(|video| match video.frames() {
+            [] => [0; 2],
+            frames @ [first, ..] => [*first, frames[frames.len() - 1]],
+        });
         if h == 0 || w == 0 {
             let matched = Matched { of, ..Matched::default() };
-            return Aligned { segments: Vec::new(), matched, likeness: 0.0, energies };
+            return Aligned { segments: Vec::new(), matched, likeness: 0.0, energies, informative };
         }
         let gains = Gains::new(&self, weights);
         let segments = gains.segments(weights, energies[0], novelties);
         let matched = matched(&segments, self.query, self.target, of);
-        Aligned { segments, matched, likeness, energies }
+        Aligned { segments, matched, likeness, energies, informative }
     }
 }
 
