@@ -44,10 +44,11 @@ describe("the same numbers as natively", () => {
       const frames = drawn(count, width, height, seed);
       const times = frames.map((_, i) => i);
       const expected = await nativeRecord(frames, times, count - 0.5);
-      const got = await encoder.encode(timed(frames, times), { duration: count - 0.5 });
+      const got = await encoder.encode(timed(frames, times), { fps: 1, duration: count - 0.5 });
       assert.equal(got.bundle, expected.bundle);
       assert.deepEqual([got.frames, got.regions, got.bits], [expected.frames, expected.regions, expected.bits]);
       assert.deepEqual([...got.times], [...expected.times]);
+      assert.deepEqual([...got.weights], [...expected.weights]);
       assert.equal(got.duration, expected.duration);
       const shared = sharedBits(got.codes, expected.codes);
       assert.ok(shared >= 0.999, `${shared} of the bits are the same`);

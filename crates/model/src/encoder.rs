@@ -1,10 +1,13 @@
-//! Frames to what an index keeps of a video: S^c's vectors, the selector's scalar, S^f_B's codes and the frames' weights.
+//! Frames to what an index keeps of a video: S^c's vectors, the selector's scalar, S^f_B's codes
+//! and the frames' weights.
 //!
-//! Frames are [described](Encoder::describe) in parts, in any order and on any thread; parts joined in order
-//! [finish](Encoder::finish) as the whole video. A part keeps, for each frame, its weight, its codes and one vector for each
-//! of S^c and the selector: 2.1 KB a frame with the default bundle, whatever the frame's size.
+//! Frames are [described](Encoder::describe) in parts, in any order and on any thread; parts joined
+//! in order [finish](Encoder::finish) as the whole video. A part keeps, for each frame, its weight,
+//! its codes and one vector for each of S^c and the selector: 2.1 KB a frame with the default
+//! bundle, whatever the frame's size.
 //!
-//! S^c and the selector see only [informative](frames::weight) frames, or all if no frame is informative.
+//! S^c and the selector see only [informative](frames::weight) frames, or all if no frame is
+//! informative.
 
 use std::ops::Range;
 
@@ -94,8 +97,9 @@ impl Part {
         self.selector.extend_from_slice(&next.selector);
     }
 
-    /// The part for another instance of the encoder that shares no memory with this one ([`Encoder::part`]): its frames as
-    /// a u32, then weights, codes, S^c's values and the selector's, little-endian.
+    /// The part for another instance of the encoder that shares no memory with this one
+    /// ([`Encoder::part`]): its frames as a u32, then weights, codes, S^c's values and the
+    /// selector's, little-endian.
     ///
     /// # Panics
     /// For more frames than a u32 counts, which take terabytes.
@@ -119,8 +123,8 @@ impl Part {
 pub struct Encoded {
     /// S^c's vector of the informative frames, of unit length.
     pub global: Vec<f32>,
-    /// S^c's vectors of parts of the video, by their first frame; none for a video of at most [`WINDOW`] informative
-    /// frames.
+    /// S^c's vectors of parts of the video, by their first frame; none for a video of at most
+    /// [`WINDOW`] informative frames.
     pub windows: Vec<WindowVector>,
     /// The selector's self-similarity of the informative frames.
     pub self_similarity: f32,
@@ -184,8 +188,8 @@ impl Encoder {
         self.coarse.config().output()
     }
 
-    /// The longer side in pixels to which frames may be reduced (by area) before they are described: below it, detail that
-    /// the networks see would be lost.
+    /// The longer side in pixels to which frames may be reduced (by area) before they are
+    /// described: below it, detail that the networks see would be lost.
     #[must_use]
     pub fn frame_side(&self) -> u32 {
         let sides = self.extractor.scales().iter().filter_map(|s| s.preprocess.fixed_size()).map(|(h, w)| h.max(w));
@@ -204,8 +208,9 @@ impl Encoder {
         self.describe_regions(self.extractor.video(frames)?.view(), &weights)
     }
 
-    /// Each frame by itself, in order, and the number of the thread that described it: on all threads of the pool where the crate is
-    /// built with `parallel`, else on this one, 0. Joined, the parts are what [`Encoder::describe`] makes of all frames.
+    /// Each frame by itself, in order, and the number of the thread that described it: on all
+    /// threads of the pool where the crate is built with `parallel`, else on this one, 0. Joined,
+    /// the parts are what [`Encoder::describe`] makes of all frames.
     ///
     /// # Errors
     /// As [`Encoder::describe`].
@@ -242,11 +247,13 @@ impl Encoder {
         Ok(Part { frames, weights, codes, coarse: values(coarse), selector: values(selector) })
     }
 
-    /// As [`Encoder::describe`], from region vectors `[T, R, D]` of the same bundle and T weights. Vectors do not show whether
-    /// their frame was informative: where its pixels are not at hand, 255 makes it count fully.
+    /// As [`Encoder::describe`], from region vectors `[T, R, D]` of the same bundle and T weights.
+    /// Vectors do not show whether their frame was informative: where its pixels are not at hand,
+    /// 255 makes it count fully.
     ///
     /// # Errors
-    /// [`EncodeError::Input`] for a tensor of another shape, [`EncodeError::Weights`] for another number of weights.
+    /// [`EncodeError::Input`] for a tensor of another shape, [`EncodeError::Weights`] for another
+    /// number of weights.
     pub fn describe_regions(&self, video: ArrayView3<'_, f32>, weights: &[u8]) -> Result<Part, EncodeError> {
         let (frames, regions, _) = video.dim();
         if weights.len() != frames {
@@ -291,8 +298,9 @@ impl Encoder {
         })
     }
 
-    /// S^c over windows of informative frames; `coarse` has a row for each of them. A window whose vector has a cosine of
-    /// [`ALIKE`] or more with the mean of the one before it becomes part of it.
+    /// S^c over windows of informative frames; `coarse` has a row for each of them. A window whose
+    /// vector has a cosine of [`ALIKE`] or more with the mean of the one before it becomes part of
+    /// it.
     fn windows(&self, coarse: &[f32], informative: &[usize]) -> Result<Vec<WindowVector>, InputError> {
         let mut merged: Vec<Merging> = Vec::new();
         for range in window_ranges(informative.len()) {
@@ -328,14 +336,15 @@ impl Merging {
     }
 }
 
-/// Returns how many windows a video of so many informative frames has before those that are alike become one.
+/// Returns how many windows a video of so many informative frames has before those that are alike
+/// become one.
 #[must_use]
 pub const fn window_count(frames: usize) -> usize {
     if frames <= WINDOW { 0 } else { (frames - WINDOW).div_ceil(WINDOW_STEP) + 1 }
 }
 
-/// Returns the windows of informative frames: [`WINDOW`] frames every [`WINDOW_STEP`], the last one up to the end; none where
-/// one would be all.
+/// Returns the windows of informative frames: [`WINDOW`] frames every [`WINDOW_STEP`], the last one
+/// up to the end; none where one would be all.
 fn window_ranges(frames: usize) -> impl Iterator<Item = Range<usize>> {
     (0..window_count(frames)).map(move |i| {
         let start = (i * WINDOW_STEP).min(frames - WINDOW);

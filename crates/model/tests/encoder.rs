@@ -26,7 +26,8 @@ fn views(frames: &[Vec<u8>]) -> Vec<RgbFrame<'_>> {
     frames.iter().map(|f| RgbFrame::new(160, 90, f).unwrap()).collect()
 }
 
-/// A video in parts is the video as a whole, and both are what the networks say of the whole video tensor.
+/// A video in parts is the video as a whole, and both are what the networks say of the whole video
+/// tensor.
 #[test]
 fn parts_make_the_whole() {
     let (isa, bundle) = (Isa::best(), bundle());

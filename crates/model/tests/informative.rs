@@ -24,7 +24,8 @@ fn picture((width, height): (u32, u32), colour: impl Fn(f32, f32) -> [f32; 3]) -
     Image::new(width, height, pixels.collect()).unwrap()
 }
 
-/// Adds noise with the spread of a normal distribution of standard deviation `sd`; `grey`: the same in all channels.
+/// Adds noise with the spread of a normal distribution of standard deviation `sd`; `grey`: the same
+/// in all channels.
 fn with_noise(image: &Image, seed: u32, sd: f32, grey: bool) -> Image {
     let mut state = seed.wrapping_mul(2_654_435_761) | 1;
     let mut uniform = || {
@@ -159,7 +160,8 @@ fn a_small_thing_on_a_plain_ground_says_little() {
     }
 }
 
-/// Scenes weigh much, and less and less as they fade; at the end nothing. A tenth of the drawn pictures are soft clouds.
+/// Scenes weigh much, and less and less as they fade; at the end nothing. A tenth of the drawn
+/// pictures are soft clouds.
 #[test]
 fn scenes_and_their_fades() {
     let mut rng = generator(&[3]);

@@ -1,4 +1,5 @@
-//! Records of random codes, for benchmarks and load tests: how long work on a record takes does not depend on its codes.
+//! Records of random codes, for benchmarks and load tests: how long work on a record takes does not
+//! depend on its codes.
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;

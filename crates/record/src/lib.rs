@@ -8,8 +8,8 @@
 //! | `DrawnRecords` | records of random codes, for benchmarks (feature `drawn`) |
 //! | [`shards`] | the names of an index's shards, and which shard holds a video |
 //!
-//! The crate does no input or output and builds for `wasm32-unknown-unknown`. It is internal to Vidsieve: the promised
-//! surface is the crate `vidsieve`.
+//! The crate does no input or output and builds for `wasm32-unknown-unknown`. It is internal to
+//! Vidsieve: the promised surface is the crate `vidsieve`.
 
 mod bundle;
 #[cfg(feature = "drawn")]

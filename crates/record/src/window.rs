@@ -3,7 +3,8 @@
 /// The greatest value of a quantised vector.
 const LIMIT: f32 = 127.0;
 
-/// S^c's vector of a stretch of a video: frames `first` to `last`, both inclusive, and `scale * values`, of unit length.
+/// S^c's vector of a stretch of a video: frames `first` to `last`, both inclusive, and `scale *
+/// values`, of unit length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WindowVector {
     /// The first frame.
@@ -17,8 +18,9 @@ pub struct WindowVector {
 }
 
 impl WindowVector {
-    /// Quantises a vector of D finite values, whatever its length, to int8: the largest value becomes 127 or -127. The scale
-    /// makes the result of unit length, so that a scalar product with a vector of unit length is a cosine.
+    /// Quantises a vector of D finite values, whatever its length, to int8: the largest value
+    /// becomes 127 or -127. The scale makes the result of unit length, so that a scalar product
+    /// with a vector of unit length is a cosine.
     #[must_use]
     pub fn quantise(first: u32, last: u32, vector: &[f32]) -> Self {
         let largest = vector.iter().fold(0f32, |m, v| m.max(v.abs()));
@@ -44,7 +46,8 @@ impl WindowVector {
         bytes
     }
 
-    /// Returns the windows of [`WindowVector::to_bytes`], of vectors of `dims` values; `None` for bytes of another length.
+    /// Returns the windows of [`WindowVector::to_bytes`], of vectors of `dims` values; `None` for
+    /// bytes of another length.
     #[must_use]
     pub fn of_bytes(bytes: &[u8], dims: usize) -> Option<Vec<Self>> {
         let chunks = bytes.chunks_exact(12 + dims);

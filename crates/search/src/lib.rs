@@ -9,7 +9,6 @@
 //! The same code answers natively, in a page and in a Worker.
 
 pub mod budget;
-pub mod cluster;
 pub mod comparison;
 pub mod engine;
 pub mod error;

@@ -8,11 +8,11 @@ use crate::engine::Engine;
 use crate::error::SearchError;
 use crate::table::without_cosines;
 
-/// int8 vectors and self-similarities of videos that are known by a number, and which of them show nothing: D + 9 bytes a
-/// video, and 16 to find its place.
+/// int8 vectors and self-similarities of videos that are known by a number, and which of them show
+/// nothing: D + 9 bytes a video, and 16 to find its place.
 ///
-/// Cosines are right to about 0.005. Whoever needs them exactly takes some more candidates than wanted ([`Quantised::candidates`]) and
-/// computes theirs from exact vectors.
+/// Cosines are right to about 0.005. Whoever needs them exactly takes some more candidates than
+/// wanted ([`Quantised::candidates`]) and computes theirs from exact vectors.
 #[derive(Debug, Clone, Default)]
 pub struct Quantised {
     dims: usize,
@@ -123,8 +123,8 @@ impl Quantised {
         true
     }
 
-    /// The cosine of every video with a vector of unit length, to about 0.005; [`NO_COSINE`](crate::table::NO_COSINE) of a
-    /// video that shows nothing.
+    /// The cosine of every video with a vector of unit length, to about 0.005;
+    /// [`NO_COSINE`](crate::table::NO_COSINE) of a video that shows nothing.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
@@ -142,7 +142,8 @@ impl Quantised {
         Ok(scores)
     }
 
-    /// The places among which the wanted videos are, by the cosines of [`Quantised::scan`]; each once, in no order that means anything.
+    /// The places among which the wanted videos are, by the cosines of [`Quantised::scan`]; each
+    /// once, in no order that means anything.
     #[must_use]
     pub fn candidates(
         &self,
@@ -176,7 +177,8 @@ mod tests {
     use crate::table::NO_COSINE;
 
     proptest! {
-        /// Against a map: after any puts and removes the same videos are there, with cosines near theirs.
+        /// Against a map: after any puts and removes the same videos are there, with cosines near
+        /// theirs.
         #[test]
         fn as_a_map(steps in proptest::collection::vec((0u32..12, any::<bool>(), -1f32..1.0), 0..60)) {
             let mut table = Quantised::new(2);

@@ -20,7 +20,8 @@ pub struct Query {
     pub windows: Vec<WindowVector>,
     /// The selector's scalar.
     pub self_similarity: f32,
-    /// How much each frame shows, T values: 0 of one that says nothing, 255 of one that is fully informative.
+    /// How much each frame shows, T values: 0 of one that says nothing, 255 of one that is fully
+    /// informative.
     pub weights: Vec<u8>,
     /// S^f_B's codes.
     pub codes: VideoTensor,
@@ -81,7 +82,8 @@ impl Query {
         Self { bundle, global, windows, self_similarity, weights, codes, timeline }
     }
 
-    /// Whether any frame says anything. A video of which this is false has no answer: no score of it is above 0.
+    /// Whether any frame says anything. A video of which this is false has no answer: no score of
+    /// it is above 0.
     #[must_use]
     pub fn is_informative(&self) -> bool {
         self.weights.iter().any(|w| *w > 0)

@@ -8,13 +8,15 @@ use vidsieve_record::Record;
 use crate::error::SearchError;
 use crate::query::Query;
 
-/// The cosine of a pair of which one video shows nothing (black, flat, faded): its score is 0, and there is no doubt of it.
+/// The cosine of a pair of which one video shows nothing (black, flat, faded): its score is 0, and
+/// there is no doubt of it.
 pub const NO_COSINE: f32 = -1.0;
 
-/// Ids, S^c vectors and self-similarities of the indexed videos, and which of them show nothing. 4 D + 5 bytes a video
-/// beside its id.
+/// Ids, S^c vectors and self-similarities of the indexed videos, and which of them show nothing. 4
+/// D + 5 bytes a video beside its id.
 ///
-/// Videos are numbered from 0; the order is that of insertion until one is removed, whose place the last one takes.
+/// Videos are numbered from 0; the order is that of insertion until one is removed, whose place the
+/// last one takes.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     dims: usize,
@@ -33,8 +35,8 @@ impl Table {
         Self { dims, ..Self::default() }
     }
 
-    /// A table of columns: N ids, N x D values, N scalars, and N times whether the video shows anything. Of ids that come
-    /// twice the last counts.
+    /// A table of columns: N ids, N x D values, N scalars, and N times whether the video shows
+    /// anything. Of ids that come twice the last counts.
     ///
     /// # Errors
     /// [`SearchError::Columns`] for lengths that do not fit.
@@ -129,7 +131,8 @@ impl Table {
         self.informative[video]
     }
 
-    /// How often the table was changed: as long as it is the same, the same numbers mean the same videos.
+    /// How often the table was changed: as long as it is the same, the same numbers mean the same
+    /// videos.
     #[must_use]
     pub const fn changes(&self) -> u64 {
         self.changes
@@ -150,7 +153,8 @@ impl Table {
         self.put(id, &vector, record.self_similarity(), record.is_informative())
     }
 
-    /// Adds a video or replaces it; tells whether it was there. `informative`: whether it shows anything.
+    /// Adds a video or replaces it; tells whether it was there. `informative`: whether it shows
+    /// anything.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
@@ -195,7 +199,8 @@ impl Table {
         true
     }
 
-    /// The cosine of every video with a query, in the table's order: [`NO_COSINE`] where either shows nothing.
+    /// The cosine of every video with a query, in the table's order: [`NO_COSINE`] where either
+    /// shows nothing.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
@@ -204,8 +209,9 @@ impl Table {
         Ok(if query.is_informative() { cosines } else { vec![NO_COSINE; cosines.len()] })
     }
 
-    /// The cosine of every video with a vector of unit length, in the table's order: [`NO_COSINE`] of a video that shows
-    /// nothing. Of an empty table there is none, whatever the vector's length.
+    /// The cosine of every video with a vector of unit length, in the table's order: [`NO_COSINE`]
+    /// of a video that shows nothing. Of an empty table there is none, whatever the vector's
+    /// length.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
@@ -251,7 +257,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Against a map from id to vector: after any puts and removes the same videos are there with the same scores.
+        /// Against a map from id to vector: after any puts and removes the same videos are there
+        /// with the same scores.
         #[test]
         fn as_a_map(steps in proptest::collection::vec((0u8..12, any::<bool>(), -1f32..1.0), 0..60)) {
             let mut table = Table::new(2);

@@ -1,4 +1,4 @@
-//! Prints the copies in an index, and which of each group to keep. Nothing is deleted.
+//! Prints the copies in an index, which of each group to keep, and excerpts. Nothing is deleted.
 //!
 //! `cargo run --release -p vidsieve --example dedupe -- INDEX`
 
@@ -18,6 +18,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         for copy in group.videos.iter().filter(|video| !video.keep) {
             println!("copy {} ({:.3})", copy.id, copy.score);
         }
+    }
+    for excerpt in &report.excerpts {
+        println!("excerpt {} of {} ({:.1} s, {:.3})", excerpt.id, excerpt.of, excerpt.seconds, excerpt.score);
     }
     println!("{} groups among {} videos", report.clusters.len(), report.videos);
     Ok(())

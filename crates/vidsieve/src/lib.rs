@@ -2,7 +2,7 @@
 //!
 //! An [`Archive`] is an index of videos in a folder. [`Archive::add`] decodes and encodes files,
 //! [`Archive::search`] finds the videos that show the footage of a query - a file, an excerpt of it or an
-//! edited copy - and says where they match, [`Archive::dedupe`] groups copies. Without an index,
+//! edited copy - and says where they match, [`Archive::dedupe`] groups copies and lists excerpts. Without an index,
 //! [`encode_file`] and [`encode_frames`] encode a video and [`compare()`] compares two of them.
 //!
 //! The method is Distill-and-Select (Kordopatis-Zilos et al., IJCV 2022): a vector for each video answers at
@@ -52,8 +52,9 @@ mod model;
 
 pub use archive::{
     AddOptions, Archive, ArchiveListing, ArchiveOptions, ArchiveVideo, CompactReport, CopyGroup, CopyMember, CopyPair,
-    DamagedVideo, DedupeOptions, DedupeReport, IndexNote, IndexReport, IndexStage, IndexStageTimes, KeepReason,
-    NoteStatus, QueryTimings, RemoveReport, SearchAnswer, SearchOptions, SearchQuery, VerifyReport, find_videos,
+    DamagedVideo, DedupeOptions, DedupeReport, ExcerptVideo, IndexNote, IndexReport, IndexStage, IndexStageTimes,
+    KeepReason, NoteStatus, QueryTimings, RelatedPair, RemoveReport, SearchAnswer, SearchOptions, SearchQuery,
+    UntoldVideo, VerifyReport, find_videos,
 };
 pub use compare::{compare, compare_aligned, frame_similarities};
 pub use encode::{EncodeOptions, EncodedVideo, RgbPicture, encode_file, encode_files, encode_frames};

@@ -30,6 +30,12 @@ fn encoded(model: &Model, seed: u32, seconds: std::ops::Range<u32>) -> EncodedVi
     encode_frames(model, film(seed, seconds), Some(length), &Control::new()).unwrap()
 }
 
+/// Ten seconds of black.
+fn black(model: &Model) -> EncodedVideo {
+    let frame = |time| RgbPicture { time, width: 128, height: 96, rgb: vec![0; 128 * 96 * 3] };
+    encode_frames(model, (0..10).map(|second| frame(f64::from(second))), Some(10.0), &Control::new()).unwrap()
+}
+
 /// An index with three films of the program's own.
 fn filled(folder: &Path) -> Archive {
     let archive = Archive::create(folder).unwrap();
@@ -96,10 +102,36 @@ fn reports_have_the_names_that_the_command_prints() {
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     let json = serde_json::to_value(&listing).unwrap();
     assert_eq!(keys(&json["videos"][0]), "added duration file_bytes frames height id path record_bytes width");
-    let report = archive.dedupe(&DedupeOptions::new().min_score(0.0), &Control::new()).unwrap();
+    let film = archive.get("film 1").unwrap().unwrap();
+    archive.insert("film 1 again", &film).unwrap();
+    archive.insert("scene of film 2", &encoded(archive.model().unwrap(), 2, 3..9)).unwrap();
+    archive.insert("black", &black(archive.model().unwrap())).unwrap();
+    let report = archive.dedupe(&DedupeOptions::new(), &Control::new()).unwrap();
     let json = serde_json::to_value(&report).unwrap();
-    assert_eq!(keys(&json), "budget clusters compared interrupted min_score missing model seconds videos");
-    assert_eq!(json["clusters"][0]["reason"], "first by name");
+    assert_eq!(keys(&json), "budget clusters compared excerpts interrupted min_score missing model seconds videos");
+    let group = &json["clusters"][0];
+    assert_eq!((json["clusters"].as_array().unwrap().len(), &group["keep"]), (1, &"film 1".into()), "{json}");
+    assert_eq!((keys(group), &group["reason"]), ("keep pairs reason videos".into(), &"first by name".into()));
+    assert_eq!(keys(&group["videos"][1]), "bytes duration exists height id keep path score width");
+    assert_eq!(keys(&group["pairs"][0]), "a b coverage score");
+    let excerpt = &json["excerpts"][0];
+    let names = "bytes duration exists height id of path score seconds segments share start width";
+    assert_eq!((keys(excerpt).as_str(), &excerpt["of"]), (names, &"film 2".into()), "{json}");
+    let start = excerpt["start"].as_f64().unwrap();
+    assert!((start - 3.0).abs() <= 1.0 && excerpt["id"] == "scene of film 2", "{excerpt}");
+    let none = archive.dedupe(&DedupeOptions::new().budget(Budget::None), &Control::new()).unwrap();
+    assert!(none.compared < report.compared, "{none:?}");
+    let report = archive.dedupe(&DedupeOptions::new().min_score(1.0).related(true), &Control::new()).unwrap();
+    let json = serde_json::to_value(&report).unwrap();
+    let related = json["related"].as_array().unwrap();
+    let of = |id: &str| related.iter().find(|pair| pair["a"] == id || pair["b"] == id).unwrap();
+    assert_eq!(
+        (keys(of("film 2")).as_str(), &of("film 2")["relation"]),
+        ("a b coverage relation score", &"excerpt".into())
+    );
+    assert_eq!(json["untold"][0]["id"], "black");
+    assert!(json["untold"][0]["reason"].as_str().unwrap().contains("black, flat or faded"), "{json}");
+    archive.remove(&["film 1 again", "scene of film 2", "black"]).unwrap();
     drop(archive);
     let json = serde_json::to_value(Archive::verify(folder.path(), &Control::new()).unwrap()).unwrap();
     assert_eq!(json, serde_json::json!({ "ok": true, "checked": 3, "videos": 3, "damaged": [] }));

@@ -282,7 +282,7 @@ test("the similarity matrix is an ImageData", async () => {
     const { matrix } = await vidsieve.compare(video, video);
     return { image: matrix.image instanceof ImageData, width: matrix.image.width, bright: [...matrix.image.data.subarray(0, 4)] };
   });
-  assert.deepEqual(got, { image: true, width: 12, bright: [253, 231, 37, 255] });
+  assert.deepEqual(got, { image: true, width: 24, bright: [253, 231, 37, 255] });
 });
 
 test("a Worker that crashes fails its calls and is replaced", async () => {

@@ -23,12 +23,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use vidsieve::Relation;
 
 pub use error::TrustError;
 #[cfg(feature = "train")]
 pub use fit::{EvidenceOptions, EvidenceReport, fit_evidence};
-pub use vidsieve::Relation;
-
 pub use groups::{GroupRow, Groups, series_by_name};
 pub use kinds::TrustKind;
 pub use make::{TrustMade, TrustOptions, make};

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use vidsieve::Relation;
 use vidsieve_eval::charts::{GridChart, RowChart};
 use vidsieve_eval::plots::{self, Axis, Plot, Series};
 
+use super::PairClass;
 use super::run::{SURE, TrustResult};
-use super::{PairClass, Relation};
 
 /// Bins of a reliability diagram.
 const BINS: usize = 10;
@@ -359,6 +360,7 @@ mod tests {
             relation: truth,
             accept: vec![truth],
             found,
+            untold: None,
             score,
             coarse: score / 2.0,
             seconds: [FoundSeconds { found: 3.0, truth: 2.5, ends: Some(0.25) }, FoundSeconds::default()],

@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use vidsieve::{Comparison, Control, EncodeOptions, EncodedVideo, Model, Progress, Unit, compare, encode_file};
+use vidsieve::{
+    Comparison, Control, EncodeOptions, EncodedVideo, Model, Progress, Relation, Unit, compare, encode_file,
+};
+use vidsieve_search::Untold;
 
 use super::recipe::{Stretches, seconds_of, union};
-use super::{PairClass, Relation, TrueSeconds, TrustError, TrustPair, TrustSet};
+use super::{PairClass, TrueSeconds, TrustError, TrustPair, TrustSet};
 
 /// A score from which an answer is sure.
 pub const SURE: f32 = 0.9;
@@ -32,6 +35,9 @@ pub struct TrustResult {
     pub accept: Vec<Relation>,
     /// The relation that was found.
     pub found: Relation,
+    /// Why the relation cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untold: Option<Untold>,
     /// Score of the comparison.
     pub score: f32,
     /// Score of the two vectors alone.
@@ -68,7 +74,7 @@ impl FoundSeconds {
 impl TrustResult {
     fn new(pair: &TrustPair, comparison: &Comparison) -> Self {
         let TrueSeconds { query, target } = &pair.seconds;
-        let (found, coverage) = (comparison.relation, &comparison.coverage);
+        let coverage = &comparison.coverage;
         let segments = |side: fn(&vidsieve::Segment) -> [f64; 2]| comparison.segments.iter().map(side).collect();
         Self {
             kind: pair.kind.clone(),
@@ -77,7 +83,8 @@ impl TrustResult {
             target: pair.target.clone(),
             relation: pair.relation,
             accept: pair.accept.clone(),
-            found,
+            found: comparison.relation,
+            untold: comparison.untold,
             score: comparison.score,
             coarse: comparison.coarse,
             seconds: [
@@ -90,7 +97,7 @@ impl TrustResult {
     /// Whether the answer says that one video is in the other.
     #[must_use]
     pub fn claimed(&self) -> bool {
-        matches!(self.found, Relation::Copy | Relation::Excerpt | Relation::Contains) || self.score >= SURE
+        self.found.is_claim() || self.score >= SURE
     }
 
     /// Whether the relation is right.

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use vidsieve::{Control, EncodeOptions, Progress};
+use vidsieve::{Control, EncodeOptions, Progress, Relation, Sampling};
 use vidsieve_benchmark::trust::{
-    Groups, Relation, ReliabilityBin, ScoreQuality, TrustMade, TrustOptions, TrustReport, TrustRow, TrustSet,
-    load_sources, make, run as compare_pairs,
+    Groups, ReliabilityBin, ScoreQuality, TrustMade, TrustOptions, TrustReport, TrustRow, TrustSet, load_sources, make,
+    run as compare_pairs,
 };
 
-use crate::native::{interrupt, model, terminal};
+use crate::native::{fps, interrupt, model, terminal};
 use crate::output::{Failure, json, line, text, write};
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +87,9 @@ pub(crate) struct RunArgs {
     /// Bundle to encode with (default: the built-in one).
     #[arg(long, value_name = "BUNDLE")]
     model: Option<PathBuf>,
+    /// Frames a second; `auto`: 1, and 2, 4 or 8 of videos below 15 seconds.
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = fps)]
+    fps: Sampling,
     /// Folder for plots (SVG).
     #[arg(long)]
     plots: Option<PathBuf>,
@@ -188,7 +191,7 @@ fn run_set(args: &RunArgs) -> Result<ExitCode, Failure> {
         terminal::show(&bar, p);
     };
     let control = Control::new().with_progress(&show).with_cancel(&interrupt::token());
-    let options = EncodeOptions::new().files_at_once(rayon::current_num_threads());
+    let options = EncodeOptions::new().sampling(args.fps).files_at_once(rayon::current_num_threads());
     let results = compare_pairs(&args.set, &set, &model, &options, &control);
     bar.finish_and_clear();
     let (results, failed) = results?;

@@ -68,8 +68,8 @@ impl Index {
         Ok(columns)
     }
 
-    /// S^c's vectors of parts of the videos, in the order of the videos' ids; a video of up to 16 informative frames has none.
-    /// Neither codes nor records are touched.
+    /// S^c's vectors of parts of the videos, in the order of the videos' ids; a video of up to 16
+    /// informative frames has none. Neither codes nor records are touched.
     ///
     /// # Errors
     /// [`IndexError::Damaged`].

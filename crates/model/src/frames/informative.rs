@@ -1,7 +1,7 @@
 //! How much a frame shows, from its pixels.
 //!
-//! Frames that show nothing (black, one colour, what is left after a fade) match each other whatever the videos are. The
-//! weight tells them from frames that a person could recognise.
+//! Frames that show nothing (black, one colour, what is left after a fade) match each other
+//! whatever the videos are. The weight tells them from frames that a person could recognise.
 
 use super::area::area;
 use super::image::RgbFrame;
@@ -23,15 +23,18 @@ const LONG: usize = 24;
 const NOISE_SHARE: f64 = 1.25;
 /// The greatest energy that counts as noise where cells agree with their neighbours.
 const NOISE_MOST: f64 = 36.0;
-/// The median correlation from which a frame's energy is texture, not noise, and how much less makes it all noise.
+/// The median correlation from which a frame's energy is texture, not noise, and how much less
+/// makes it all noise.
 const TEXTURE: (f64, f64) = (0.65, 0.2);
-/// The correlation of neighbouring cells up to which a block counts as noise, and by how much more it counts fully.
+/// The correlation of neighbouring cells up to which a block counts as noise, and by how much more
+/// it counts fully.
 const CORRELATION: (f64, f64) = (0.35, 0.2);
 /// Times the median energy that a block must have to stand out whatever its correlation.
 const OUTSTANDING: f64 = 10.0;
 /// The least median energy for [`OUTSTANDING`].
 const OUTSTANDING_LEAST: f64 = 1.5;
-/// The contrast in levels up to which a block shows nothing, and by how much more it shows everything.
+/// The contrast in levels up to which a block shows nothing, and by how much more it shows
+/// everything.
 const CONTRAST: (f64, f64) = (2.0, 5.0);
 /// The sum of the blocks that counts as none.
 const NONE: f64 = 0.1;
@@ -45,28 +48,31 @@ const CURVE: [f64; BLOCK] = [7.0, 1.0, -3.0, -5.0, -5.0, -3.0, 1.0, 7.0];
 /// Sums of squares of [`LINE`] and [`CURVE`].
 const SQUARES: [f64; 2] = [42.0, 168.0];
 
-/// Returns how much a frame shows: 0 for black, white and other flat colours, with noise or without, for smooth gradients and for
-/// fades in which nothing can be recognised; 255 for ordinary footage, text and drawings; low values for a small thing on
-/// a plain ground.
+/// Returns how much a frame shows: 0 for black, white and other flat colours, with noise or
+/// without, for smooth gradients and for fades in which nothing can be recognised; 255 for ordinary
+/// footage, text and drawings; low values for a small thing on a plain ground.
 ///
-/// 1. The frame is reduced by area to a grid of at most 64 x 64 cells (at least 8 a side), and each cell becomes
-///    `Y = (R + 2 G + B) / 4`, `Co = (R - B) / 2`, `Cg = (2 G - R - B) / 4`.
-/// 2. Flat rows and columns of at least 8 cells are cut off its four sides, top, bottom, left and right in turn: bars, and
-///    plain ground around what is shown. A strip is flat if the mean of its squared deviations from its mean, summed over
-///    the three planes, is at most 9, and none is above 100. Of strips of 24 cells and more the two end cells are not
-///    looked at: there a bar meets another one. A frame of which nothing is left weighs 0.
-/// 3. What is left is covered with blocks of 8 x 8 cells (the last of a row or column overlaps the one before it; less than
-///    8 cells are widened to 8). A quadratic surface (1, x, y, xy, x², y²) is taken off each plane of a block by least
-///    squares: gradients and vignettes are gone. Of the residual r, summed over planes: the energy `E = sum r² / 64`, and
-///    the shared energy `S`, the larger of the sums of the products of horizontal and of vertical neighbours, divided by
+/// 1. The frame is reduced by area to a grid of at most 64 x 64 cells (at least 8 a side), and each
+///    cell becomes `Y = (R + 2 G + B) / 4`, `Co = (R - B) / 2`, `Cg = (2 G - R - B) / 4`.
+/// 2. Flat rows and columns of at least 8 cells are cut off its four sides, top, bottom, left and
+///    right in turn: bars, and plain ground around what is shown. A strip is flat if the mean of
+///    its squared deviations from its mean, summed over the three planes, is at most 9, and none is
+///    above 100. Of strips of 24 cells and more the two end cells are not looked at: there a bar
+///    meets another one. A frame of which nothing is left weighs 0.
+/// 3. What is left is covered with blocks of 8 x 8 cells (the last of a row or column overlaps the
+///    one before it; less than 8 cells are widened to 8). A quadratic surface (1, x, y, xy, x², y²)
+///    is taken off each plane of a block by least squares: gradients and vignettes are gone. Of the
+///    residual r, summed over planes: the energy `E = sum r² / 64`, and the shared energy `S`, the
+///    larger of the sums of the products of horizontal and of vertical neighbours, divided by
 ///    64. Noise has energy that neighbours do not share.
-/// 4. The noise `N` is the median of E over all blocks of the grid, those that were cut off counting as 0. It hides nothing
-///    where neighbours agree: `H = min(N, 36) clamp((0.65 - median S / E) / 0.2, 0, 1)`, the median over the blocks of
-///    step 3.
-/// 5. A contrast c counts `clamp((c - 2) / 5, 0, 1)`. A block counts the larger of what `sqrt(S - 1.25 H)` counts, times
-///    `clamp((S / E - 0.35) / 0.2, 0, 1)`, and what `sqrt(E - 10 max(N, 1.5))` counts, for things that stand out.
-/// 6. The weight is `255 clamp((sum of counts - 0.1) / full, 0, 1)`, rounded, where `full` is 6 of 64 of the grid's blocks, at
-///    least 1.
+/// 4. The noise `N` is the median (of two the larger) of E over all blocks of the grid, those that
+///    were cut off counting as 0. It hides nothing where neighbours agree: `H = min(N, 36)
+///    clamp((0.65 - median S / E) / 0.2, 0, 1)`, the median over the blocks of step 3.
+/// 5. A contrast c counts `clamp((c - 2) / 5, 0, 1)`. A block counts the larger of what `sqrt(S -
+///    1.25 H)` counts, times `clamp((S / E - 0.35) / 0.2, 0, 1)`, and what `sqrt(E - 10 max(N,
+///    1.5))` counts, for things that stand out.
+/// 6. The weight is `255 clamp((sum of counts - 0.1) / full, 0, 1)`, rounded, where `full` is 6 of
+///    64 of the grid's blocks, at least 1.
 ///
 /// All operations are of fixed order and precision: the weight is the same on every machine.
 #[must_use]
@@ -218,8 +224,8 @@ impl Block {
         self.shared / self.energy.max(1e-9)
     }
 
-    /// Returns how much the block shows, 0 to 1, where `noise` is the median energy of the frame's blocks, and `hidden` what
-    /// of it counts as noise.
+    /// Returns how much the block shows, 0 to 1, where `noise` is the median energy of the frame's
+    /// blocks, and `hidden` what of it counts as noise.
     fn count(&self, noise: f64, hidden: f64) -> f64 {
         let of = |square: f64| ((square.max(0.0).sqrt() - CONTRAST.0) / CONTRAST.1).clamp(0.0, 1.0);
         let agreeing = ((self.correlation() - CORRELATION.0) / CORRELATION.1).clamp(0.0, 1.0);

@@ -1,8 +1,9 @@
-//! The record of a video: S^c's vectors, the selector's scalar, S^f_B's codes, and what is known of the sampled frames.
+//! The record of a video: S^c's vectors, the selector's scalar, S^f_B's codes, and what is known of
+//! the sampled frames.
 //!
-//! Little-endian, every part at a multiple of its size, readable where it lies; `docs/format.md` has the bytes. A record is
-//! accepted as a whole or refused with the reason: it ends in nothing, holds no number that is not finite, and a checksum
-//! covers all of it.
+//! Little-endian, every part at a multiple of its size, readable where it lies; `docs/format.md`
+//! has the bytes. A record is accepted as a whole or refused with the reason: it ends in nothing,
+//! holds no number that is not finite, and a checksum covers all of it.
 
 mod error;
 mod shape;
@@ -55,8 +56,8 @@ pub struct Parts<'a> {
     pub global: &'a [f32],
     /// When the frames are shown, in seconds, not decreasing; kept to the millisecond.
     pub times: &'a [f64],
-    /// How much each frame shows: 0 of one that says nothing (black, flat, faded out), 255 of one that is fully
-    /// informative.
+    /// How much each frame shows: 0 of one that says nothing (black, flat, faded out), 255 of one
+    /// that is fully informative.
     pub weights: &'a [u8],
     /// S^c's vectors of parts of the video, by their first frame.
     pub windows: &'a [WindowVector],
@@ -87,7 +88,8 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
-/// The checksum that belongs into a record: XXH3 of everything but the checksum itself ([`CHECKSUM`]).
+/// The checksum that belongs into a record: XXH3 of everything but the checksum itself
+/// ([`CHECKSUM`]).
 ///
 /// # Panics
 /// For fewer bytes than the checksum's end.
@@ -290,7 +292,8 @@ impl<B: AsRef<[u8]>> Record<B> {
         bytes.as_chunks::<4>().0.iter().map(|b| f64::from(u32::from_le_bytes(*b)) / 1000.0)
     }
 
-    /// How much each frame shows: 0 of one that says nothing, 255 of one that is fully informative; T bytes.
+    /// How much each frame shows: 0 of one that says nothing, 255 of one that is fully informative;
+    /// T bytes.
     #[must_use]
     pub fn weights(&self) -> &[u8] {
         &self.bytes.as_ref()[self.shape.weights()]
@@ -302,8 +305,8 @@ impl<B: AsRef<[u8]>> Record<B> {
         self.weights().iter().any(|w| *w > 0)
     }
 
-    /// S^c's vectors of parts of the video, by their first frame. A video of at most 16 informative frames has none: its
-    /// one window is the video.
+    /// S^c's vectors of parts of the video, by their first frame. A video of at most 16 informative
+    /// frames has none: its one window is the video.
     pub fn windows(&self) -> impl ExactSizeIterator<Item = WindowVector> + '_ {
         let b = self.bytes.as_ref();
         let (heads, dims) = (self.shape.heads().start, self.shape.dims);

@@ -74,7 +74,8 @@ impl Shape {
         self.weights().end
     }
 
-    /// Where the windows' vectors end. At most 10^6 * 2^16 past 20 MB, so u64 on machines of 32 bits.
+    /// Where the windows' vectors end. At most 10^6 * 2^16 past 20 MB, so u64 on machines of 32
+    /// bits.
     const fn vectors_end(self) -> u64 {
         self.vectors() as u64 + self.windows as u64 * self.dims as u64
     }
@@ -94,7 +95,8 @@ impl Shape {
         self.codes_start() + self.codes_len()
     }
 
-    /// The zeros between the windows' vectors and the codes, of a shape that was [checked](Self::check).
+    /// The zeros between the windows' vectors and the codes, of a shape that was
+    /// [checked](Self::check).
     // At most 1 GiB.
     #[allow(clippy::cast_possible_truncation)]
     pub(super) const fn padding(self) -> Range<usize> {

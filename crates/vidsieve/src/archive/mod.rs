@@ -20,7 +20,9 @@ use crate::model::init;
 use crate::{EncodedVideo, Error, Model};
 
 pub use add::{AddOptions, IndexNote, IndexReport, IndexStage, IndexStageTimes, NoteStatus, find_videos};
-pub use dedupe::{CopyGroup, CopyMember, CopyPair, DedupeOptions, DedupeReport, KeepReason};
+pub use dedupe::{
+    CopyGroup, CopyMember, CopyPair, DedupeOptions, DedupeReport, ExcerptVideo, KeepReason, RelatedPair, UntoldVideo,
+};
 pub use list::{ArchiveListing, ArchiveVideo, CompactReport, RemoveReport};
 pub use search::{QueryTimings, SearchAnswer, SearchOptions, SearchQuery};
 pub use verify::{DamagedVideo, VerifyReport};

@@ -2,6 +2,7 @@
 
 use rand::RngExt;
 
+use vidsieve::Relation::{self, Different, SameScene};
 use vidsieve_edits::clip::ShotConfig;
 use vidsieve_edits::colour::Grade;
 use vidsieve_edits::compose::{Fade, FrameEffect, Ticker};
@@ -15,10 +16,9 @@ use vidsieve_edits::screens::{Screen, ScreenKind};
 use vidsieve_edits::{Edit, Pcg64, generator};
 use vidsieve_video::Rate;
 
-use super::super::Relation::{Different, SameScene};
+use super::super::PairClass;
 use super::super::recipe::ClipRecipe;
 use super::super::sources::TrustSource;
-use super::super::{PairClass, Relation};
 use super::{PairPlan, Planner, TrustKind, bucket, colour, part, plain, short, whole};
 
 const DIFFERENT: &[Relation] = &[Different];

@@ -6,12 +6,13 @@ mod shares;
 
 use rand::RngExt;
 
+use vidsieve::Relation;
 use vidsieve_edits::{Pcg64, generator};
 use vidsieve_video::Rate;
 
+use super::PairClass;
 use super::recipe::ClipRecipe;
 use super::sources::TrustSource;
-use super::{PairClass, Relation};
 
 /// Seconds of a clip that a video shows whole, at most.
 const WHOLE: f64 = 12.0;

@@ -2,6 +2,7 @@
 
 use rand::RngExt;
 
+use vidsieve::Relation::{self, Contains, Copy, Excerpt};
 use vidsieve_edits::colour::Grade;
 use vidsieve_edits::compose::FrameEffect;
 use vidsieve_edits::draw::{Sticker, Text, word};
@@ -15,10 +16,9 @@ use vidsieve_edits::warp::Border;
 use vidsieve_edits::{Edit, Kind, Pcg64, SourceFacts};
 use vidsieve_video::Rate;
 
-use super::super::Relation::{Contains, Copy, Excerpt};
+use super::super::PairClass;
 use super::super::recipe::ClipRecipe;
 use super::super::sources::TrustSource;
-use super::super::{PairClass, Relation};
 use super::{PairPlan, Planner, SHORT, TrustKind, VideoPlan, faster, part, plain, short, tells, whole};
 
 const COPY: &[Relation] = &[Copy];

@@ -2,13 +2,13 @@
 
 use rand::RngExt;
 
+use vidsieve::Relation::{self, SharesPart};
 use vidsieve_edits::Pcg64;
 use vidsieve_edits::screens::{Screen, ScreenKind};
 
-use super::super::Relation::SharesPart;
+use super::super::PairClass;
 use super::super::recipe::ClipRecipe;
 use super::super::sources::TrustSource;
-use super::super::{PairClass, Relation};
 use super::{PairPlan, Planner, SHORT, TrustKind, faster, part, short, tells, whole};
 
 const SHARES: &[Relation] = &[SharesPart];

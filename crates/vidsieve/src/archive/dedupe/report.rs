@@ -1,0 +1,154 @@
+//! The result of [`Archive::dedupe`](crate::Archive::dedupe).
+
+use serde::Serialize;
+use vidsieve_search::{Coverage, Relation, Segment, Untold};
+
+use super::keep::KeepReason;
+
+/// The result of [`Archive::dedupe`](crate::Archive::dedupe).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DedupeReport {
+    /// Identity of the model: 64 hexadecimal digits.
+    pub model: String,
+    /// Videos of the index.
+    pub videos: usize,
+    /// Score from which two videos are copies, or one an excerpt of the other.
+    pub min_score: f32,
+    /// The budget by name.
+    pub budget: String,
+    /// Pairs that were compared frame by frame.
+    pub compared: usize,
+    /// Ids of videos whose record could not be read.
+    pub missing: Vec<String>,
+    /// Whether the operation was cancelled: not all pairs were compared then.
+    pub interrupted: bool,
+    /// Groups of copies.
+    pub clusters: Vec<CopyGroup>,
+    /// Videos that are excerpts of longer ones, each once.
+    pub excerpts: Vec<ExcerptVideo>,
+    /// Other pairs that have something in common, by relation, the highest score first; `None` unless
+    /// asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub related: Option<Vec<RelatedPair>>,
+    /// Videos of which nothing can be told; `None` unless asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untold: Option<Vec<UntoldVideo>>,
+    /// Time that it took, in seconds.
+    pub seconds: f64,
+}
+
+/// A video to keep and its copies.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CopyGroup {
+    /// Id of the video to keep.
+    pub keep: String,
+    /// Why that one.
+    pub reason: KeepReason,
+    /// The videos: the one to keep, then its copies, the best one first.
+    pub videos: Vec<CopyMember>,
+    /// The video to keep with each of its copies.
+    pub pairs: Vec<CopyPair>,
+}
+
+/// A video of a [`CopyGroup`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CopyMember {
+    /// Its id.
+    pub id: String,
+    /// Its file, with replacement characters where the name is not UTF-8.
+    pub path: String,
+    /// Whether the file is still where it was when it was indexed.
+    pub exists: bool,
+    /// Whether it is the one to keep.
+    pub keep: bool,
+    /// Its score with the video to keep, in [0, 1]; of that one the best score.
+    pub score: f32,
+    /// Its length in seconds.
+    pub duration: f64,
+    /// Width of its pictures in pixels, 0 if unknown.
+    pub width: u32,
+    /// Height of its pictures in pixels, 0 if unknown.
+    pub height: u32,
+    /// Bytes of its file.
+    pub bytes: u64,
+}
+
+/// Two videos that are copies.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CopyPair {
+    /// Id of one video, the query of the comparison.
+    pub a: String,
+    /// Id of the other, the target.
+    pub b: String,
+    /// Their score in [0, 1].
+    pub score: f32,
+    /// How much of each the other one shows.
+    pub coverage: Coverage,
+}
+
+/// A video that is an excerpt of a longer one. It is no copy: what to do with it is up to people.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ExcerptVideo {
+    /// Its id.
+    pub id: String,
+    /// Id of the video that holds it.
+    pub of: String,
+    /// Seconds of that video's informative time that it shows.
+    pub seconds: f64,
+    /// Their share of that video's informative time, in [0, 1].
+    pub share: f64,
+    /// Its score in [0, 1].
+    pub score: f32,
+    /// Where in that video it begins, in seconds; `None` if the operation was cancelled before this
+    /// was looked for.
+    pub start: Option<f64>,
+    /// Where the videos match, best first; the excerpt is the query.
+    pub segments: Vec<Segment>,
+    /// Its file, with replacement characters where the name is not UTF-8.
+    pub path: String,
+    /// Whether the file is still where it was when it was indexed.
+    pub exists: bool,
+    /// Its length in seconds.
+    pub duration: f64,
+    /// Width of its pictures in pixels, 0 if unknown.
+    pub width: u32,
+    /// Height of its pictures in pixels, 0 if unknown.
+    pub height: u32,
+    /// Bytes of its file.
+    pub bytes: u64,
+}
+
+/// Two videos that have something in common and are neither copies nor one an excerpt of the other,
+/// or score too little for that.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RelatedPair {
+    /// Id of one video, the query of the comparison.
+    pub a: String,
+    /// Id of the other, the target.
+    pub b: String,
+    /// How the first is related to the second.
+    pub relation: Relation,
+    /// Their score in [0, 1].
+    pub score: f32,
+    /// How much of each the other one shows.
+    pub coverage: Coverage,
+    /// Why the relation cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untold: Option<Untold>,
+}
+
+/// A video of which nothing can be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct UntoldVideo {
+    /// Its id.
+    pub id: String,
+    /// Why, in words.
+    pub reason: String,
+}
