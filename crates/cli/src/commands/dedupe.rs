@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use vidsieve::{
     Archive, Budget, Control, CopyGroup, CopyMember, DedupeOptions, DedupeReport, ExcerptVideo, Progress, RelatedPair,
-    UntoldVideo, describe,
+    UntoldVideo,
 };
 
 use crate::native::heatmap::plural;
@@ -181,7 +181,7 @@ fn print_related(report: &DedupeReport) {
     if !related.is_empty() {
         let mut rows = vec![["score", "a", "b", "a to b"].map(str::to_owned).to_vec()];
         rows.extend(related.iter().map(|pair| {
-            let words = describe(pair.relation, &pair.coverage, pair.untold);
+            let words = pair.describe();
             vec![format!("{:.3}", pair.score), terminal::plain(&pair.a), terminal::plain(&pair.b), words]
         }));
         line("");

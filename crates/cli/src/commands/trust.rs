@@ -125,9 +125,8 @@ fn fit_sets(args: &FitArgs) -> Result<ExitCode, Failure> {
         bundles.push(Bundle::from_bytes("the built-in bundle", model(None)?.as_bytes().to_vec())?);
     }
     if bundles.len() != args.out.len() {
-        return Err(
-            format!("{} bundles and {} files to write: give one for each", bundles.len(), args.out.len()).into()
-        );
+        let (bundles, files) = (bundles.len(), args.out.len());
+        return Err(Failure::new(format_args!("{bundles} bundles and {files} files to write: give one for each")));
     }
     let bar = terminal::bar(0, "{msg} [{bar:30}] {pos}/{len} {eta}");
     let show = |p: &Progress<'_>| {

@@ -384,10 +384,13 @@ impl<'a, 'b> Gains<'a, 'b> {
         energy: f32,
         novelties: &[Vec<f32>; 2],
     ) -> Option<AlignedFrames> {
+        // Rows that fall in one bin may like its columns in another order: a stretch never goes back.
+        let mut furthest = 0;
         let cells: Vec<(usize, usize)> = (stretch.rows[0]..=stretch.rows[1])
             .filter_map(|i| {
                 let bin = usize::try_from(step(stretch.speed, self.row_times[i], self.bin) + stretch.shift).ok()?;
-                Some((i, self.column(i, bin)?))
+                furthest = self.column(i, bin)?.max(furthest);
+                Some((i, furthest))
             })
             .collect();
         let mut sums = [0f32; 4];
@@ -404,11 +407,11 @@ impl<'a, 'b> Gains<'a, 'b> {
         }
         let stride = self.maps.stride;
         let cells: Vec<(usize, usize)> = cells.iter().map(|&(i, j)| (i * stride, j * stride)).collect();
-        let ends = (cells.first()?, cells.last()?);
+        let [query, target] = bounds(&cells);
         let moments = |novelties: &[f32], from: usize, to: usize| -> f32 {
             1.0 + novelties.get(from + 1..=to).unwrap_or_default().iter().sum::<f32>()
         };
-        let moments = moments(&novelties[0], ends.0.0, ends.1.0).min(moments(&novelties[1], ends.0.1, ends.1.1));
+        let moments = moments(&novelties[0], query[0], query[1]).min(moments(&novelties[1], target[0], target[1]));
         let values = [
             stretch.sum.ln_1p(),
             (change / seconds).min(0.5),
@@ -424,25 +427,30 @@ impl<'a, 'b> Gains<'a, 'b> {
     }
 }
 
+/// First and last place of a stretch in the query and in the target.
+fn bounds(cells: &[(usize, usize)]) -> [[usize; 2]; 2] {
+    let of = |side: fn(&(usize, usize)) -> usize| [cells.first().map_or(0, side), cells.last().map_or(0, side)];
+    [of(|c| c.0), of(|c| c.1)]
+}
+
 /// Of the shorter of two stretches the share of its frames that both cover, in the query and in the target.
 #[allow(clippy::cast_precision_loss)]
 fn overlaps(a: &[(usize, usize)], b: &[(usize, usize)]) -> [f64; 2] {
-    let of = |side: fn(&(usize, usize)) -> usize| {
-        let range = |cells: &[(usize, usize)]| (cells.first().map_or(0, side), cells.last().map_or(0, side) + 1);
-        let ((a0, a1), (b0, b1)) = (range(a), range(b));
-        a1.min(b1).saturating_sub(a0.max(b0)) as f64 / (a1 - a0).min(b1 - b0).max(1) as f64
-    };
-    [of(|c| c.0), of(|c| c.1)]
+    let (a, b) = (bounds(a), bounds(b));
+    [0, 1].map(|side| {
+        let ([a0, a1], [b0, b1]) = (a[side], b[side]);
+        let both = (a1.min(b1) + 1).saturating_sub(a0.max(b0));
+        both as f64 / (a1 - a0 + 1).min(b1 - b0 + 1) as f64
+    })
 }
 
 /// Informative time within the segments.
 fn matched(segments: &[AlignedFrames], query: &Footage, target: &Footage, of: [f64; 2]) -> Matched {
     let mut covered = [vec![0f32; query.len()], vec![0f32; target.len()]];
     for segment in segments {
-        let (Some(first), Some(last)) = (segment.cells.first(), segment.cells.last()) else { continue };
-        for (side, range) in covered.iter_mut().zip([first.0..=last.0, first.1..=last.1]) {
-            let end = (*range.end()).min(side.len().saturating_sub(1));
-            side[*range.start()..=end].iter_mut().for_each(|p| *p = p.max(segment.probability));
+        for (side, [first, last]) in covered.iter_mut().zip(bounds(&segment.cells)) {
+            let within = side.iter_mut().skip(first).take(last + 1 - first);
+            within.for_each(|p| *p = p.max(segment.probability));
         }
     }
     let seconds = |side: usize, footage: &Footage| -> f64 {

@@ -143,6 +143,14 @@ pub struct RelatedPair {
     pub untold: Option<Untold>,
 }
 
+impl RelatedPair {
+    /// Returns the relation in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        vidsieve_search::words::describe(self.relation, &self.coverage, self.untold, &[])
+    }
+}
+
 /// A video of which nothing can be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
