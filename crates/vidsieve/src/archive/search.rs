@@ -207,11 +207,15 @@ impl Archive {
         let selected = run.session().selected();
         let page = loop {
             match run.step(|| table)? {
-                SearchStep::Page(page) if page.page == PageStage::Coarse => send(&page, selected == 0),
-                SearchStep::Page(page) => {
-                    if selected > 0 {
-                        send(&page, true);
+                SearchStep::Page(page) if page.page == PageStage::Coarse => {
+                    let last = page.last;
+                    send(&page, last);
+                    if last {
+                        break page;
                     }
+                }
+                SearchStep::Page(page) => {
+                    send(&page, true);
                     break page;
                 }
                 SearchStep::Compare(_) => run.refine(|ids| self.fetch(ids), control)?,
