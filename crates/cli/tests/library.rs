@@ -214,7 +214,10 @@ fn copies_are_grouped_and_one_is_kept() {
     json(&["index", "--index", &index, "--json", videos.to_str().unwrap()], 0);
     let report = json(&["dedupe", "--index", &index, "--related", "--json"], 0);
     let clusters = report["clusters"].as_array().unwrap();
-    assert!(clusters.iter().flat_map(|c| c["videos"].as_array().unwrap()).all(|v| v["id"] != "excerpt.mp4"), "{report}");
+    assert!(
+        clusters.iter().flat_map(|c| c["videos"].as_array().unwrap()).all(|v| v["id"] != "excerpt.mp4"),
+        "{report}"
+    );
     let excerpt = report["excerpts"].as_array().unwrap().iter().find(|e| e["id"] == "excerpt.mp4").unwrap();
     let number = |name: &str| excerpt[name].as_f64().unwrap();
     assert_eq!(excerpt["of"], "bars.mp4", "{report}");
@@ -236,7 +239,11 @@ fn copies_are_grouped_and_one_is_kept() {
     std::fs::remove_file(videos.join("again.mp4")).unwrap();
     let report = json(&["dedupe", "--index", &index, "--json"], 0);
     let group = &report["clusters"][0];
-    assert_eq!((group["keep"].as_str(), group["reason"].as_str()), (Some("small.mp4"), Some("file exists")), "{report}");
+    assert_eq!(
+        (group["keep"].as_str(), group["reason"].as_str()),
+        (Some("small.mp4"), Some("file exists")),
+        "{report}"
+    );
     let text = String::from_utf8(vidsieve(&["dedupe", "--index", &index]).stdout).unwrap();
     assert_eq!(text.matches("the file is gone").count(), 2, "{text}");
 }
