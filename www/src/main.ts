@@ -153,7 +153,7 @@ function show(page: SearchPage, elapsed: number): void {
   const where = place() === "server" ? "this server" : "this browser";
   const first = `${count(page.videos, "video")} of ${where}, looked at by their vectors in ${milliseconds(page.timings_ms.scan + page.timings_ms.select)}`;
   const again = page.page === "refined" ? `; ${count(page.reranked, "pair")} compared frame by frame in ${milliseconds(page.timings_ms.compare)}` : "; comparing frame by frame…";
-  byId("p", "summary").textContent = `${first}${page.last && page.page === "coarse" ? "" : again}. The answer took ${milliseconds(elapsed)}.`;
+  byId("p", "summary").textContent = `${first}${page.last && page.page === "coarse" ? "" : again}. The answer took ${milliseconds(elapsed)}.${(page.warnings ?? []).map((warning) => ` Note: ${warning}.`).join("")}`;
   const likely = page.hits.filter(isAnswer);
   const [sure, unsure] = [likely.filter(isSure), likely.filter((hit) => !isSure(hit))];
   byId("ol", "hits").replaceChildren(...sure.map((hit) => make("li", {}, card(hit))));

@@ -159,7 +159,7 @@ fn comparing_and_its_picture() {
     let same = json(&["compare", &copy, &bars, "--heatmap", &picture, "--json"], 0);
     let mut keys: Vec<&String> = same.as_object().unwrap().keys().collect();
     keys.sort();
-    assert_eq!(keys, ["coarse", "doubt", "fine", "score", "segments"]);
+    assert_eq!(keys, ["coarse", "coverage", "doubt", "fine", "relation", "score", "segments"]);
     let other = json(&["compare", &bars, &life, "--json"], 0);
     assert!(number(&same["score"]) > 0.95 && number(&other["score"]) < 0.9, "{same} {other}");
     assert!(other["segments"].as_array().unwrap().is_empty(), "{other}");
@@ -199,7 +199,8 @@ fn copies_are_grouped_and_one_is_kept() {
         (small["width"].as_u64(), small["height"].as_u64(), small["keep"].as_bool()),
         (Some(128), Some(96), Some(false))
     );
-    assert_eq!(report["compared"].as_u64(), Some(21));
+    // The gradients show nothing that could be compared.
+    assert_eq!(report["compared"].as_u64(), Some(15));
     let csv =
         String::from_utf8(vidsieve(&["dedupe", "--index", &index, "--min-score", "0.95", "--csv"]).stdout).unwrap();
     assert!(csv.starts_with("cluster,keep,reason,id,") && csv.contains("true,oldest,\"bars.mp4\""), "{csv}");

@@ -216,7 +216,9 @@ fn indices_of_other_versions_are_refused() {
 fn vectors_that_are_not_the_records_are_found() {
     let folder = Folder::new("vectors");
     let index = Index::create_or_open(&folder.0, BUNDLE, b"").unwrap();
-    (1..4).for_each(|n| drop(index.put(&n.to_string(), &record(n), &source("/x")).unwrap()));
+    for n in 1..4 {
+        index.put(&n.to_string(), &record(n), &source("/x")).unwrap();
+    }
     drop(index);
     let windows: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("windows");
     tamper(&folder.0, |transaction| {

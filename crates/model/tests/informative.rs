@@ -152,11 +152,11 @@ fn a_small_thing_on_a_plain_ground_says_little() {
             let mut bird = sky.clone();
             draw::fill(&mut bird, &draw::ellipse([300.0, 150.0], [radius, radius * 0.5], 0.3), [40, 40, 50], 1.0);
             let w = weigh(&with_noise(&bird, 9, noise, true));
-            assert!((1..=90).contains(&w), "radius {radius}, noise {noise}: {w}");
+            assert!((1..=70).contains(&w), "radius {radius}, noise {noise}: {w}");
         }
         let mut mark = Image::filled(640, 360, [0; 3]);
         text(&mut mark, "LIVE", [0.93, 0.93], 0.04, 200);
-        assert!((1..=90).contains(&weigh(&with_noise(&mark, 9, noise, true))), "{}", weigh(&mark));
+        assert!((1..=130).contains(&weigh(&with_noise(&mark, 9, noise, true))), "{}", weigh(&mark));
     }
 }
 

@@ -578,8 +578,9 @@ async fn writes_during_searches() {
             for number in (0..20).map(|i| 20 + (first + i) % 40) {
                 for page in server.pages("top=3&budget=all", number).await {
                     assert_eq!(page["hits"][0]["id"], name(number), "{page}");
-                    assert!(page["hits"][0]["score"].as_f64().unwrap() > 0.9, "{page}");
-                    assert!(page["hits"][1]["score"].as_f64().unwrap() < 0.9, "{page}");
+                    // Vectors alone are likely at most.
+                    assert!(page["hits"][0]["score"].as_f64().unwrap() > 0.8, "{page}");
+                    assert!(page["hits"][1]["score"].as_f64().unwrap() < 0.8, "{page}");
                 }
             }
         }

@@ -141,8 +141,8 @@ fn from_images_to_a_bundle_the_same_however_often_interrupted() {
     let binary = browser.weights(Network::FineBinary).unwrap();
     assert_eq!(
         binary.shape("direct.weight").unwrap(),
-        [3, 7],
-        "three channels, each a hypothesis, of seven kinds of evidence"
+        [3, 8],
+        "three channels, each a hypothesis, of eight kinds of evidence"
     );
     takes_are_no_copies(&whole, recipe.corpus.sources);
 

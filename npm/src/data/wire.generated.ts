@@ -20,6 +20,7 @@ export interface Segment {
   score: number;
 }
 
+/** How the query is related to a target. */
 export type Relation =
   | "copy"
   | "excerpt"
@@ -28,16 +29,23 @@ export type Relation =
   | "same-scene"
   | "different";
 
+/** How much of a video the other one shows, over informative frames. */
 export interface CoverageSide {
+  /** Seconds of informative time that match. */
   seconds: number;
+  /** Their share of the video's informative time, in [0, 1]. */
   share: number;
 }
 
+/** How much of each of two videos the other one shows, over informative frames. */
 export interface Coverage {
+  /** Of the query. */
   query: CoverageSide;
+  /** Of the target. */
   target: CoverageSide;
 }
 
+/** Why the relation of a pair cannot be told. */
 export type Untold =
   | "nothing-in-query"
   | "nothing-in-target"
@@ -67,8 +75,8 @@ export interface Hit {
   /** The video. */
   id: string;
   /**
-   * Its score in [0, 1]: by the bundle's calibration the probability that it shows the query's
-   * footage.
+   * Its score in [0, 1]: the probability that the query's informative footage is in the video. At
+   * most 0.89 if the pair was not compared.
    */
   score: number;
   /** Where the score comes from. */
@@ -81,11 +89,11 @@ export interface Hit {
   doubt: number | null;
   /** How the query is related to the video; null if the pair was not compared. */
   relation: Relation | null;
-  /** How much of each the other one shows; null if the pair was not compared. */
+  /** How much of each video the other one shows; null if the pair was not compared. */
   coverage: Coverage | null;
   /** Why the relation cannot be told. */
   untold?: Untold;
-  /** Where the videos match, if that was looked for; best first. */
+  /** Where the videos match, best first; empty if that was not looked for. */
   segments: Segment[];
   /** Why a pair that was to be compared was not. */
   unavailable?: string;
@@ -175,7 +183,9 @@ export type SearchStep =
 export interface Comparison {
   /** The aligned frames of each segment: frame of the query, frame of the target. */
   paths: [number, number][][];
-  /** S^f_B's score in [0, 1]: how probably the query's footage is in the target. */
+  /**
+   * S^f_B's score in [0, 1]: the probability that the query's informative footage is in the target.
+   */
   score: number;
   /** S^c's score in [0, 1]. */
   coarse: number;
@@ -185,7 +195,7 @@ export interface Comparison {
   doubt: number | null;
   /** How the query is related to the target. */
   relation: Relation;
-  /** How much of each the other one shows, over frames that say something. */
+  /** How much of each video the other one shows. */
   coverage: Coverage;
   /** Why the relation cannot be told. */
   untold?: Untold;

@@ -260,6 +260,30 @@ test("a local index finds copies and outlives the page", async () => {
   await other.page.close();
 });
 
+test("a local index of an older version is refused by name, with the remedy", async () => {
+  const message = await page.evaluate(async () => {
+    const index = await vidsieve.LocalIndex.open("older");
+    await index.add("a", await encoder.encode(await fileOf("originals/amber.mp4")));
+    index.dispose();
+    const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }));
+    const database = await done(indexedDB.open("vidsieve:older"));
+    const records = () => database.transaction("records", "readwrite").objectStore("records");
+    const record = await done(records().get("a"));
+    record[8] = 1;
+    await done(records().put(record, "a"));
+    database.close();
+    const refused = await vidsieve.LocalIndex.open("older").then(() => null, (error) => error);
+    await done(indexedDB.deleteDatabase("vidsieve:older"));
+    const fresh = await vidsieve.LocalIndex.open("older");
+    const ids = await fresh.ids();
+    fresh.dispose();
+    return { code: refused?.code, message: refused?.message, ids };
+  });
+  assert.equal(message.code, "other-version");
+  assert.match(message.message, /older.*version 1.*index the video again.*deleteDatabase/);
+  assert.deepEqual(message.ids, []);
+});
+
 test("a server is searched, and gets a record alone", async () => {
   const sent = [];
   const listen = (request) => request.method() === "POST" && sent.push(request.postDataBuffer().length);

@@ -39,7 +39,7 @@ pub struct EvidenceOptions {
 
 impl Default for EvidenceOptions {
     fn default() -> Self {
-        Self { unrelated: 20_000, false_pairs: 0.02, rates: [0.02, 0.02], seed: 1 }
+        Self { unrelated: 20_000, false_pairs: 0.02, rates: [0.1, 0.02], seed: 1 }
     }
 }
 

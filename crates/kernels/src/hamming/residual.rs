@@ -55,7 +55,7 @@ impl Planes {
         let mut codes = vec![0u8; PLANES * shape.frame_bytes()];
         let mut squares = vec![0i64; shape.regions()];
         let mut ones = vec![0u32; shape.bits()];
-        for region in 0..shape.regions() {
+        for (region, square) in squares.iter_mut().enumerate() {
             ones.fill(0);
             for (frame, &weight) in weights.iter().enumerate().filter(|(_, w)| **w > 0) {
                 let code = part.code(frame, region);
@@ -69,7 +69,7 @@ impl Planes {
                 // The sum of signed powers of two is 2 n - DENOMINATOR for n in 0..=DENOMINATOR.
                 let n = (u64::from(ones) * DENOMINATOR as u64 * 2 + total - 1) / (2 * total);
                 let value = 2 * n as i64 - i64::from(DENOMINATOR);
-                squares[region] += value * value;
+                *square += value * value;
                 for plane in 0..PLANES {
                     let at = (plane * shape.regions() + region) * bytes + bit / 8;
                     codes[at] |= ((n >> plane & 1) as u8) << (bit % 8);

@@ -35,11 +35,11 @@ const OUTSTANDING: f64 = 10.0;
 const OUTSTANDING_LEAST: f64 = 1.5;
 /// The contrast in levels up to which a block shows nothing, and by how much more it shows
 /// everything.
-const CONTRAST: (f64, f64) = (2.0, 5.0);
+const CONTRAST: (f64, f64) = (2.0, 4.0);
 /// The sum of the blocks that counts as none.
 const NONE: f64 = 0.1;
 /// The share of all blocks that makes a frame fully informative.
-const FULL: f64 = 6.0 / 64.0;
+const FULL: f64 = 4.0 / 64.0;
 
 /// Offsets of a block's cells from its middle.
 const LINE: [f64; BLOCK] = [-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5];
@@ -68,10 +68,10 @@ const SQUARES: [f64; 2] = [42.0, 168.0];
 /// 4. The noise `N` is the median (of two the larger) of E over all blocks of the grid, those that
 ///    were cut off counting as 0. It hides nothing where neighbours agree: `H = min(N, 36)
 ///    clamp((0.65 - median S / E) / 0.2, 0, 1)`, the median over the blocks of step 3.
-/// 5. A contrast c counts `clamp((c - 2) / 5, 0, 1)`. A block counts the larger of what `sqrt(S -
+/// 5. A contrast c counts `clamp((c - 2) / 4, 0, 1)`. A block counts the larger of what `sqrt(S -
 ///    1.25 H)` counts, times `clamp((S / E - 0.35) / 0.2, 0, 1)`, and what `sqrt(E - 10 max(N,
 ///    1.5))` counts, for things that stand out.
-/// 6. The weight is `255 clamp((sum of counts - 0.1) / full, 0, 1)`, rounded, where `full` is 6 of
+/// 6. The weight is `255 clamp((sum of counts - 0.1) / full, 0, 1)`, rounded, where `full` is 4 of
 ///    64 of the grid's blocks, at least 1.
 ///
 /// All operations are of fixed order and precision: the weight is the same on every machine.

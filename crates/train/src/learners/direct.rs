@@ -158,11 +158,11 @@ pub fn fit(lists: &[List], channels: &Range<usize>, regulariser: f64) -> Result<
     let w = solve(&rows(false), channels, regulariser);
     let mut answers: Vec<Vec<f64>> = rows(true).iter().map(|l| answers(l, &w, channels.len()).0).collect();
     let mut last = Vec::new();
-    for value in seen..evidence {
+    for (value, spread) in deviation.iter().enumerate().skip(seen) {
         let values: Vec<Vec<f64>> = lists.iter().map(|l| l.rows().map(|row| scaled(row, value)).collect()).collect();
         let weight = solve_last(&answers, &values, regulariser);
         answers.iter_mut().flatten().zip(values.iter().flatten()).for_each(|(a, v)| *a += weight * v);
-        last.push(weight / deviation[value]);
+        last.push(weight / spread);
     }
     let centre = answers.iter().flatten().sum::<f64>() / n;
     let spread = (answers.iter().flatten().map(|a| (a - centre).powi(2)).sum::<f64>() / n).sqrt().max(1e-9);

@@ -29,7 +29,7 @@ use crate::stage::{Keyed, StageKey, TrainingStage};
 /// Versions of the stages' code.
 const POOLS: u32 = 1;
 const FINE: u32 = 1;
-const DIRECT: u32 = 1;
+const DIRECT: u32 = 2;
 const COARSE: u32 = 1;
 const SELECTOR: u32 = 1;
 

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use vidsieve_progress::Control;
-use vidsieve_search::{Budget, Hit, SearchPage, SearchParameters, SearchRun, SearchStep, SearchTimings, Table};
+use vidsieve_search::{
+    Budget, Hit, PageStage, SearchPage, SearchParameters, SearchRun, SearchStep, SearchTimings, Table,
+};
 
 use super::Archive;
 use crate::Error;
@@ -205,11 +207,17 @@ impl Archive {
         let selected = run.session().selected();
         let page = loop {
             match run.step(|| table)? {
-                SearchStep::Page(page) if page.last => {
+                SearchStep::Page(page) if page.page == PageStage::Coarse => {
+                    let last = page.last;
+                    send(&page, last);
+                    if last {
+                        break page;
+                    }
+                }
+                SearchStep::Page(page) => {
                     send(&page, true);
                     break page;
                 }
-                SearchStep::Page(page) => send(&page, false),
                 SearchStep::Compare(_) => run.refine(|ids| self.fetch(ids), control)?,
                 SearchStep::Align(ids) => run.align(self.fetch(&ids)?)?,
                 // The refined page comes before it.
