@@ -454,7 +454,7 @@ fn matched(segments: &[AlignedFrames], query: &Footage, target: &Footage, of: [f
         }
     }
     let seconds = |side: usize, footage: &Footage| -> f64 {
-        covered[side].iter().zip(footage.spans()).filter(|(p, _)| **p >= SURE).map(|(_, s)| s).sum()
+        covered[side].iter().zip(footage.spans()).filter(|(p, _)| **p >= SURE).fold(0.0, |sum, (_, s)| sum + s)
     };
     let expected: f64 = covered[0].iter().zip(query.spans()).map(|(p, s)| f64::from(*p) * s).sum();
     Matched {
