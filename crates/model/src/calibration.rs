@@ -80,38 +80,59 @@ impl Curve {
     }
 }
 
-/// What the alignment of a pair found, by which its score is read off ([`Calibration::by_evidence`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
-    /// Most of the query in the target.
-    Found,
-    /// A part of the query in the target.
-    Part,
-    /// Likeness without the same changes.
-    Alike,
-    /// Neither.
-    Nothing,
+/// What tells whether a query's footage is in a target, beside their relation.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PairEvidence {
+    /// The share of the query's informative time that the target shows, in [0, 1].
+    pub share: f32,
+    /// The probability of the surest stretch, in [0, 1] ([`crate::alignment::AlignedFrames::probability`]); 0 without one.
+    pub surest: f32,
+    /// S^f_B's similarity, in [-1, 1].
+    pub similarity: f32,
+    /// The mean over the query's frames of their greatest likeness, in [-1, 1] ([`crate::alignment::Aligned::likeness`]).
+    pub likeness: f32,
 }
 
-/// Curves of S^f_B's similarity, one for each kind of [`Evidence`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The weights of [`PairEvidence`] in the logarithm of the odds that the query's informative footage is in the target: a
+/// logistic regression on pairs with known relations, weighed by how frequent their kinds are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EvidenceCurves {
-    /// Most of the query is in the target.
-    pub found: Curve,
-    /// A part of it is.
-    pub part: Curve,
-    /// They look alike and do not change alike.
-    pub alike: Curve,
-    /// Nothing of it.
-    pub nothing: Curve,
+pub struct EvidenceWeights {
+    /// What is added to the sum.
+    pub offset: f32,
+    /// Of the share of the query.
+    pub share: f32,
+    /// Of the surest stretch's log-odds, limited to -8 and 8.
+    pub surest: f32,
+    /// Of the similarity as `atanh`, limited to -4 and 4.
+    pub similarity: f32,
+    /// Of the likeness.
+    pub likeness: f32,
 }
 
-impl EvidenceCurves {
-    /// The four curves with their names.
+impl PairEvidence {
+    /// The values that [`EvidenceWeights`] weigh: share, log-odds of the surest stretch, `atanh` of the similarity, likeness.
     #[must_use]
-    pub const fn all(&self) -> [(&'static str, &Curve); 4] {
-        [("found", &self.found), ("part", &self.part), ("alike", &self.alike), ("nothing", &self.nothing)]
+    pub fn values(&self) -> [f32; 4] {
+        let odds = (self.surest / (1.0 - self.surest).max(1e-6)).max(1e-6).ln().clamp(-8.0, 8.0);
+        let similarity = self.similarity.clamp(-0.9999, 0.9999).atanh().clamp(-4.0, 4.0);
+        [self.share, odds, similarity, self.likeness]
+    }
+}
+
+impl EvidenceWeights {
+    /// Checks the weights; the text says what is wrong.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let all = [self.offset, self.share, self.surest, self.similarity, self.likeness];
+        if all.iter().all(|w| w.is_finite()) { Ok(()) } else { Err("weights must be finite".into()) }
+    }
+
+    /// The probability that the query's informative footage is in the target; 0 where a value is NaN.
+    #[must_use]
+    pub fn probability(&self, evidence: &PairEvidence) -> f32 {
+        let weights = [self.share, self.surest, self.similarity, self.likeness];
+        let z = self.offset + weights.iter().zip(evidence.values()).map(|(w, v)| w * v).sum::<f32>();
+        if z.is_nan() { 0.0 } else { sigmoid(z) }
     }
 }
 
@@ -134,9 +155,9 @@ pub struct Calibration {
     /// Of the teacher.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Curve>,
-    /// Of S^f_B, by what the alignment found.
+    /// Of a pair that S^f_B compared, by all that its alignment tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<EvidenceCurves>,
+    pub evidence: Option<EvidenceWeights>,
 }
 
 impl Calibration {
@@ -153,16 +174,13 @@ impl Calibration {
         }
     }
 
-    /// What users are shown for S^f_B's raw similarity of a pair of which the alignment found `kind`, in [0, 1];
-    /// without curves by evidence, what [`Calibration::apply`] returns. 0 for NaN.
+    /// What users are shown for a pair that S^f_B compared, in [0, 1]; without weights of evidence what [`Calibration::apply`]
+    /// returns for its similarity.
     #[must_use]
-    pub fn by_evidence(&self, kind: Evidence, raw: f32) -> f32 {
-        let Some(curves) = &self.evidence else { return self.apply(Network::FineBinary, raw) };
-        match kind {
-            Evidence::Found => curves.found.apply(raw),
-            Evidence::Part => curves.part.apply(raw),
-            Evidence::Alike => curves.alike.apply(raw),
-            Evidence::Nothing => curves.nothing.apply(raw),
+    pub fn of_evidence(&self, evidence: &PairEvidence) -> f32 {
+        match &self.evidence {
+            Some(weights) => weights.probability(evidence),
+            None => self.apply(Network::FineBinary, evidence.similarity),
         }
     }
 
@@ -229,6 +247,22 @@ mod tests {
         assert_eq!(calibration.apply(Network::FineBinary, f32::NAN), 0.0);
         assert!(calibration.apply(Network::Coarse, 0.5) < 0.74);
         assert!(calibration.curve(Network::Selector).is_none());
+    }
+
+    #[test]
+    fn a_score_weighs_all_that_is_known() {
+        let weights = EvidenceWeights { offset: -2.0, share: 4.0, surest: 0.5, similarity: 1.0, likeness: 0.0 };
+        let copy = PairEvidence { share: 1.0, surest: 0.99, similarity: 0.9, likeness: 0.9 };
+        let take = PairEvidence { share: 0.0, surest: 0.1, similarity: 0.9, likeness: 0.9 };
+        let by_hand = -2.0 + 4.0 + 0.5 * (0.99f32 / 0.01).ln() + 0.9f32.atanh();
+        assert!((weights.probability(&copy) - sigmoid(by_hand)).abs() < 1e-4);
+        assert!(weights.probability(&copy) > 0.99 && weights.probability(&take) < 0.5);
+        let nothing = PairEvidence { similarity: f32::NAN, ..PairEvidence::default() };
+        assert_eq!(weights.probability(&nothing), 0.0);
+        assert!(PairEvidence { surest: 1.0, similarity: 1.0, ..copy }.values().iter().all(|v| v.is_finite()));
+        let calibration = Calibration { evidence: Some(weights), ..Calibration::default() };
+        assert_eq!(calibration.of_evidence(&copy), weights.probability(&copy));
+        assert!((Calibration::default().of_evidence(&copy) - 0.95).abs() < 1e-6);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub struct Footage {
     times: Vec<f64>,
     spans: Vec<f64>,
     period: f64,
+    duration: f64,
 }
 
 impl Footage {
@@ -47,6 +48,7 @@ impl Footage {
             spans: frames.iter().map(|&i| span(i) * f64::from(weight(i)) / f64::from(FULL)).collect(),
             frames,
             period,
+            duration,
         }
     }
 
@@ -103,6 +105,23 @@ impl Footage {
     #[must_use]
     pub fn seconds(&self) -> f64 {
         self.spans.iter().sum()
+    }
+
+    /// The time that is nearer to a frame than to the samples beside it, in seconds: half a sample before and after, within the
+    /// video.
+    fn around(&self, i: usize) -> [f64; 2] {
+        let half = self.period / 2.0;
+        [(self.times[i] - half).max(0.0), (self.times[i] + half).min(self.duration.max(self.times[i]))]
+    }
+
+    /// The share of a frame's time that lies in an interval, in [0, 1].
+    #[must_use]
+    pub fn share_within(&self, i: usize, [start, end]: [f64; 2]) -> f64 {
+        let [from, to] = self.around(i);
+        if to - from < 1e-6 {
+            return f64::from(u8::from(start <= to && end >= from));
+        }
+        ((end.min(to) - start.max(from)) / (to - from)).clamp(0.0, 1.0)
     }
 
     /// Seconds from one sampled frame of the video to the next, in the mean; above 0.

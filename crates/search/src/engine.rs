@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use vidsieve_kernels::Isa;
 use vidsieve_model::bundle::{Bundle, Network};
-use vidsieve_model::calibration::{Calibration, Evidence};
+use vidsieve_model::calibration::{Calibration, PairEvidence};
 use vidsieve_model::fine::{Examined, Fine, Workspace};
 use vidsieve_model::footage::Footage;
 use vidsieve_model::merge::fine_to_unit;
@@ -20,6 +20,10 @@ use crate::table::NO_COSINE;
 /// The greatest score of a pair that was not compared frame by frame: one vector cannot tell a take from
 /// a copy, so that such a pair is likely at most, never sure.
 pub const COARSE_MOST: f32 = 0.89;
+
+/// The greatest score of a pair that was compared and in which the query was not found: its footage may be there, and
+/// nothing shows it.
+const UNSURE_MOST: f32 = 0.89;
 
 /// The networks that compare pairs of videos.
 #[derive(Debug)]
@@ -68,21 +72,18 @@ impl Engine {
         }
     }
 
-    /// What users see of S^f_B's similarity of a pair that is so related, in [0, 1]: the probability
-    /// that the query's informative footage is in the target.
-    #[must_use]
-    pub fn score(&self, raw: f32, relation: Relation) -> f32 {
-        let kind = match relation {
-            Relation::Copy | Relation::Excerpt => Evidence::Found,
-            Relation::Contains | Relation::SharesPart => Evidence::Part,
-            Relation::SameScene => Evidence::Alike,
-            Relation::Different => Evidence::Nothing,
-        };
-        match &self.calibration {
-            Some(calibration) => calibration.by_evidence(kind, raw),
+    /// What users see of a pair with this relation, in [0, 1]: the probability that the query's informative footage is in the
+    /// target. Without the relation that says so it is never sure.
+    fn score(&self, evidence: &PairEvidence, relation: Relation) -> f32 {
+        let Some(calibration) = &self.calibration else {
             #[allow(clippy::cast_possible_truncation)]
-            None => (fine_to_unit(f64::from(raw)) as f32).clamp(0.0, 1.0),
+            return (fine_to_unit(f64::from(evidence.similarity)) as f32).clamp(0.0, 1.0);
+        };
+        let score = calibration.of_evidence(evidence);
+        if calibration.evidence.is_some() && !matches!(relation, Relation::Copy | Relation::Excerpt) {
+            return score.min(UNSURE_MOST);
         }
+        score
     }
 
     /// For each pair (the query, a video) the probability that the coarse answer is wrong; `None`
@@ -146,7 +147,7 @@ impl Engine {
         let score = match verdict.untold {
             // Of a video that shows nothing nothing is found.
             Some(Untold::NothingInQuery | Untold::NothingInTarget) => 0.0,
-            _ => self.score(examined.similarity, verdict.relation),
+            _ => self.score(&verdict.evidence(examined), verdict.relation),
         };
         Pair { raw: examined.similarity, score, verdict }
     }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use vidsieve_model::alignment::Aligned;
+use vidsieve_model::calibration::PairEvidence;
+use vidsieve_model::fine::Examined;
 
 /// Share of informative time from which on most of a video is in the other one.
 const MOST: f64 = 0.5;
@@ -176,6 +178,22 @@ impl Verdict {
         };
         let still = relation == Relation::SameScene && aligned.is_still();
         Self { relation, coverage, untold: still.then_some(Untold::NothingChanges) }
+    }
+}
+
+impl Verdict {
+    /// What tells whether the query's footage is in the target, as its score weighs it. Of the very same picture nothing is surer.
+    #[must_use]
+    pub fn evidence(&self, examined: &Examined) -> PairEvidence {
+        let Examined { aligned, similarity, .. } = examined;
+        let surest = aligned.segments.iter().map(|segment| segment.probability).fold(0.0, f32::max);
+        #[allow(clippy::cast_possible_truncation)]
+        PairEvidence {
+            share: self.coverage.query.share as f32,
+            surest: if self.relation == Relation::Copy && is_same_picture(aligned) { 1.0 } else { surest },
+            similarity: *similarity,
+            likeness: aligned.likeness,
+        }
     }
 }
 

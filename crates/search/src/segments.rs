@@ -124,36 +124,39 @@ pub struct Alignment {
 /// which nothing says when, it is one segment: all informative frames of each.
 #[must_use]
 pub fn alignments(aligned: &Aligned, query: &Timeline, target: &Timeline) -> Vec<Alignment> {
-    let alignment = |likeness: f32, frames: Vec<(usize, usize)>| Alignment {
-        segment: segment(likeness, [query, target], aligned.informative, &frames),
+    let alignment = |likeness: f32, seconds, frames: Vec<(usize, usize)>| Alignment {
+        segment: segment(likeness, [query, target], aligned.informative, &frames, seconds),
         frames,
     };
     let sure = aligned.segments.iter().filter(|found| found.is_sure() && !found.frames.is_empty());
-    let found: Vec<_> = sure.map(|found| alignment(found.likeness(), found.frames.clone())).collect();
+    let found: Vec<_> = sure.map(|found| alignment(found.likeness(), found.seconds, found.frames.clone())).collect();
     if found.is_empty() && is_same_picture(aligned) {
         let [[first, last], [start, end]] = aligned.informative;
-        return vec![alignment(aligned.likeness, vec![(first, start), (last, end)])];
+        let half = query.period().min(target.period()) / 2.0;
+        let seconds = [(query, first, last), (target, start, end)]
+            .map(|(video, first, last)| [video.at(first) - half, video.at(last) + half]);
+        return vec![alignment(aligned.likeness, seconds, vec![(first, start), (last, end)])];
     }
     found
 }
 
-/// The interval of a path. A frame that was sampled stands for the time around it: ends reach half a
-/// sample beyond the outermost frames, and to the end of a video whose last frame is among them, the same in both videos.
+/// The interval of a path that shows `seconds` of both videos: within both, and to the end of a video whose last frame is
+/// among its frames, by the same time in both.
 fn segment(
     mean: f32,
     [query, target]: [&Timeline; 2],
     informative: [[usize; 2]; 2],
     path: &[(usize, usize)],
+    [[q0, q1], [t0, t1]]: [[f64; 2]; 2],
 ) -> Segment {
-    let (first, last) = (path[0], path[path.len() - 1]);
-    let [q0, q1] = [query.at(first.0), query.at(last.0)];
-    let [t0, t1] = [target.at(first.1), target.at(last.1)];
+    let last = path[path.len() - 1];
     let half = query.period().min(target.period()) / 2.0;
-    let start = half.min(q0).min(t0);
+    let before = (-q0).max(-t0).max(0.0);
     let ends = last.0 + 1 >= query.times.len() || last.1 + 1 >= target.times.len();
-    let reach = if ends { 2.0 * half } else { half };
-    let end = reach.min(query.duration - q1).min(target.duration - t1).max(0.0);
-    let intervals = [[q0 - start, q1 + end], [t0 - start, t1 + end]];
+    let reach = if ends { half } else { 0.0 };
+    let after = reach.min(query.duration - q1).min(target.duration - t1);
+    let within = |[start, end]: [f64; 2]| [start + before, (end + after).max(start + before)];
+    let intervals = [within([q0, q1]), within([t0, t1])];
     let place = |side: usize| {
         let timeline = [query, target][side];
         SegmentPlace::new(intervals[side], informative[side].map(|frame| timeline.at(frame)))
@@ -179,11 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn intervals_reach_half_a_sample_beyond_their_frames() {
+    fn intervals_stay_within_both_videos() {
         let seconds = |n: u32| Timeline::new((0..n).map(f64::from).collect(), f64::from(n));
         let of = |from: usize, to: usize, n: usize| {
             let path: Vec<_> = (0..n).map(|i| (from + i, to + i)).collect();
-            let found = segment(0.9, [&seconds(30), &seconds(40)], [[0, 29], [4, 39]], &path);
+            let around = [from, to].map(|first| [first as f64 - 0.5, (first + n) as f64 - 0.5]);
+            let found = segment(0.9, [&seconds(30), &seconds(40)], [[0, 29], [4, 39]], &path, around);
             (found.query, found.target, found.at)
         };
         use SegmentPlace::{Beginning, End, Middle, Whole};

@@ -14,10 +14,10 @@ use vidsieve::{Control, EncodeOptions, EncodedVideo, Model, Progress, Unit, enco
 use vidsieve_kernels::Isa;
 use vidsieve_model::alignment::{Aligned, AlignmentWeights};
 use vidsieve_model::bundle::{Bundle, BundleWriter, Network, Storage};
-use vidsieve_model::calibration::Evidence;
-use vidsieve_model::fine::Workspace;
-use vidsieve_search::{Engine, Query, Relation, Verdict};
-use vidsieve_train::learners::evidence::{PairExample, StretchExample, curves, logistic, stretches};
+use vidsieve_model::calibration::{Curve, EvidenceWeights, PairEvidence};
+use vidsieve_model::fine::{self, Workspace};
+use vidsieve_search::{Engine, Query, Verdict};
+use vidsieve_train::learners::evidence::{PairExample, StretchExample, logistic, scores, stretches};
 
 use super::groups::series_by_name;
 use super::recipe::seconds_of;
@@ -28,8 +28,8 @@ use super::{PairClass, TrustError, TrustPair, TrustSet, TrustVideo};
 pub struct EvidenceOptions {
     /// Unrelated pairs that are drawn from the set's videos beside its own pairs.
     pub unrelated: usize,
-    /// Share of the pairs that share nothing of which a stretch may count as the same footage.
-    pub false_pairs: f64,
+    /// Share of the look-alikes that may be claimed: of which most of one video is said to be in the other.
+    pub false_claims: f64,
     /// Share of all pairs of an index that are copies, and share that look alike: what scores are the
     /// probabilities of.
     pub rates: [f64; 2],
@@ -39,7 +39,7 @@ pub struct EvidenceOptions {
 
 impl Default for EvidenceOptions {
     fn default() -> Self {
-        Self { unrelated: 20_000, false_pairs: 0.02, rates: [0.1, 0.02], seed: 1 }
+        Self { unrelated: 20_000, false_claims: 0.01, rates: [0.1, 0.02], seed: 1 }
     }
 }
 
@@ -59,6 +59,7 @@ pub struct EvidenceReport {
 }
 
 /// A pair of a set or a drawn one.
+#[derive(Clone, Copy)]
 struct Pair<'a> {
     query: &'a str,
     target: &'a str,
@@ -66,9 +67,18 @@ struct Pair<'a> {
 }
 
 struct Examined {
-    aligned: Aligned,
-    raw: f32,
+    of_pair: fine::Examined,
     coarse: f32,
+}
+
+impl Examined {
+    fn verdict(&self) -> Verdict {
+        Verdict::new(&self.of_pair.aligned)
+    }
+
+    fn evidence(&self) -> PairEvidence {
+        self.verdict().evidence(&self.of_pair)
+    }
 }
 
 /// Fits evidence for the first of `bundles` on the sets in `folders`, and returns all of them with it.
@@ -108,12 +118,12 @@ pub fn fit_evidence(
     // Stretches first: curves are fitted on the relations that follow from them.
     for ((videos, pairs), (_, set)) in queries.iter().zip(&drawn).zip(folders) {
         let examined = examine(bundle, videos, pairs, control)?;
-        let first = found.len();
-        for (k, (pair, examined)) in pairs.iter().zip(examined).enumerate() {
-            examples(first + k, pair, &examined.aligned, videos, set, &mut found);
+        for (pair, examined) in pairs.iter().zip(examined) {
+            examples(pair, &examined.of_pair.aligned, videos, set, &mut found);
         }
     }
-    let weights = AlignmentWeights { segment: stretches(&found, options.false_pairs)?, ..AlignmentWeights::default() };
+    let mut weights = AlignmentWeights { segment: stretches(&found)?, ..AlignmentWeights::default() };
+    weights.segment[0] -= strictness(bundle, &weights, &queries, &drawn, options, control)?;
     let same = found.iter().filter(|e| e.same).count();
     let with_weights = with_evidence(bundle, &weights, Some(0.0), None)?;
     let mut all = Vec::new();
@@ -144,10 +154,10 @@ pub fn fit_evidence(
             .into();
     let examples: Vec<PairExample> =
         examples.into_iter().map(|(class, example)| PairExample { weight: weights_of[&class], ..example }).collect();
-    let (evidence, coarse) = curves(&examples)?;
+    let (evidence, coarse) = scores(&examples)?;
     let made = bundles
         .iter()
-        .map(|bundle| with_evidence(bundle, &weights, Some(matched), Some((evidence.clone(), coarse.clone()))))
+        .map(|bundle| with_evidence(bundle, &weights, Some(matched), Some((evidence, coarse.clone()))))
         .collect::<Result<Vec<_>, _>>()?;
     let report = EvidenceReport { pairs, stretches: [same, found.len() - same], weights, matched, failed };
     Ok((made, report))
@@ -236,20 +246,54 @@ fn examine(
             #[allow(clippy::cast_precision_loss)]
             let (now, all) = ((done.fetch_add(1, Ordering::Relaxed) + 1) as f64, pairs.len() as f64);
             control.report(&Progress::new("comparing", now, Some(all), Unit::Pairs));
-            Ok(Examined { aligned: examined.aligned, raw: examined.similarity, coarse })
+            Ok(Examined { of_pair: examined, coarse })
         })
         .collect()
 }
 
+/// By how much the log-odds of stretches have to be lowered, so that no more look-alikes are claimed than may be.
+fn strictness(
+    bundle: &Bundle,
+    weights: &AlignmentWeights,
+    queries: &[Videos],
+    drawn: &[Vec<Pair<'_>>],
+    options: &EvidenceOptions,
+    control: &Control<'_>,
+) -> Result<f32, TrustError> {
+    /// What is tried, in log-odds, and the greatest of it.
+    const STEP: f32 = 0.25;
+    const STEPS: u16 = 32;
+    let shares_nothing = |pair: &&Pair<'_>| matches!(class(pair), PairClass::LookAlike | PairClass::SharesPart);
+    let claims = |by: f32| -> Result<(usize, usize), TrustError> {
+        let mut stricter = *weights;
+        stricter.segment[0] -= by;
+        let bundle = with_evidence(bundle, &stricter, None, None)?;
+        let (mut claimed, mut of) = (0, 0);
+        for (videos, pairs) in queries.iter().zip(drawn) {
+            let alike: Vec<Pair<'_>> = pairs.iter().filter(shares_nothing).copied().collect();
+            let examined = examine(&bundle, videos, &alike, control)?;
+            claimed += examined.iter().filter(|e| e.verdict().relation.is_claim()).count();
+            of += alike.len();
+        }
+        Ok((claimed, of))
+    };
+    // Fewer are claimed the stricter it is: the first step that keeps the limit.
+    let (mut low, mut high) = (0, STEPS);
+    while low < high {
+        let middle = u16::midpoint(low, high);
+        let (claimed, of) = claims(f32::from(middle) * STEP)?;
+        #[allow(clippy::cast_precision_loss)]
+        if claimed as f64 <= options.false_claims * of as f64 {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Ok(f32::from(low) * STEP)
+}
+
 /// The stretches of a pair with their truth; those of pairs of which the truth is not one are left out.
-fn examples(
-    number: usize,
-    pair: &Pair<'_>,
-    aligned: &Aligned,
-    videos: &Videos,
-    set: &TrustSet,
-    into: &mut Vec<StretchExample>,
-) {
+fn examples(pair: &Pair<'_>, aligned: &Aligned, videos: &Videos, set: &TrustSet, into: &mut Vec<StretchExample>) {
     let (Some(query), Some(target)) = (videos.get(pair.query), videos.get(pair.target)) else { return };
     let claims = pair
         .truth
@@ -266,7 +310,7 @@ fn examples(
         // Of a pair that shares footage a stretch beside the true ones may still be a repetition.
         let beside = !same && pair.truth.is_some_and(|t| matches!(t.class, PairClass::Same | PairClass::SharesPart));
         if !beside && (same || k < 3) {
-            into.push(StretchExample { values: stretch.values, same, pair: number });
+            into.push(StretchExample { values: stretch.values, same });
         }
     }
 }
@@ -286,15 +330,6 @@ fn class(pair: &Pair<'_>) -> PairClass {
     pair.truth.map_or(PairClass::Unrelated, |truth| truth.class)
 }
 
-fn evidence_of(relation: Relation) -> Evidence {
-    match relation {
-        Relation::Copy | Relation::Excerpt => Evidence::Found,
-        Relation::Contains | Relation::SharesPart => Evidence::Part,
-        Relation::SameScene => Evidence::Alike,
-        Relation::Different => Evidence::Nothing,
-    }
-}
-
 fn contained(pair: &Pair<'_>, set: &TrustSet) -> bool {
     pair.truth.is_some_and(|truth| {
         let informative = set.videos.get(&truth.query).map_or(0.0, |video| seconds_of(&video.informative));
@@ -303,13 +338,7 @@ fn contained(pair: &Pair<'_>, set: &TrustSet) -> bool {
 }
 
 fn example(pair: &Pair<'_>, examined: &Examined, set: &TrustSet) -> PairExample {
-    PairExample {
-        evidence: evidence_of(Verdict::new(&examined.aligned).relation),
-        raw: examined.raw,
-        coarse: examined.coarse,
-        contained: contained(pair, set),
-        weight: 0.0,
-    }
+    PairExample { evidence: examined.evidence(), coarse: examined.coarse, contained: contained(pair, set), weight: 0.0 }
 }
 
 /// The weight of what is matched in the sum that a direct path bounds: the ratio of the weights of a logistic
@@ -327,7 +356,7 @@ fn matched_weight(bundle: &Bundle, pairs: &[(&Pair<'_>, Examined)]) -> Result<f3
     let (same, alike) = (of(PairClass::Same), of(PairClass::LookAlike));
     let (mut rows, mut labels) = (Vec::new(), Vec::new());
     for (label, (_, examined)) in same.map(|p| (true, p)).chain(alike.map(|p| (false, p))) {
-        rows.push(vec![sum(examined.raw), examined.aligned.matched.expected]);
+        rows.push(vec![sum(examined.of_pair.similarity), examined.of_pair.aligned.matched.expected]);
         labels.push(label);
     }
     let weights = vec![1.0; rows.len()];
@@ -340,17 +369,17 @@ fn matched_weight(bundle: &Bundle, pairs: &[(&Pair<'_>, Examined)]) -> Result<f3
 /// The largest weight of what is matched, in the units of a direct path's sum: beyond it the bounds tell nothing apart.
 const MOST_MATCHED: f64 = 6.0;
 
-/// A bundle with alignment weights, the weight of what is matched, and curves.
+/// A bundle with alignment weights, the weight of what is matched, and the weights of scores.
 fn with_evidence(
     bundle: &Bundle,
     weights: &AlignmentWeights,
     matched: Option<f32>,
-    curves: Option<(vidsieve_model::calibration::EvidenceCurves, vidsieve_model::calibration::Curve)>,
+    scores: Option<(EvidenceWeights, Curve)>,
 ) -> Result<Bundle, TrustError> {
     let data = |e: &dyn std::fmt::Display| TrustError::Data(e.to_string());
     let manifest = bundle.manifest();
     let mut config = manifest.config.clone();
-    if let (Some((evidence, coarse)), Some(calibration)) = (curves, &mut config.calibration) {
+    if let (Some((evidence, coarse)), Some(calibration)) = (scores, &mut config.calibration) {
         calibration.evidence = Some(evidence);
         calibration.coarse = Some(coarse);
     }

@@ -68,9 +68,9 @@ pub(crate) struct FitArgs {
     /// Files to write, one for each bundle.
     #[arg(long, value_name = "BUNDLE", num_args = 1.., required = true)]
     out: Vec<PathBuf>,
-    /// Share of the pairs that share nothing of which a stretch may count as the same footage.
-    #[arg(long, default_value_t = 0.02)]
-    false_pairs: f64,
+    /// Share of the look-alikes that may be claimed: of which most of one video is said to be in the other.
+    #[arg(long, default_value_t = 0.01)]
+    false_claims: f64,
     /// Draws the unrelated pairs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -134,7 +134,7 @@ fn fit_sets(args: &FitArgs) -> Result<ExitCode, Failure> {
         terminal::show(&bar, p);
     };
     let control = Control::new().with_progress(&show).with_cancel(&interrupt::token());
-    let options = EvidenceOptions { false_pairs: args.false_pairs, seed: args.seed, ..EvidenceOptions::default() };
+    let options = EvidenceOptions { false_claims: args.false_claims, seed: args.seed, ..EvidenceOptions::default() };
     let fitted = fit_evidence(&sets, &bundles, &options, &control);
     bar.finish_and_clear();
     let (made, report) = fitted?;

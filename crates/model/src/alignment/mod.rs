@@ -14,11 +14,15 @@
 //! the same footage with the probability
 //!
 //! ```text
-//! sigmoid(segment . [1, ln(1 + sum), min(C - median, 0.5), A, gain, ln(seconds), ln(energy + 0.01), ln(moments)])
+//! sigmoid(segment . [1, ln(1 + sum), min(C - median, 0.5), A, gain, ln(seconds), ln(energy + 0.01), ln(moments),
+//!                    min(step, 0.5), ln(1 + max(z, 0))])
 //! ```
 //!
 //! of its means over the stretch; `energy` is how much the query changes at all, `moments` how many different pictures
-//! the stretch shows in either video, whichever are fewer: a slide that stays is one.
+//! the stretch shows in either video, whichever are fewer: a slide that stays is one. `step` tells whether the next half
+//! second changes alike, `C[i,j] + C[i',j'] - C[i,j'] - C[i',j]` in the mean, and `z` is the same in units of what it is
+//! elsewhere in the target: two recordings that fill the same window with other words change alike over minutes, not from
+//! one moment to the next.
 
 mod lines;
 
@@ -35,6 +39,10 @@ const MOST_CELLS: usize = 4_000_000;
 const LIMITS: [f32; 2] = [-0.7, 2.5];
 /// What is added to the root mean square of the centred map: changes below it are rounding of codes.
 const FLOOR: f32 = 0.02;
+/// Seconds, of the query and of the target at least, of the steps by which a stretch is looked at from moment to moment.
+const LAG: [f64; 2] = [0.499, 0.2];
+/// Places of the target, at most, that a step is compared with.
+const ELSEWHERE: usize = 24;
 /// The least sum of gains, in seconds, of a stretch.
 const LEAST: f32 = 0.3;
 /// Most segments of a pair.
@@ -50,7 +58,7 @@ pub const SURE: f32 = 0.5;
 /// Numbers of values of a cell's and a stretch's weights.
 pub const CELL_WEIGHTS: usize = 4;
 /// See [`CELL_WEIGHTS`].
-pub const SEGMENT_WEIGHTS: usize = 8;
+pub const SEGMENT_WEIGHTS: usize = 10;
 
 /// How maps become segments: weights that were fitted on pairs with known alignment.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -58,13 +66,13 @@ pub const SEGMENT_WEIGHTS: usize = 8;
 pub struct AlignmentWeights {
     /// Of a cell: offset, change, centred change, likeness.
     pub cell: [f32; CELL_WEIGHTS],
-    /// Of a stretch: offset, and its seven values.
+    /// Of a stretch: offset, and its nine values.
     pub segment: [f32; SEGMENT_WEIGHTS],
 }
 
 impl Default for AlignmentWeights {
     fn default() -> Self {
-        Self { cell: [-5.0, 0.0, 3.2, 4.0], segment: [-8.6, 1.2, 9.7, -2.4, 0.26, 1.7, -2.6, 1.5] }
+        Self { cell: [-5.0, 0.0, 3.2, 4.0], segment: [-7.0, -2.15, 8.22, 6.51, 0.21, 0.51, -1.19, 1.99, 0.08, 1.06] }
     }
 }
 
@@ -91,10 +99,13 @@ impl AlignmentWeights {
 pub struct AlignedFrames {
     /// The aligned frames of both videos, in order: frame of the query, frame of the target.
     pub frames: Vec<(usize, usize)>,
+    /// Start and end in the query and in the target, in seconds: half a sample of the video that is sampled more densely beyond the
+    /// outermost frames. They may reach beyond the videos.
+    pub seconds: [[f64; 2]; 2],
     /// Seconds of the target a second of the query.
     pub speed: f64,
     /// What its probability is made of: `ln(1 + sum), min(C - median, 0.5), A, gain, ln(seconds), ln(energy + 0.01),
-    /// ln(moments)`.
+    /// ln(moments), min(step, 0.5), ln(1 + max(z, 0))`.
     pub values: [f32; SEGMENT_WEIGHTS - 1],
     /// The probability that it is the same footage.
     pub probability: f32,
@@ -280,6 +291,7 @@ struct Gains<'a, 'b> {
     spread: f32,
     row_seconds: Vec<f32>,
     row_times: Vec<f64>,
+    column_times: Vec<f64>,
     column_weights: Vec<f32>,
     /// The bin of each column, not decreasing.
     bins: Vec<usize>,
@@ -322,6 +334,7 @@ impl<'a, 'b> Gains<'a, 'b> {
             row_seconds: shares(maps.query).into_iter().map(|share| share * unit).collect(),
             row_times: row_times.iter().map(|t| t - row_times[0]).collect(),
             column_weights: shares(maps.target),
+            column_times,
             bins,
             bin,
             maps,
@@ -376,6 +389,40 @@ impl<'a, 'b> Gains<'a, 'b> {
         kept
     }
 
+    /// How far the step from one moment to a later one of a stretch is the same in both videos: the mean over its cells of
+    /// `d = C[i,j] + C[i',j'] - C[i,j'] - C[i',j]`, with (i', j') the first cell of it that is [`LAG`] later; and that mean
+    /// times the root of the number of cells, 16 at most, over the root mean square of d of the same rows elsewhere in
+    /// the target. Both are 0 for a stretch that is shorter.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+    fn local_change(&self, cells: &[(usize, usize)]) -> [f32; 2] {
+        let (c, width) = (&self.maps.change, self.maps.change.ncols());
+        let every = width.div_ceil(ELSEWHERE).max(1);
+        let (mut sum, mut count) = (0f64, 0u32);
+        let (mut squares, mut others) = (0f64, 0u32);
+        for (k, &(i, j)) in cells.iter().enumerate() {
+            let later = |&&(row, column): &&(usize, usize)| {
+                self.row_times[row] - self.row_times[i] >= LAG[0]
+                    && self.column_times[column] - self.column_times[j] >= LAG[1]
+            };
+            let Some(&(row, column)) = cells[k..].iter().find(later) else { continue };
+            let step = |j: usize, column: usize| f64::from(c[[i, j]] + c[[row, column]] - c[[i, column]] - c[[row, j]]);
+            sum += step(j, column);
+            count += 1;
+            let span = column - j;
+            for start in (j % every..width.saturating_sub(span)).step_by(every).filter(|start| start.abs_diff(j) > span)
+            {
+                squares += step(start, start + span).powi(2);
+                others += 1;
+            }
+        }
+        if count == 0 {
+            return [0.0; 2];
+        }
+        let mean = sum / f64::from(count);
+        let elsewhere = (squares / f64::from(others.max(1))).sqrt() + f64::from(FLOOR);
+        [mean as f32, (mean * f64::from(count.min(16)).sqrt() / elsewhere) as f32]
+    }
+
     #[allow(clippy::cast_precision_loss)]
     fn segment(
         &self,
@@ -406,6 +453,7 @@ impl<'a, 'b> Gains<'a, 'b> {
             return None;
         }
         let stride = self.maps.stride;
+        let local = self.local_change(&cells);
         let cells: Vec<(usize, usize)> = cells.iter().map(|&(i, j)| (i * stride, j * stride)).collect();
         let [query, target] = bounds(&cells);
         let moments = |novelties: &[f32], from: usize, to: usize| -> f32 {
@@ -420,10 +468,19 @@ impl<'a, 'b> Gains<'a, 'b> {
             seconds.max(0.1).ln(),
             (energy + 0.01).ln(),
             moments.ln(),
+            local[0].min(0.5),
+            local[1].max(0.0).ln_1p(),
         ];
         let whole = |footage: &Footage, place: usize| footage.frames()[place.min(footage.len() - 1)];
         let frames = cells.iter().map(|&(i, j)| (whole(self.maps.query, i), whole(self.maps.target, j))).collect();
-        Some(AlignedFrames { frames, speed: stretch.speed, values, probability: weights.probability(&values), cells })
+        Some(AlignedFrames {
+            frames,
+            seconds: intervals(&cells, stretch.speed, self.maps.query, self.maps.target),
+            speed: stretch.speed,
+            values,
+            probability: weights.probability(&values),
+            cells,
+        })
     }
 }
 
@@ -444,22 +501,46 @@ fn overlaps(a: &[(usize, usize)], b: &[(usize, usize)]) -> [f64; 2] {
     })
 }
 
+/// When a stretch begins and ends in both videos. The video that is sampled more densely tells; its times give those of the
+/// other one, by the speed and the mean place of the cells.
+#[allow(clippy::cast_precision_loss)]
+fn intervals(cells: &[(usize, usize)], speed: f64, query: &Footage, target: &Footage) -> [[f64; 2]; 2] {
+    let [of_query, of_target] = bounds(cells);
+    let time = |video: &Footage, i: usize| video.times().get(i).copied().unwrap_or(0.0);
+    let offset = cells.iter().map(|&(i, j)| time(target, j) - speed * time(query, i)).sum::<f64>() / cells.len() as f64;
+    let wider =
+        |video: &Footage, [first, last]: [usize; 2], half: f64| [time(video, first) - half, time(video, last) + half];
+    if query.period() * speed <= target.period() {
+        let seconds = wider(query, of_query, query.period() / 2.0);
+        [seconds, seconds.map(|t| speed * t + offset)]
+    } else {
+        let seconds = wider(target, of_target, target.period() / 2.0);
+        [seconds.map(|t| (t - offset) / speed), seconds]
+    }
+}
+
 /// Informative time within the segments.
 fn matched(segments: &[AlignedFrames], query: &Footage, target: &Footage, of: [f64; 2]) -> Matched {
-    let mut covered = [vec![0f32; query.len()], vec![0f32; target.len()]];
+    let mut expected = vec![0f64; query.len()];
+    let mut covered = [vec![0f64; query.len()], vec![0f64; target.len()]];
     for segment in segments {
-        for (side, [first, last]) in covered.iter_mut().zip(bounds(&segment.cells)) {
-            let within = side.iter_mut().skip(first).take(last + 1 - first);
-            within.for_each(|p| *p = p.max(segment.probability));
+        let probability = f64::from(segment.probability);
+        for (i, most) in expected.iter_mut().enumerate() {
+            *most = most.max(probability * query.share_within(i, segment.seconds[0]));
+        }
+        if segment.is_sure() {
+            for ((covered, footage), seconds) in covered.iter_mut().zip([query, target]).zip(segment.seconds) {
+                for (i, share) in covered.iter_mut().enumerate() {
+                    *share = (*share + footage.share_within(i, seconds)).min(1.0);
+                }
+            }
         }
     }
-    let seconds = |side: usize, footage: &Footage| -> f64 {
-        covered[side].iter().zip(footage.spans()).filter(|(p, _)| **p >= SURE).fold(0.0, |sum, (_, s)| sum + s)
-    };
-    let expected: f64 = covered[0].iter().zip(query.spans()).map(|(p, s)| f64::from(*p) * s).sum();
+    let within =
+        |shares: &[f64], footage: &Footage| shares.iter().zip(footage.spans()).map(|(p, s)| p * s).sum::<f64>();
     Matched {
-        seconds: [seconds(0, query), seconds(1, target)],
+        seconds: [within(&covered[0], query), within(&covered[1], target)],
         of,
-        expected: if of[0] > 0.0 { (expected / of[0]).min(1.0) } else { 0.0 },
+        expected: if of[0] > 0.0 { (within(&expected, query) / of[0]).min(1.0) } else { 0.0 },
     }
 }

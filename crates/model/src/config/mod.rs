@@ -21,7 +21,7 @@ pub use self::fine::{Attention, Channel, ComparatorConfig, FineConfig, PaddingMo
 pub use self::projections::{ItqConfig, WhiteningConfig};
 pub use self::selector::SelectorConfig;
 use crate::backbone::BackboneConfig;
-use crate::calibration::{Calibration, EvidenceCurves};
+use crate::calibration::Calibration;
 use crate::frames::Preprocess;
 use crate::network::Network;
 pub use crate::regions::MAX_REGIONS;
@@ -236,12 +236,12 @@ impl Calibration {
             }
             curve.check().map_err(refuse)?;
         }
-        for (name, curve) in self.evidence.iter().flat_map(EvidenceCurves::all) {
-            let refuse = |reason: String| ConfigError { part: format!("calibration.evidence.{name}"), reason };
+        if let Some(evidence) = &self.evidence {
+            let refuse = |reason: String| ConfigError { part: "calibration.evidence".into(), reason };
             if !Network::FineBinary.is_in(config) {
-                return Err(refuse("there is no S^f_B in the configuration: leave the curves out".into()));
+                return Err(refuse("there is no S^f_B in the configuration: leave the weights out".into()));
             }
-            curve.check().map_err(refuse)?;
+            evidence.check().map_err(refuse)?;
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ pub struct Examined {
     pub aligned: Aligned,
 }
 
-/// The weights of the alignment, `alignment.cell` [4] and `alignment.segment` [8]; without them the
+/// The weights of the alignment, `alignment.cell` [4] and `alignment.segment` [10]; without them the
 /// default ones.
 fn alignment_weights(state: &StateDict) -> Result<AlignmentWeights, WeightsError> {
     let mut weights = AlignmentWeights::default();

@@ -1,12 +1,12 @@
-//! Fitting what decides a relation: the weights of stretches, the weight of what is matched, and curves of
-//! scores by evidence.
+//! Fitting what decides a relation: the weights of stretches, the weight of what is matched, and the weights of
+//! scores.
 //!
 //! All are fitted on pairs of videos with known relations, look-alikes among them
-//! ([`vidsieve_model::alignment`], [`vidsieve_model::calibration::EvidenceCurves`]).
+//! ([`vidsieve_model::alignment`], [`vidsieve_model::calibration::EvidenceWeights`]).
 
 use nalgebra::{DMatrix, DVector};
 use vidsieve_model::alignment::SEGMENT_WEIGHTS;
-use vidsieve_model::calibration::{Curve, Evidence, EvidenceCurves};
+use vidsieve_model::calibration::{Curve, EvidenceWeights, PairEvidence};
 
 use super::calibrate::{Weighed, isotonic_weighed};
 use crate::TrainError;
@@ -18,8 +18,6 @@ pub struct StretchExample {
     pub values: [f32; SEGMENT_WEIGHTS - 1],
     /// Whether it is the same footage.
     pub same: bool,
-    /// The pair that it belongs to.
-    pub pair: usize,
 }
 
 /// Weight of the sum of squared weights, of values scaled to unit variance.
@@ -79,49 +77,28 @@ pub fn logistic(rows: &[Vec<f64>], labels: &[bool], weights: &[f64]) -> Result<V
     Ok(out)
 }
 
-/// The weights of stretches: those of a logistic regression in which both classes weigh the same, with an offset
-/// at which `false_pairs` of the pairs that share nothing have a stretch that counts as the same footage.
+/// The weights of stretches: those of a logistic regression in which both classes weigh the same.
 ///
 /// # Errors
 /// As [`logistic`].
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-pub fn stretches(examples: &[StretchExample], false_pairs: f64) -> Result<[f32; SEGMENT_WEIGHTS], TrainError> {
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+pub fn stretches(examples: &[StretchExample]) -> Result<[f32; SEGMENT_WEIGHTS], TrainError> {
     let rows: Vec<Vec<f64>> = examples.iter().map(|e| e.values.iter().map(|&v| f64::from(v)).collect()).collect();
     let labels: Vec<bool> = examples.iter().map(|e| e.same).collect();
     let same = labels.iter().filter(|&&l| l).count().max(1) as f64;
     let other = (labels.len() as f64 - same).max(1.0);
     let weights: Vec<f64> = labels.iter().map(|&l| if l { 0.5 / same } else { 0.5 / other }).collect();
-    let mut fitted = logistic(&rows, &labels, &weights)?;
-    let value = |row: &[f64]| fitted[0] + row.iter().zip(&fitted[1..]).map(|(v, w)| v * w).sum::<f64>();
-    let mut highest = std::collections::BTreeMap::<usize, f64>::new();
-    let mut shares = std::collections::BTreeSet::new();
-    for (example, row) in examples.iter().zip(&rows) {
-        if example.same {
-            shares.insert(example.pair);
-        } else {
-            let z = value(row);
-            highest.entry(example.pair).and_modify(|h| *h = h.max(z)).or_insert(z);
-        }
-    }
-    let mut highest: Vec<f64> =
-        highest.into_iter().filter(|(pair, _)| !shares.contains(pair)).map(|(_, z)| z).collect();
-    highest.sort_by(f64::total_cmp);
-    let at = ((1.0 - false_pairs) * highest.len() as f64) as usize;
-    if let Some(limit) = highest.get(at.min(highest.len().saturating_sub(1))) {
-        fitted[0] -= limit.max(0.0);
-    }
+    let fitted = logistic(&rows, &labels, &weights)?;
     let mut out = [0f32; SEGMENT_WEIGHTS];
     out.iter_mut().zip(fitted).for_each(|(o, w)| *o = w as f32);
     Ok(out)
 }
 
-/// A pair with its truth, as curves are fitted on it.
+/// A pair with its truth, as scores are fitted on it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairExample {
-    /// What the alignment found.
-    pub evidence: Evidence,
-    /// S^f_B's raw similarity.
-    pub raw: f32,
+    /// What its comparison tells.
+    pub evidence: PairEvidence,
     /// The cosine of S^c's vectors.
     pub coarse: f32,
     /// Whether the query's informative footage is in the target.
@@ -130,28 +107,21 @@ pub struct PairExample {
     pub weight: f64,
 }
 
-/// Curves by evidence, and the curve of the coarse cosines.
+/// The weights of scores, and the curve of the coarse cosines.
 ///
 /// # Errors
 /// [`TrainError::Data`] without pairs of either class.
-pub fn curves(pairs: &[PairExample]) -> Result<(EvidenceCurves, Curve), TrainError> {
-    let of = |kind: Evidence| -> Result<Curve, TrainError> {
-        let some: Vec<Weighed> = pairs
-            .iter()
-            .filter(|p| p.evidence == kind)
-            .map(|p| Weighed { raw: p.raw, copy: p.contained, weight: p.weight })
-            .collect();
-        isotonic_weighed(&some)
-    };
+#[allow(clippy::cast_possible_truncation)]
+pub fn scores(pairs: &[PairExample]) -> Result<(EvidenceWeights, Curve), TrainError> {
+    let rows: Vec<Vec<f64>> = pairs.iter().map(|p| p.evidence.values().map(f64::from).to_vec()).collect();
+    let labels: Vec<bool> = pairs.iter().map(|p| p.contained).collect();
+    let weights: Vec<f64> = pairs.iter().map(|p| p.weight).collect();
+    let fitted = logistic(&rows, &labels, &weights)?;
+    let of = |k: usize| fitted.get(k).copied().unwrap_or(0.0) as f32;
+    let evidence = EvidenceWeights { offset: of(0), share: of(1), surest: of(2), similarity: of(3), likeness: of(4) };
     let coarse: Vec<Weighed> =
         pairs.iter().map(|p| Weighed { raw: p.coarse, copy: p.contained, weight: p.weight }).collect();
-    let curves = EvidenceCurves {
-        found: of(Evidence::Found)?,
-        part: of(Evidence::Part)?,
-        alike: of(Evidence::Alike)?,
-        nothing: of(Evidence::Nothing)?,
-    };
-    Ok((curves, isotonic_weighed(&coarse)?))
+    Ok((evidence, isotonic_weighed(&coarse)?))
 }
 
 #[cfg(test)]
@@ -178,34 +148,36 @@ mod tests {
     }
 
     #[test]
-    fn the_offset_keeps_false_stretches_rare() {
+    fn weights_tell_stretches_apart() {
         let example = |k: usize, same: bool| {
             #[allow(clippy::cast_precision_loss)]
             let v = (k % 100) as f32 / 100.0 + if same { 0.5 } else { 0.0 };
-            StretchExample { values: [v, v * 0.5, 0.3, 0.1, 0.2, 0.0, 1.0], same, pair: k + usize::from(same) * 1000 }
+            StretchExample { values: [v, v * 0.5, 0.3, 0.1, 0.2, 0.0, 1.0, v, 0.5], same }
         };
         let all: Vec<StretchExample> = (0..100).flat_map(|k| [example(k, true), example(k, false)]).collect();
-        let weights = stretches(&all, 0.05).unwrap();
+        let weights = stretches(&all).unwrap();
         let sure =
             |e: &StretchExample| weights[0] + e.values.iter().zip(&weights[1..]).map(|(v, w)| v * w).sum::<f32>() > 0.0;
         let of = |same: bool| all.iter().filter(|e| e.same == same && sure(e)).count();
-        assert!(of(false) <= 6 && of(true) >= 50, "{} {}", of(false), of(true));
+        assert!(of(false) <= 30 && of(true) >= 70, "{} {}", of(false), of(true));
     }
 
     #[test]
-    fn a_score_depends_on_what_was_found() {
-        let pair = |evidence, raw, contained, weight| PairExample { evidence, raw, coarse: raw, contained, weight };
+    fn a_score_is_the_share_of_pairs_that_are_so() {
+        let pair = |share: f32, likeness: f32, contained, weight| {
+            let evidence = PairEvidence { share, surest: share.clamp(0.01, 0.99), similarity: likeness, likeness };
+            PairExample { evidence, coarse: likeness, contained, weight }
+        };
         let mut pairs = Vec::new();
         for k in 0..40u8 {
-            let raw = f32::from(k) / 40.0;
-            pairs.push(pair(Evidence::Found, raw, true, 0.02 / 50.0));
-            pairs.push(pair(Evidence::Alike, raw, k % 20 == 0, 0.02 / 50.0));
-            pairs.push(pair(Evidence::Nothing, raw - 0.5, false, 0.96 / 40.0));
-            pairs.push(pair(Evidence::Part, raw, false, 0.02 / 50.0));
+            let v = f32::from(k) / 40.0;
+            pairs.push(pair(0.6 + 0.4 * v, 0.5 + 0.5 * v, true, 0.1 / 40.0));
+            pairs.push(pair(0.1 * v, 0.5 + 0.5 * v, false, 0.02 / 40.0));
+            pairs.push(pair(0.0, 0.4 * v, false, 0.88 / 40.0));
         }
-        let (curves, coarse) = curves(&pairs).unwrap();
-        assert!(curves.found.apply(0.9) > 0.9, "{curves:?}");
-        assert!(curves.alike.apply(0.9) < 0.3 && curves.part.apply(0.9) < 0.3 && curves.nothing.apply(0.3) < 0.05);
-        assert!(coarse.apply(0.95) < 0.7 && coarse.apply(-0.4) < 0.05);
+        let (weights, coarse) = scores(&pairs).unwrap();
+        let score = |share, likeness| weights.probability(&pair(share, likeness, true, 0.0).evidence);
+        assert!(score(1.0, 0.9) > 0.9 && score(0.0, 0.95) < 0.5 && score(0.0, 0.2) < 0.05, "{weights:?}");
+        assert!(coarse.apply(0.95) > coarse.apply(0.3) && coarse.apply(0.2) < 0.05);
     }
 }

@@ -269,8 +269,7 @@ fn takes(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<PairPl
 fn drawn_takes(planner: &Planner<'_>, rng: &mut Pcg64) -> PairPlan {
     let seed = rng.random();
     let seconds = short(rng.random_range(6.0..12.0));
-    // One scene, or a few that follow each other.
-    let shot = if rng.random_bool(0.7) { [seconds, seconds * 2.0] } else { [2.0, 5.0] };
+    let shot = [seconds, seconds * 2.0];
     let config = ShotConfig { width: 426, height: 240, duration: seconds, shot, fixed: true, ..ShotConfig::default() };
     let [query, target] =
         [1, 2].map(|take| planner.video(ClipRecipe::Shots { seed, config: ShotConfig { take, ..config } }, DRAWN));
