@@ -13,9 +13,11 @@
 //! and have a C near 0 everywhere; a copy has a high C where the moments are the same.
 
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use vidsieve_kernels::Isa;
-use vidsieve_kernels::hamming::{self, residual::Planes, residual::Residuals};
+use vidsieve_kernels::hamming::residual::{Changes, Residuals};
+use vidsieve_kernels::hamming::{self, Shape};
 
 use crate::config::Channel;
 use crate::fine::{InputError, VideoTensor};
@@ -24,6 +26,55 @@ use crate::math::dot;
 
 /// The share of a code's squared length that is added to residuals' before they are normalised.
 const NOISE: f32 = 0.02;
+
+/// What changes in some regions of a video's codes, before it is compared with any other.
+#[derive(Debug)]
+struct OfCodes {
+    isa: Isa,
+    regions: Range<usize>,
+    changes: Changes,
+    energies: Vec<f32>,
+    novelties: Vec<f32>,
+}
+
+impl OfCodes {
+    fn new(isa: Isa, shape: Shape, codes: &[u8], regions: Range<usize>) -> Result<Self, InputError> {
+        let part = hamming::Part::new(shape, codes, regions.clone())?;
+        let changes = Changes::of_part(isa, &part)?;
+        #[allow(clippy::cast_precision_loss)]
+        let (whole, steps) = (shape.bits() as f32, part.steps().into_iter().map(|d| 4.0 * d as f32).collect());
+        Ok(Self {
+            isa,
+            energies: per_frame(changes.energies(), regions.len(), whole),
+            novelties: novelty(steps, changes.energies()),
+            regions,
+            changes,
+        })
+    }
+}
+
+/// What changes in a video that is compared with many: kept from its first comparison on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kept(OnceLock<Arc<OfCodes>>);
+
+/// It follows from the video that it is kept with.
+impl PartialEq for Kept {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Kept {
+    fn of(&self, isa: Isa, shape: Shape, codes: &[u8], regions: Range<usize>) -> Result<Arc<OfCodes>, InputError> {
+        if let Some(kept) = self.0.get().filter(|kept| kept.isa == isa && kept.regions == regions) {
+            return Ok(Arc::clone(kept));
+        }
+        let made = Arc::new(OfCodes::new(isa, shape, codes, regions)?);
+        // Of two that are made at once, or of other regions, the first is kept.
+        let _ = self.0.set(Arc::clone(&made));
+        Ok(made)
+    }
+}
 
 /// A pair of videos of which changes are compared.
 #[derive(Debug)]
@@ -66,42 +117,29 @@ impl<'a> Change<'a> {
             (VideoTensor::Codes { data, shape, .. }, VideoTensor::Codes { data: other, shape: same, .. })
                 if shape == same =>
             {
-                let parts =
-                    [hamming::Part::new(*shape, data, asked.clone())?, hamming::Part::new(*shape, other, given)?];
-                let means = [Planes::mean(&parts[0], query.weights()), Planes::mean(&parts[1], target.weights())];
-                let [of_query, of_target] = [means[0].energies(&parts[0]), means[1].energies(&parts[1])];
+                let of_query = query.changing().of(isa, *shape, data, asked.clone())?;
+                let of_target = OfCodes::new(isa, *shape, other, given)?;
                 #[allow(clippy::cast_precision_loss)]
                 let whole = shape.bits() as f32;
-                let scales: Vec<f32> = of_target.iter().map(|e| 1.0 / (e + NOISE * whole).sqrt()).collect();
-                let weights = weights(&of_query, asked.len(), whole);
-                let energies = [
-                    per_frame(&of_query, asked.len(), whole),
-                    per_frame(&of_target, parts[1].shape().regions(), whole),
-                ];
-                let novelties = [0, 1].map(|side| {
-                    let steps = parts[side].steps().into_iter().map(|d| 4.0 * d as f32).collect();
-                    novelty(steps, [&of_query, &of_target][side])
-                });
-                let [query_mean, target_mean] = means;
-                let residuals = Residuals::new(isa, query_mean, &parts[1], target_mean, &scales)?;
+                let scales: Vec<f32> =
+                    of_target.changes.energies().iter().map(|e| 1.0 / (e + NOISE * whole).sqrt()).collect();
+                let weights = weights(of_query.changes.energies(), asked.len(), whole);
                 Ok(Self {
                     query: query.tensor(),
                     regions: asked,
                     weights,
-                    energies,
-                    novelties,
-                    kind: Kind::Codes(Box::new(residuals)),
+                    energies: [of_query.energies.clone(), of_target.energies],
+                    novelties: [of_query.novelties.clone(), of_target.novelties],
+                    kind: Kind::Codes(Box::new(Residuals::new(&of_query.changes, of_target.changes, &scales))),
                 })
             }
             (
                 VideoTensor::Float { data, regions, dims, .. },
                 VideoTensor::Float { data: other, regions: r, dims: d, .. },
             ) if regions == r && dims == d => {
-                let residuals = |data: &[f32], range: &Range<usize>, weights: &[u8]| {
-                    residuals_of(data, [*regions, *dims], range, weights)
-                };
-                let of_query = residuals(data, &asked, query.weights());
-                let mut of_target = residuals(other, &given, target.weights());
+                let residuals = |data: &[f32], range: &Range<usize>| residuals_of(data, [*regions, *dims], range);
+                let of_query = residuals(data, &asked);
+                let mut of_target = residuals(other, &given);
                 let energy = |x: &[f32]| -> Vec<f32> { x.chunks_exact(*dims).map(|v| dot(v, v)).collect() };
                 let (query_energy, target_energy) = (energy(&of_query), energy(&of_target));
                 let novelties = [
@@ -145,7 +183,7 @@ impl<'a> Change<'a> {
                 let bytes = shape.frame_bytes();
                 let data = &data[rows.start * bytes..rows.end * bytes];
                 let part = hamming::Part::new(*shape, data, self.regions.clone())?;
-                residuals.rows(&part, weights, out);
+                residuals.rows(rows.start, &part, weights, out);
             }
             (Kind::Floats { query, target, regions, dims }, _) => {
                 let query = &query[rows.start * n * dims..rows.end * n * dims];
@@ -195,15 +233,15 @@ fn per_frame(energies: &[f32], regions: usize, whole: f32) -> Vec<f32> {
     energies.chunks_exact(regions.max(1)).map(|frame| frame.iter().sum::<f32>() * scale).collect()
 }
 
-/// The regions `range` of `[T][R][D]`, less the weighted mean of each over the frames.
-fn residuals_of(data: &[f32], [regions, dims]: [usize; 2], range: &Range<usize>, weights: &[u8]) -> Vec<f32> {
+/// The regions `range` of `[T][R][D]`, less the mean of each over the frames.
+#[allow(clippy::cast_precision_loss)]
+fn residuals_of(data: &[f32], [regions, dims]: [usize; 2], range: &Range<usize>) -> Vec<f32> {
     let (frame, start, n) = (regions * dims, range.start * dims, range.len() * dims);
-    let mut mean = vec![0f32; n];
-    let total = weights.iter().map(|&w| f32::from(w)).sum::<f32>().max(1.0);
     let frames = || data.chunks_exact(frame.max(1)).map(|values| &values[start..start + n]);
-    for (values, &weight) in frames().zip(weights) {
-        mean.iter_mut().zip(values).for_each(|(m, v)| *m += f32::from(weight) / total * v);
-    }
+    let mut mean = vec![0f32; n];
+    frames().for_each(|values| mean.iter_mut().zip(values).for_each(|(m, v)| *m += v));
+    let total = frames().len().max(1) as f32;
+    mean.iter_mut().for_each(|m| *m /= total);
     frames().flat_map(|values| values.iter().zip(&mean).map(|(v, m)| v - m)).collect()
 }
 

@@ -1,5 +1,6 @@
 //! The frames of a video that say something, as the fine networks compare them.
 
+use crate::change::Kept;
 use crate::fine::VideoTensor;
 
 /// The largest weight of a frame: it says as much as any.
@@ -18,6 +19,7 @@ pub struct Footage {
     spans: Vec<f64>,
     period: f64,
     duration: f64,
+    changing: Kept,
 }
 
 impl Footage {
@@ -49,6 +51,7 @@ impl Footage {
             frames,
             period,
             duration,
+            changing: Kept::default(),
         }
     }
 
@@ -75,6 +78,11 @@ impl Footage {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
+    }
+
+    /// What changes in it, kept for all pairs that it is the query of.
+    pub(crate) const fn changing(&self) -> &Kept {
+        &self.changing
     }
 
     /// Weights of the frames, 1 to [`FULL`].
@@ -146,6 +154,8 @@ mod tests {
         let nothing = Footage::new(&tensor, &[0.0, 0.5, 1.0, 1.5], 1.8, &[0; 4]);
         assert!(nothing.is_empty() && nothing.seconds() == 0.0);
         let all = Footage::of_tensor(&tensor);
+        assert_eq!([all.share_within(0, [0.0, 0.25]), all.share_within(1, [0.75, 9.0])], [0.5, 0.75]);
+        assert_eq!([all.share_within(3, [0.0, 2.0]), all.share_within(3, [-1.0, 9.0])], [0.0, 1.0]);
         assert_eq!((all.len(), all.seconds(), all.tensor()), (4, 4.0, &tensor));
     }
 }

@@ -226,8 +226,10 @@ impl<'a> Part<'a> {
     #[must_use]
     pub fn steps(&self) -> Vec<u32> {
         let differing = |frame: usize| {
-            let codes = self.frame(frame).iter().zip(self.frame(frame - 1));
-            codes.map(|(a, b)| (a ^ b).count_ones()).sum()
+            let [(a, a_rest), (b, b_rest)] = [frame, frame - 1].map(|frame| self.frame(frame).as_chunks::<8>());
+            let words = a.iter().zip(b).map(|(a, b)| (u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b)).count_ones());
+            let rest = a_rest.iter().zip(b_rest).map(|(a, b)| (a ^ b).count_ones());
+            words.sum::<u32>() + rest.sum::<u32>()
         };
         (1..self.frames()).map(differing).collect()
     }

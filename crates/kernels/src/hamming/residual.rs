@@ -29,54 +29,85 @@ pub const MAX_BITS: usize = 65_536;
 /// Target frames whose distances are kept at a time; a multiple of every engine's lanes.
 pub(super) const BLOCK: usize = 64;
 
+/// Of each byte its bits as bytes, the lowest first.
+const SPREAD: [u64; 256] = {
+    let mut all = [0u64; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut bit = 0;
+        while bit < 8 {
+            all[byte] |= ((byte >> bit & 1) as u64) << (8 * bit);
+            bit += 1;
+        }
+        byte += 1;
+    }
+    all
+};
+
 /// The mean code of each region of a video, as [`PLANES`] codes a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planes {
     shape: Shape,
     /// `[PLANES][regions][bits / 8]`.
     codes: Vec<u8>,
+    /// The values of the bits, `[regions][bits]`.
+    values: Vec<i16>,
     /// Of each region the sum of squares of the mean, times [`DENOMINATOR`] squared.
     squares: Vec<i64>,
 }
 
 impl Planes {
-    /// The mean over the frames of `part`, each counted `weights` times.
+    /// The mean over the frames of `part`.
     ///
     /// A mean is rounded to the nearest odd number over [`DENOMINATOR`], downwards where two are
-    /// equally near; of no frame at all, or of weights that are all 0, it is the least of them.
-    ///
-    /// # Panics
-    /// If there is not one weight for each frame.
+    /// equally near; of no frame at all it is the least of them.
     #[must_use]
-    pub fn mean(part: &Part<'_>, weights: &[u8]) -> Self {
-        assert_eq!(weights.len(), part.frames(), "one weight for each frame");
-        let (shape, bytes) = (part.shape(), part.shape().code_bytes());
-        let total: u64 = weights.iter().map(|&w| u64::from(w)).sum::<u64>().max(1);
-        let mut codes = vec![0u8; PLANES * shape.frame_bytes()];
-        let mut squares = vec![0i64; shape.regions()];
-        let mut ones = vec![0u32; shape.bits()];
-        for (region, square) in squares.iter_mut().enumerate() {
-            ones.fill(0);
-            for (frame, &weight) in weights.iter().enumerate().filter(|(_, w)| **w > 0) {
-                let code = part.code(frame, region);
-                for (ones, &byte) in ones.as_chunks_mut::<8>().0.iter_mut().zip(code) {
-                    for (k, ones) in ones.iter_mut().enumerate() {
-                        *ones += u32::from(weight) * u32::from(byte >> k & 1);
-                    }
-                }
+    pub fn mean(part: &Part<'_>) -> Self {
+        let (shape, frames) = (part.shape(), part.frames());
+        let bytes = shape.frame_bytes();
+        // Bits are counted in all places at once: word k has bit k of the counts.
+        let words = bytes.div_ceil(8);
+        let levels = (usize::BITS - frames.leading_zeros()) as usize;
+        let mut counts = vec![0u64; levels * words];
+        let mut carry = vec![0u64; words];
+        for frame in 0..frames {
+            carry.fill(0);
+            let (whole, rest) = part.frame(frame).as_chunks::<8>();
+            carry.iter_mut().zip(whole).for_each(|(carry, word)| *carry = u64::from_le_bytes(*word));
+            for (k, &byte) in rest.iter().enumerate() {
+                carry[words - 1] |= u64::from(byte) << (8 * k);
             }
-            for (bit, &ones) in ones.iter().enumerate() {
-                // The sum of signed powers of two is 2 n - DENOMINATOR for n in 0..=DENOMINATOR.
-                let n = (u64::from(ones) * DENOMINATOR as u64 * 2 + total - 1) / (2 * total);
-                let value = 2 * n as i64 - i64::from(DENOMINATOR);
-                *square += value * value;
-                for plane in 0..PLANES {
-                    let at = (plane * shape.regions() + region) * bytes + bit / 8;
-                    codes[at] |= ((n >> plane & 1) as u8) << (bit % 8);
+            for level in counts.chunks_exact_mut(words.max(1)) {
+                for (count, carry) in level.iter_mut().zip(&mut carry) {
+                    let next = *count & *carry;
+                    *count ^= *carry;
+                    *carry = next;
                 }
             }
         }
-        Self { shape, codes, squares }
+        // The sum of signed powers of two is 2 n - DENOMINATOR for n in 0..=DENOMINATOR.
+        let total = frames.max(1) as u64;
+        let rounded: Vec<u8> =
+            (0..=frames as u64).map(|ones| ((ones * DENOMINATOR as u64 * 2 + total - 1) / (2 * total)) as u8).collect();
+        let mut codes = vec![0u8; PLANES * bytes];
+        let mut values = vec![0i16; shape.regions() * shape.bits()];
+        for (byte, values) in values.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            let mut ones = [0usize; 8];
+            for (k, level) in counts.chunks_exact(words.max(1)).enumerate() {
+                let bits = SPREAD[usize::from((level[byte / 8] >> (8 * (byte % 8))) as u8)].to_le_bytes();
+                ones.iter_mut().zip(bits).for_each(|(ones, bit)| *ones += usize::from(bit) << k);
+            }
+            for (bit, (value, ones)) in values.iter_mut().zip(ones).enumerate() {
+                let n = rounded[ones];
+                *value = 2 * i16::from(n) - DENOMINATOR as i16;
+                for plane in 0..PLANES {
+                    codes[plane * bytes + byte] |= (n >> plane & 1) << bit;
+                }
+            }
+        }
+        let square = |values: &[i16]| values.iter().map(|&v| i64::from(v) * i64::from(v)).sum();
+        let squares = values.chunks_exact(shape.bits()).map(square).collect();
+        Self { shape, codes, values, squares }
     }
 
     /// The layout of the part that it is the mean of.
@@ -92,51 +123,81 @@ impl Planes {
     #[must_use]
     pub fn value(&self, region: usize, bit: usize) -> i32 {
         assert!(region < self.shape.regions() && bit < self.shape.bits(), "region {region}, bit {bit}");
-        let bytes = self.shape.code_bytes();
-        (0..PLANES).fold(0, |sum, plane| {
-            let byte = self.codes[(plane * self.shape.regions() + region) * bytes + bit / 8];
-            let sign = 2 * i32::from(byte >> (bit % 8) & 1) - 1;
-            sum + (sign << plane)
-        })
+        i32::from(self.values[region * self.shape.bits() + bit])
     }
 
-    /// Of every frame of `part` and each of its regions, the squared length of the code less the mean:
-    /// `[frames][regions]`, in 0 to 4 `bits`.
-    ///
-    /// # Panics
-    /// If the part has another layout than the mean.
-    #[must_use]
-    pub fn energies(&self, part: &Part<'_>) -> Vec<f32> {
-        assert_eq!(part.shape(), self.shape, "the layout of the mean");
-        let d = i64::from(DENOMINATOR);
-        let mut energies = Vec::with_capacity(part.frames() * self.shape.regions());
-        for frame in 0..part.frames() {
-            for region in 0..self.shape.regions() {
-                let product = i64::from(self.product(region, part.code(frame, region)));
-                let scaled = d * d * self.shape.bits() as i64 - 2 * d * product + self.squares[region];
-                energies.push(scaled as f32 / (d * d) as f32);
+    /// The products of the mean of each region with the codes of a video, times [`DENOMINATOR`]: `[regions of the
+    /// mean][regions][padded]`, `padded` frames.
+    fn products(&self, video: &EachTarget, padded: usize) -> Vec<i32> {
+        let (shape, asked) = (video.shape, self.shape.regions());
+        let mut products = vec![0i32; asked * shape.regions() * padded];
+        let mut distances = vec![0u16; asked * shape.regions() * BLOCK];
+        for (plane, codes) in self.codes.chunks_exact(self.shape.frame_bytes()).enumerate() {
+            for start in (0..video.frames).step_by(BLOCK) {
+                let count = BLOCK.min(padded - start);
+                each(video.isa, codes, shape, Line::bytes(&video.packed), video.frames, start, &mut distances);
+                for (products, distances) in products.chunks_exact_mut(padded).zip(distances.chunks_exact(BLOCK)) {
+                    for (product, &distance) in products[start..start + count].iter_mut().zip(distances) {
+                        *product += (shape.bits() as i32 - 2 * i32::from(distance)) << plane;
+                    }
+                }
             }
         }
-        energies
-    }
-
-    /// The product of a code with the mean of a region, times [`DENOMINATOR`].
-    fn product(&self, region: usize, code: &[u8]) -> i32 {
-        let bytes = self.shape.code_bytes();
-        (0..PLANES).fold(0, |sum, plane| {
-            let mean = &self.codes[(plane * self.shape.regions() + region) * bytes..][..bytes];
-            let differing: u32 = mean.iter().zip(code).map(|(a, b)| (a ^ b).count_ones()).sum();
-            sum + ((self.shape.bits() as i32 - 2 * differing as i32) << plane)
-        })
+        products
     }
 
     /// The product of two means, times [`DENOMINATOR`] squared.
     fn product_of_means(&self, region: usize, other: &Self, other_region: usize) -> i32 {
-        let (bytes, n) = (self.shape.code_bytes(), other.shape.regions());
-        (0..PLANES).fold(0, |sum, plane| {
-            let code = &other.codes[(plane * n + other_region) * bytes..][..bytes];
-            sum + (self.product(region, code) << plane)
-        })
+        let bits = self.shape.bits();
+        let [a, b] = [(self, region), (other, other_region)].map(|(mean, r)| &mean.values[r * bits..][..bits]);
+        a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+    }
+}
+
+/// A video with its mean code: what every comparison of its changes starts from.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    codes: EachTarget,
+    mean: Planes,
+    padded: usize,
+    energies: Vec<f32>,
+}
+
+impl Changes {
+    /// The changes of some regions of a video.
+    ///
+    /// # Errors
+    /// [`ShapeError::TooManyBits`] for codes above [`MAX_BITS`].
+    pub fn of_part(isa: Isa, part: &Part<'_>) -> Result<Self, ShapeError> {
+        let (shape, frames) = (part.shape(), part.frames());
+        if shape.bits() > MAX_BITS {
+            return Err(ShapeError::TooManyBits { regions: shape.regions(), bits: shape.bits() });
+        }
+        let (codes, mean) = (EachTarget::of_part(isa, part), Planes::mean(part));
+        let (regions, padded) = (shape.regions(), frames.next_multiple_of(MAX_LANES));
+        let products = mean.products(&codes, padded);
+        let d = i64::from(DENOMINATOR);
+        let mut energies = Vec::with_capacity(frames * regions);
+        for frame in 0..frames {
+            for (region, square) in mean.squares.iter().enumerate() {
+                let product = i64::from(products[(region * regions + region) * padded + frame]);
+                energies.push((d * d * shape.bits() as i64 - 2 * d * product + square) as f32 / (d * d) as f32);
+            }
+        }
+        Ok(Self { codes, mean, padded, energies })
+    }
+
+    /// The mean code.
+    #[must_use]
+    pub const fn mean(&self) -> &Planes {
+        &self.mean
+    }
+
+    /// Of every frame and each of its regions the squared length of the code less the mean: `[frames][regions]`,
+    /// in 0 to 4 `bits`.
+    #[must_use]
+    pub fn energies(&self) -> &[f32] {
+        &self.energies
     }
 }
 
@@ -184,12 +245,14 @@ impl core::fmt::Debug for EachTarget {
     }
 }
 
-/// A query's mean, a target and its mean: what all rows of a comparison share.
+/// A query, a target and their means: what all rows of a comparison share.
 #[derive(Clone, Debug)]
 pub struct Residuals {
     target: EachTarget,
-    query_planes: Planes,
-    target_planes: Planes,
+    /// The layout of the query, and its number of frames.
+    asked: (Shape, usize),
+    /// `DENOMINATOR <A[i,r], b[p]>`, times [`DENOMINATOR`]: `[query frames][query regions][regions]`.
+    products: Vec<i32>,
     /// `DENOMINATOR <a[r], B[j,p]> - <a[r], b[p]> * DENOMINATOR^2`, `[query regions][regions][padded]`.
     shifts: Vec<i32>,
     /// `[regions][padded]`.
@@ -198,42 +261,30 @@ pub struct Residuals {
 }
 
 impl Residuals {
-    /// A comparison of a query whose mean is `query` with the regions of `target`, whose mean is
-    /// `mean`; `scales` multiplies the products with region p of frame j, `[frames][regions]`.
-    ///
-    /// # Errors
-    /// [`ShapeError::TooManyBits`] for codes above [`MAX_BITS`].
+    /// A comparison of `query` with `target`; `scales` multiplies the products with region p of frame j, `[frames][regions]`.
     ///
     /// # Panics
-    /// If codes, means and scales do not fit one another.
-    pub fn new(isa: Isa, query: Planes, target: &Part<'_>, mean: Planes, scales: &[f32]) -> Result<Self, ShapeError> {
-        let (shape, frames) = (target.shape(), target.frames());
-        assert_eq!(mean.shape, shape, "the mean of the target's part");
-        assert_eq!(query.shape.bits(), shape.bits(), "codes of one length");
+    /// If the codes have different lengths or were laid out for different instruction sets, or the scales do not fit.
+    #[must_use]
+    pub fn new(query: &Changes, target: Changes, scales: &[f32]) -> Self {
+        let (shape, frames, padded) = (target.codes.shape, target.codes.frames, target.padded);
+        let asked = query.codes.shape;
+        assert_eq!(asked.bits(), shape.bits(), "codes of one length");
+        assert_eq!(query.codes.isa, target.codes.isa, "codes of one instruction set");
         assert_eq!(scales.len(), frames * shape.regions(), "a scale for each code");
-        if shape.bits() > MAX_BITS {
-            return Err(ShapeError::TooManyBits { regions: shape.regions(), bits: shape.bits() });
-        }
-        let packed = EachTarget::of_part(isa, target);
-        let padded = frames.next_multiple_of(MAX_LANES);
-        let (asked, regions) = (query.shape.regions(), shape.regions());
-        let mut shifts = vec![0i32; asked * regions * padded];
-        let mut distances = vec![0u16; asked * regions * BLOCK];
-        for plane in 0..PLANES {
-            let codes = &query.codes[plane * query.shape.frame_bytes()..][..query.shape.frame_bytes()];
-            for start in (0..frames).step_by(BLOCK) {
-                let count = BLOCK.min(padded - start);
-                each(isa, codes, shape, Line::bytes(&packed.packed), frames, start, &mut distances);
-                for (shifts, distances) in shifts.chunks_exact_mut(padded).zip(distances.chunks_exact(BLOCK)) {
-                    for (shift, &distance) in shifts[start..start + count].iter_mut().zip(distances) {
-                        *shift += (shape.bits() as i32 - 2 * i32::from(distance)) << plane;
-                    }
-                }
-            }
-        }
+        let regions = shape.regions();
+        let mut shifts = query.mean.products(&target.codes, padded);
         for (index, shifts) in shifts.chunks_exact_mut(padded.max(1)).enumerate() {
-            let means = query.product_of_means(index / regions, &mean, index % regions);
+            let means = query.mean.product_of_means(index / regions, &target.mean, index % regions);
             shifts.iter_mut().for_each(|shift| *shift = DENOMINATOR * *shift - means);
+        }
+        let by_mean = target.mean.products(&query.codes, query.padded);
+        let mut products = Vec::with_capacity(query.codes.frames * asked.regions() * regions);
+        for frame in 0..query.codes.frames {
+            for r in 0..asked.regions() {
+                let of = |p: usize| DENOMINATOR * by_mean[(p * asked.regions() + r) * query.padded + frame];
+                products.extend((0..regions).map(of));
+            }
         }
         let mut by_region = vec![0f32; regions * padded];
         for (frame, scales) in scales.chunks_exact(regions).enumerate() {
@@ -241,35 +292,30 @@ impl Residuals {
                 by_region[region * padded + frame] = scale;
             }
         }
-        Ok(Self { target: packed, query_planes: query, target_planes: mean, shifts, scales: by_region, padded })
+        let asked = (asked, query.codes.frames);
+        Self { target: target.codes, asked, products, shifts, scales: by_region, padded }
     }
 
-    /// The rows of C for the frames of `query`, `[query frames][target frames]`; `weights` has a weight
-    /// for each of their regions.
+    /// The rows of C for the frames of `query`, which begin with frame `first` of the query: `[frames][target frames]`;
+    /// `weights` has a weight for each of their regions.
     ///
     /// # Panics
-    /// If `query` has another layout than its mean, or a slice the wrong length.
-    pub fn rows(&self, query: &Part<'_>, weights: &[f32], out: &mut [f32]) {
-        let (asked, frames) = (query.shape(), self.target.frames);
-        assert_eq!(asked, self.query_planes.shape, "the layout of the query's mean");
+    /// If `query` is not a part of the query, or a slice has the wrong length.
+    pub fn rows(&self, first: usize, query: &Part<'_>, weights: &[f32], out: &mut [f32]) {
+        let ((asked, all), frames) = (self.asked, self.target.frames);
+        assert_eq!(query.shape(), asked, "the layout of the query");
+        assert!(first + query.frames() <= all, "frames of the query");
         assert_eq!(weights.len(), query.frames() * asked.regions(), "a weight for each region");
         assert_eq!(out.len(), query.frames() * frames, "query frames x target frames");
         if frames == 0 {
             return;
         }
-        let regions = self.target.shape.regions();
-        let mut products = vec![0i32; asked.regions() * regions];
+        let pairs = asked.regions() * self.target.shape.regions();
         for (frame, out) in out.chunks_exact_mut(frames).enumerate() {
-            for (region, products) in products.chunks_exact_mut(regions).enumerate() {
-                let code = query.code(frame, region);
-                for (p, product) in products.iter_mut().enumerate() {
-                    *product = DENOMINATOR * self.target_planes.product(p, code);
-                }
-            }
             let row = Row {
                 codes: query.frame(frame),
                 weights: &weights[frame * asked.regions()..][..asked.regions()],
-                products: &products,
+                products: &self.products[(first + frame) * pairs..][..pairs],
                 shifts: &self.shifts,
                 scales: &self.scales,
                 padded: self.padded,

@@ -278,17 +278,21 @@ fn parts<'a>(shape: Shape, query: &'a [u8], target: &'a [u8]) -> [Part<'a>; 2] {
 }
 
 /// Compares residuals on every instruction set with the loops over bits.
-fn check_residuals(query: &Part<'_>, target: &Part<'_>, weights: [&[u8]; 2]) {
-    let means = [residual::Planes::mean(query, weights[0]), residual::Planes::mean(target, weights[1])];
-    let weight: Vec<f32> = means[0].energies(query).iter().map(|e| 0.25 + e / query.shape().bits() as f32).collect();
-    let scale: Vec<f32> =
-        means[1].energies(target).iter().map(|e| 1.0 / (1.0 + e / target.shape().bits() as f32)).collect();
+fn check_residuals(query: &Part<'_>, target: &Part<'_>) {
+    let means = [residual::Planes::mean(query), residual::Planes::mean(target)];
+    let bits = query.shape().bits() as f32;
+    let energies = |part: &Part<'_>| residual::Changes::of_part(Isa::best(), part).unwrap().energies().to_vec();
+    let weight: Vec<f32> = energies(query).iter().map(|e| 0.25 + e / bits).collect();
+    let scale: Vec<f32> = energies(target).iter().map(|e| 1.0 / (1.0 + e / bits)).collect();
     let expected = residual::naive(query, target, [&means[0], &means[1]], &weight, &scale);
     let mut first: Option<Vec<f32>> = None;
     for isa in Isa::available() {
-        let pair = residual::Residuals::new(isa, means[0].clone(), target, means[1].clone(), &scale).unwrap();
+        let [of_query, of_target] = [query, target].map(|part| residual::Changes::of_part(isa, part).unwrap());
+        assert_eq!((of_query.mean(), of_target.mean()), (&means[0], &means[1]));
+        assert_eq!(of_query.energies(), energies(query), "{isa}");
+        let pair = residual::Residuals::new(&of_query, of_target, &scale);
         let mut found = vec![f32::NAN; expected.len()];
-        pair.rows(query, &weight, &mut found);
+        pair.rows(0, query, &weight, &mut found);
         let largest = query.shape().bits() as f64 * query.shape().regions() as f64;
         for (found, expected) in found.iter().zip(&expected) {
             assert!((f64::from(*found) - expected).abs() < 4e-6 * largest, "{isa}: {found} {expected}");
@@ -297,10 +301,11 @@ fn check_residuals(query: &Part<'_>, target: &Part<'_>, weights: [&[u8]; 2]) {
         if query.frames() > 1 {
             let half = query.shape().frame_bytes();
             let codes = query.gathered();
-            let last = Part::whole(query.shape(), &codes[(query.frames() - 1) * half..]).unwrap();
+            let place = query.frames() - 1;
+            let last = Part::whole(query.shape(), &codes[place * half..]).unwrap();
             let mut row = vec![0f32; target.frames()];
-            pair.rows(&last, &weight[(query.frames() - 1) * query.shape().regions()..], &mut row);
-            assert_eq!(row, found[(query.frames() - 1) * target.frames()..]);
+            pair.rows(place, &last, &weight[place * query.shape().regions()..], &mut row);
+            assert_eq!(row, found[place * target.frames()..]);
         }
         let first = first.get_or_insert_with(|| found.clone());
         for (a, b) in first.iter().zip(&found) {
@@ -316,7 +321,7 @@ fn residuals_of_every_tail() {
         for frames in [1, 2, 7, 8, 9, 16, 31, 33, 63, 64, 65, 130] {
             let (query, target) = (random(shape, 3, 1), random(shape, frames, 2));
             let [query, target] = parts(shape, &query, &target);
-            check_residuals(&query, &target, [&[255, 3, 0], &vec![1; frames]]);
+            check_residuals(&query, &target);
         }
     }
 }
@@ -328,7 +333,7 @@ fn residuals_of_unequal_parts() {
     for (asked, given) in [(0..9, 0..9), (9..10, 10..35), (10..35, 9..10)] {
         let query = Part::new(shape, &query, asked).unwrap();
         let target = Part::new(shape, &target, given).unwrap();
-        check_residuals(&query, &target, [&[1; 5], &[1; 20]]);
+        check_residuals(&query, &target);
     }
 }
 
@@ -338,7 +343,7 @@ fn means_are_the_nearest_odd_numbers() {
     // Bit k of four frames is set k times, for k up to 4.
     let codes = [0b0001_1110, 0b0001_1100, 0b0001_1000, 0b0001_0000];
     let part = Part::whole(shape, &codes).unwrap();
-    let mean = residual::Planes::mean(&part, &[1; 4]);
+    let mean = residual::Planes::mean(&part);
     let values: Vec<i32> = (0..8).map(|bit| mean.value(0, bit)).collect();
     assert_eq!(values[0], -63);
     assert_eq!(values[4], 63);
@@ -346,13 +351,27 @@ fn means_are_the_nearest_odd_numbers() {
         assert!((f64::from(value) / 63.0 - (bit as f64 / 2.0 - 1.0)).abs() <= 1.0 / 63.0 + 1e-9, "{values:?}");
     }
     assert_eq!(values[5..], [-63; 3]);
-    // A frame without weight does not count, and one frame is its own mean: nothing changes.
-    let alone = residual::Planes::mean(&part, &[0, 0, 9, 0]);
-    assert_eq!(alone.energies(&part)[2], 0.0);
-    assert!(alone.energies(&part)[3] > 0.0);
+    // One frame is its own mean: nothing changes.
+    let alone = Part::whole(shape, &codes[2..3]).unwrap();
+    assert_eq!(residual::Changes::of_part(Isa::best(), &alone).unwrap().energies(), [0.0]);
 }
 
 proptest! {
+    #[test]
+    fn means_count_every_bit(regions in 1usize..5, bytes in 1usize..20, frames in 1usize..300, seed in any::<u64>()) {
+        let shape = Shape::new(regions, 8 * bytes).unwrap();
+        let codes = random(shape, frames, seed);
+        let part = Part::whole(shape, &codes).unwrap();
+        let mean = residual::Planes::mean(&part);
+        for region in 0..regions {
+            for bit in 0..8 * bytes {
+                let ones = (0..frames).filter(|&f| part.code(f, region)[bit / 8] >> (bit % 8) & 1 == 1).count();
+                let exact = 63.0 * (2.0 * ones as f64 / frames as f64 - 1.0);
+                prop_assert!((f64::from(mean.value(region, bit)) - exact).abs() <= 1.0 + 1e-9);
+            }
+        }
+    }
+
     #[test]
     fn residuals_are_what_the_loops_give(
         regions in 1usize..12, bytes in 1usize..40, rows in 1usize..5, columns in 1usize..70, seed in any::<u64>()
@@ -360,8 +379,7 @@ proptest! {
         let shape = Shape::new(regions, 8 * bytes).unwrap();
         let (query, target) = (random(shape, rows, seed), random(shape, columns, seed ^ 0xabc));
         let [query, target] = parts(shape, &query, &target);
-        let weights = |n: usize| (0..n).map(|i| (i as u8).wrapping_mul(37)).collect::<Vec<_>>();
-        check_residuals(&query, &target, [&weights(rows), &weights(columns)]);
+        check_residuals(&query, &target);
     }
 }
 

@@ -35,6 +35,9 @@ use crate::math::sigmoid;
 
 /// Cells of a map above which squares of cells become one.
 const MOST_CELLS: usize = 4_000_000;
+/// Likeness of two frames below which no frame of a pair is worth a look at what changes: those of the same moment are above it after any
+/// edit that is found at all, those of unrelated footage rarely.
+const WORTH: f32 = 0.4;
 /// Limits of a cell's gain: a few frames that do not match are passed over.
 const LIMITS: [f32; 2] = [-0.7, 2.5];
 /// What is added to the root mean square of the centred map: changes below it are rounding of codes.
@@ -155,7 +158,8 @@ pub struct Aligned {
     pub matched: Matched,
     /// The mean over the query's frames, by weight, of the greatest likeness, in [-1, 1].
     pub likeness: f32,
-    /// How much the query and the target change; below [`STILL`] nothing tells a take from a copy.
+    /// How much the query and the target change; below [`STILL`] nothing tells a take from a copy. 0 where no frames are alike
+    /// enough to look at it.
     pub energies: [f32; 2],
     /// First and last informative frame of the query and of the target; zeros where there is none.
     pub informative: [[usize; 2]; 2],
@@ -205,21 +209,41 @@ impl<'a> Maps<'a> {
         }
     }
 
+    /// Whether every cell is kept: then likeness may be filled first, and change only where it pays ([`Maps::is_worth`]).
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.stride == 1
+    }
+
+    /// The next row of likeness, of whole maps.
+    pub(crate) fn add_likeness(&mut self, likeness: &[f32]) {
+        let row = self.greatest.len();
+        if row < self.query.len() {
+            self.greatest.push(likeness.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            self.likeness.row_mut(row).iter_mut().zip(likeness).for_each(|(cell, &a)| *cell = a);
+        }
+    }
+
+    /// Whether any two frames are alike enough to look for what changes.
+    pub(crate) fn is_worth(&self) -> bool {
+        self.greatest.iter().any(|&a| a >= WORTH)
+    }
+
+    /// The next row of change, of whole maps.
+    pub(crate) fn add_change(&mut self, change: &[f32]) {
+        let row = self.rows.len();
+        if row < self.query.len() {
+            self.count(change);
+            self.change.row_mut(row).iter_mut().zip(change).for_each(|(cell, &c)| *cell = c);
+        }
+    }
+
     /// The next row of both maps.
     pub(crate) fn add(&mut self, likeness: &[f32], change: &[f32]) {
         let row = self.rows.len();
         if row >= self.query.len() {
             return;
         }
-        let (mut sum, mut squares) = (0.0, 0.0);
-        for (column, &c) in self.columns.iter_mut().zip(change) {
-            let c = f64::from(c);
-            sum += c;
-            squares += c * c;
-            *column += c;
-        }
-        self.squares += squares;
-        self.rows.push(sum);
+        self.count(change);
         self.greatest.push(likeness.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let cells = self.change.row_mut(row / self.stride).into_iter().zip(self.likeness.row_mut(row / self.stride));
         let (changes, alike) = (change.chunks(self.stride), likeness.chunks(self.stride));
@@ -230,6 +254,19 @@ impl<'a> Maps<'a> {
                 }
             }
         }
+    }
+
+    /// Counts a row of change into the sums by rows and columns.
+    fn count(&mut self, change: &[f32]) {
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for (column, &c) in self.columns.iter_mut().zip(change) {
+            let c = f64::from(c);
+            sum += c;
+            squares += c * c;
+            *column += c;
+        }
+        self.squares += squares;
+        self.rows.push(sum);
     }
 
     /// The value that half of the cells are below; of many cells, of every so many.
@@ -260,9 +297,10 @@ impl<'a> Maps<'a> {
             [] => [0; 2],
             frames @ [first, ..] => [*first, frames[frames.len() - 1]],
         });
-        if h == 0 || w == 0 {
+        if h == 0 || w == 0 || self.rows.is_empty() {
             let matched = Matched { of, ..Matched::default() };
-            return Aligned { segments: Vec::new(), matched, likeness: 0.0, energies, informative };
+            let likeness = if h == 0 || w == 0 { 0.0 } else { likeness };
+            return Aligned { segments: Vec::new(), matched, likeness, energies, informative };
         }
         let gains = Gains::new(&self, weights);
         let segments = gains.segments(weights, energies[0], novelties);
@@ -542,5 +580,72 @@ fn matched(segments: &[AlignedFrames], query: &Footage, target: &Footage, of: [f
         seconds: [within(&covered[0], query), within(&covered[1], target)],
         of,
         expected: if of[0] > 0.0 { (within(&expected, query) / of[0]).min(1.0) } else { 0.0 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fine::VideoTensor;
+
+    fn video(frames: usize, rate: f64) -> Footage {
+        let tensor = VideoTensor::Float { data: vec![0.0; frames * 2], frames, regions: 1, dims: 2 };
+        #[allow(clippy::cast_precision_loss)]
+        let times: Vec<f64> = (0..frames).map(|i| i as f64 / rate).collect();
+        #[allow(clippy::cast_precision_loss)]
+        Footage::new(&tensor, &times, frames as f64 / rate, &[])
+    }
+
+    fn stretch(cells: Vec<(usize, usize)>, speed: f64, query: &Footage, target: &Footage) -> AlignedFrames {
+        AlignedFrames {
+            seconds: intervals(&cells, speed, query, target),
+            frames: cells.clone(),
+            speed,
+            values: [0.0; SEGMENT_WEIGHTS - 1],
+            probability: 0.9,
+            cells,
+        }
+    }
+
+    #[test]
+    fn the_video_that_is_sampled_more_densely_tells_how_long_a_stretch_is() {
+        // 2 s at 8 frames a second, in a video with one frame a second from 4 s on.
+        let (query, target) = (video(16, 8.0), video(10, 1.0));
+        let cells: Vec<(usize, usize)> = (0..16)
+            .map(|i| {
+                (
+                    i,
+                    if i < 4 {
+                        4
+                    } else if i < 12 {
+                        5
+                    } else {
+                        6
+                    },
+                )
+            })
+            .collect();
+        let found = stretch(cells.clone(), 1.0, &query, &target);
+        let [[q0, q1], [t0, t1]] = found.seconds;
+        assert!((q1 - q0 - 2.0).abs() < 1e-9 && (t1 - t0 - 2.0).abs() < 1e-9, "{:?}", found.seconds);
+        assert!((t0 - 4.0).abs() < 0.2, "{t0}");
+        let of = [query.seconds(), target.seconds()];
+        let both = matched(std::slice::from_ref(&found), &query, &target, of);
+        assert!((both.seconds[0] - 2.0).abs() < 1e-6 && (both.seconds[1] - 2.0).abs() < 0.1, "{both:?}");
+        assert!((both.expected - 0.9).abs() < 1e-3, "{both:?}");
+        // The other way round.
+        let turned = stretch(cells.iter().map(|&(i, j)| (j, i)).collect(), 1.0, &target, &query);
+        assert!(turned.seconds[0].iter().zip([t0, t1]).all(|(a, b)| (a - b).abs() < 1e-9), "{:?}", turned.seconds);
+    }
+
+    #[test]
+    fn stretches_of_another_speed_and_of_all_of_both_videos() {
+        let (query, target) = (video(20, 2.0), video(20, 4.0));
+        // Twice as fast: ten seconds in five.
+        let found = stretch((0..20).map(|i| (i, i)).collect(), 0.5, &query, &target);
+        let both = matched(&[found.clone(), found], &query, &target, [10.0, 5.0]);
+        assert!(both.seconds.iter().zip([10.0, 5.0]).all(|(a, b)| (a - b).abs() < 0.2), "{both:?}");
+        assert!(both.shares().iter().all(|share| *share > 0.95), "{both:?}");
+        assert_eq!(matched(&[], &query, &target, [10.0, 5.0]).seconds, [0.0; 2]);
     }
 }

@@ -286,26 +286,41 @@ impl Fine {
         let channels = self.config.channels_of(target.tensor().regions());
         let first = channels.first().ok_or(InputError::Channels { expected: 1, found: 0 })?;
         check_regions(&self.config, target.tensor().regions().min(query.tensor().regions()))?;
-        let change = Change::new(self.isa, first, query, target)?;
         let mut gathered = Gathered::new(self.config.channel_count(), [query.len(), target.len()]);
         let (height, width) = (query.len(), target.len());
-        let mut changes = Vec::new();
-        let mut likeness = Vec::new();
+        // Of maps that are not kept cell by cell the change is needed at once.
+        let at_once = if maps.is_whole() { None } else { Some(Change::new(self.isa, first, query, target)?) };
+        let (mut changes, mut likeness) = (Vec::new(), Vec::new());
         let answer = self.compared(query.tensor(), target.tensor(), workspace, |rows, columns, out| {
             // Frames that were repeated for the comparator are seen once.
             let own = rows.start..rows.end.min(height);
             likeness.clear();
             gathered.add(rows, columns, out, &mut likeness);
-            if !own.is_empty() {
-                changes.resize(own.len() * width, 0.0);
-                change.fill(&own, &mut changes)?;
-                for (alike, changes) in likeness.chunks_exact(columns).zip(changes.chunks_exact(width)) {
-                    maps.add(&alike[..width], changes);
-                }
-            }
+            let alike = likeness.chunks_exact(columns).take(own.len()).map(|row| &row[..width]);
+            let Some(change) = &at_once else {
+                alike.for_each(|row| maps.add_likeness(row));
+                return Ok(());
+            };
+            changes.resize(own.len() * width, 0.0);
+            change.fill(&own, &mut changes)?;
+            alike.zip(changes.chunks_exact(width)).for_each(|(alike, changes)| maps.add(alike, changes));
             Ok(())
         })?;
-        let aligned = maps.finish(change.energies(), change.novelties(), &self.alignment);
+        let change = match at_once {
+            Some(change) => Some(change),
+            None if maps.is_worth() => Some(Change::new(self.isa, first, query, target)?),
+            None => None,
+        };
+        if let Some(change) = change.as_ref().filter(|_| maps.is_whole()) {
+            changes.resize(width, 0.0);
+            for row in 0..height {
+                change.fill(&(row..row + 1), &mut changes)?;
+                maps.add_change(&changes);
+            }
+        }
+        let nothing = [Vec::new(), Vec::new()];
+        let (energies, novelties) = change.as_ref().map_or((&nothing, &nothing), |c| (c.energies(), c.novelties()));
+        let aligned = maps.finish(energies, novelties, &self.alignment);
         #[allow(clippy::cast_possible_truncation)]
         let evidence = gathered.finish(answer, aligned.matched.expected as f32);
         let similarity = self.direct.as_ref().map_or(answer, |direct| direct.similarity(&evidence));
