@@ -9,6 +9,7 @@ use crate::error::SearchError;
 use crate::query::Query;
 use crate::relation::{Coverage, Relation, Untold};
 use crate::segments::{self, Alignment, Segment, Timeline};
+use crate::table::{NO_COSINE, Table};
 
 /// Two videos compared with each other alone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,6 +36,16 @@ pub struct Comparison {
 }
 
 impl Engine {
+    /// The coarse cosine of a pair, as a search of an index that holds the record alone ([`Table::cosines`]).
+    ///
+    /// # Errors
+    /// [`SearchError::Dims`] for vectors of different lengths.
+    pub fn cosine<B: AsRef<[u8]>>(&self, query: &Query, record: &Record<B>) -> Result<f32, SearchError> {
+        let mut table = Table::new(record.shape().dims);
+        table.put_record("", record)?;
+        Ok(table.cosines(self.isa(), query)?.first().copied().unwrap_or(NO_COSINE))
+    }
+
     /// Compares a query with a record; also returns the frames that are aligned in each segment.
     ///
     /// # Errors
@@ -46,10 +57,7 @@ impl Engine {
     ) -> Result<(Comparison, Vec<Alignment>), SearchError> {
         let examined = self.examine(query, record, &mut Workspace::default())?;
         let pair = self.pair(&examined);
-        if query.global.len() != record.shape().dims {
-            return Err(SearchError::Dims { expected: record.shape().dims, found: query.global.len() });
-        }
-        let cosine: f32 = query.global.iter().zip(record.global()).map(|(x, y)| x * y).sum();
+        let cosine = self.cosine(query, record)?;
         let doubt = self.doubt(query.self_similarity, &[record.self_similarity()], &[cosine]);
         let timeline = Timeline::new(record.times().collect(), record.duration());
         let paths = segments::alignments(&examined.aligned, &query.timeline, &timeline);

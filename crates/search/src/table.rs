@@ -1,9 +1,9 @@
 //! What the coarse scan needs of every indexed video, in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use vidsieve_kernels::{Isa, scan};
-use vidsieve_record::Record;
+use vidsieve_record::{Record, WindowVector};
 
 use crate::error::SearchError;
 use crate::query::Query;
@@ -12,8 +12,73 @@ use crate::query::Query;
 /// there is no doubt of it.
 pub const NO_COSINE: f32 = -1.0;
 
-/// Ids, S^c vectors and self-similarities of the indexed videos, and which of them show nothing. 4
-/// D + 5 bytes a video beside its id.
+/// Most windows of a query that are compared with all videos.
+const QUERY_WINDOWS: usize = 64;
+
+/// S^c's vectors of parts of the videos: D + 8 bytes each.
+#[derive(Debug, Clone, Default)]
+struct Windows {
+    /// `[windows][D]`.
+    values: Vec<i8>,
+    scales: Vec<f32>,
+    /// The video of each.
+    owners: Vec<u32>,
+    /// The videos that have any.
+    having: HashSet<u32>,
+}
+
+impl Windows {
+    fn remove(&mut self, dims: usize, owner: u32) {
+        if !self.having.remove(&owner) {
+            return;
+        }
+        let mut place = 0;
+        while place < self.owners.len() {
+            if self.owners[place] != owner {
+                place += 1;
+                continue;
+            }
+            let last = self.owners.len() - 1;
+            self.owners.swap_remove(place);
+            self.scales.swap_remove(place);
+            self.values.copy_within(last * dims.., place * dims);
+            self.values.truncate(last * dims);
+        }
+    }
+
+    fn rename(&mut self, from: u32, to: u32) {
+        if self.having.remove(&from) {
+            self.having.insert(to);
+            self.owners.iter_mut().filter(|owner| **owner == from).for_each(|owner| *owner = to);
+        }
+    }
+
+    /// Raises the cosine of each video to that of its best window.
+    fn raise(&self, isa: Isa, query: &[i8], scale: f32, cosines: &mut [f32]) {
+        let mut scores = vec![0f32; self.owners.len()];
+        #[cfg(feature = "parallel")]
+        {
+            use rayon::prelude::*;
+            /// Windows that a thread scans at a time.
+            const BLOCK: usize = 8192;
+            let rows = self.values.par_chunks(BLOCK * query.len()).zip(self.scales.par_chunks(BLOCK));
+            scores
+                .par_chunks_mut(BLOCK)
+                .zip(rows)
+                .for_each(|(scores, (rows, scales))| scan::scores_i8(isa, query, scale, rows, scales, scores));
+        }
+        #[cfg(not(feature = "parallel"))]
+        scan::scores_i8(isa, query, scale, &self.values, &self.scales, &mut scores);
+        for (&owner, score) in self.owners.iter().zip(scores) {
+            if let Some(cosine) = cosines.get_mut(owner as usize) {
+                *cosine = cosine.max(score.min(1.0));
+            }
+        }
+    }
+}
+
+/// Ids, S^c vectors and self-similarities of the indexed videos, and which of them show nothing: 4
+/// D + 5 bytes a video beside its id, and D + 8 for each window of a video.
 ///
 /// Videos are numbered from 0; the order is that of insertion until one is removed, whose place the
 /// last one takes.
@@ -25,6 +90,7 @@ pub struct Table {
     vectors: Vec<f32>,
     self_similarity: Vec<f32>,
     informative: Vec<bool>,
+    windows: Windows,
     changes: u64,
 }
 
@@ -58,7 +124,7 @@ impl Table {
         let rows: HashMap<String, usize> = ids.iter().cloned().zip(0..).collect();
         if rows.len() == ids.len() {
             let informative = informative.to_vec();
-            return Ok(Self { dims, ids, rows, vectors, self_similarity, informative, changes: 0 });
+            return Ok(Self { dims, ids, rows, vectors, self_similarity, informative, ..Self::default() });
         }
         let mut table = Self::new(dims);
         let scalars = self_similarity.into_iter().zip(informative);
@@ -138,10 +204,11 @@ impl Table {
         self.changes
     }
 
-    /// Bytes of vectors, scalars and flags.
+    /// Bytes of vectors, scalars, flags and windows.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        4 * (self.vectors.len() + self.self_similarity.len()) + self.informative.len()
+        let windows = self.windows.values.len() + 8 * self.windows.owners.len();
+        4 * (self.vectors.len() + self.self_similarity.len()) + self.informative.len() + windows
     }
 
     /// Adds the video of a record or replaces it; tells whether it was there.
@@ -150,11 +217,40 @@ impl Table {
     /// [`SearchError::Dims`] for a vector of another length.
     pub fn put_record<B: AsRef<[u8]>>(&mut self, id: &str, record: &Record<B>) -> Result<bool, SearchError> {
         let vector: Vec<f32> = record.global().collect();
-        self.put(id, &vector, record.self_similarity(), record.is_informative())
+        let there = self.put(id, &vector, record.self_similarity(), record.is_informative())?;
+        let windows: Vec<WindowVector> = record.windows().collect();
+        self.put_windows(id, &windows)?;
+        Ok(there)
     }
 
-    /// Adds a video or replaces it; tells whether it was there. `informative`: whether it shows
-    /// anything.
+    /// Windows of all videos.
+    #[must_use]
+    pub fn window_count(&self) -> usize {
+        self.windows.owners.len()
+    }
+
+    /// Gives a video windows in place of those that it has; a video that is not there gets none.
+    ///
+    /// # Errors
+    /// [`SearchError::Dims`] for a vector of another length.
+    pub fn put_windows(&mut self, id: &str, windows: &[WindowVector]) -> Result<(), SearchError> {
+        if let Some(window) = windows.iter().find(|window| window.values.len() != self.dims) {
+            return Err(SearchError::Dims { expected: self.dims, found: window.values.len() });
+        }
+        let Some(owner) = self.position(id).and_then(|video| u32::try_from(video).ok()) else { return Ok(()) };
+        self.changes += 1;
+        self.windows.remove(self.dims, owner);
+        for window in windows {
+            self.windows.values.extend_from_slice(&window.values);
+            self.windows.scales.push(window.scale);
+            self.windows.owners.push(owner);
+            self.windows.having.insert(owner);
+        }
+        Ok(())
+    }
+
+    /// Adds a video or replaces it, without windows; tells whether it was there. `informative`: whether
+    /// it shows anything.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
@@ -173,6 +269,7 @@ impl Table {
             self.vectors[video * self.dims..(video + 1) * self.dims].copy_from_slice(vector);
             self.self_similarity[video] = self_similarity;
             self.informative[video] = informative;
+            self.windows.remove(self.dims, number(video));
             return Ok(true);
         }
         self.rows.insert(id.to_owned(), self.ids.len());
@@ -193,20 +290,39 @@ impl Table {
         self.informative.swap_remove(video);
         self.vectors.copy_within(last * self.dims.., video * self.dims);
         self.vectors.truncate(last * self.dims);
+        self.windows.remove(self.dims, number(video));
         if let Some(moved) = self.ids.get(video) {
             self.rows.insert(moved.clone(), video);
+            self.windows.rename(number(last), number(video));
         }
         true
     }
 
-    /// The cosine of every video with a query, in the table's order: [`NO_COSINE`] where either
-    /// shows nothing.
+    /// The cosine of every video with a query, in the table's order: the greatest of their vectors and of
+    /// those of their windows, so that a clip is found in a film and a film by a clip of it;
+    /// [`NO_COSINE`] where either shows nothing.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
     pub fn cosines(&self, isa: Isa, query: &Query) -> Result<Vec<f32>, SearchError> {
-        let cosines = self.scan(isa, &query.global)?;
-        Ok(if query.is_informative() { cosines } else { vec![NO_COSINE; cosines.len()] })
+        let mut cosines = self.scan(isa, &query.global)?;
+        if !query.is_informative() {
+            return Ok(vec![NO_COSINE; cosines.len()]);
+        }
+        let mut values = vec![0i8; self.dims];
+        let scale = scan::quantise_i8_into(&query.global, &mut values);
+        self.windows.raise(isa, &values, scale, &mut cosines);
+        // Of a long query every so many windows.
+        let every = query.windows.len().div_ceil(QUERY_WINDOWS).max(1);
+        for window in query.windows.iter().step_by(every).filter(|window| window.values.len() == self.dims) {
+            let vector: Vec<f32> = window.vector().collect();
+            for (cosine, other) in cosines.iter_mut().zip(self.scan(isa, &vector)?) {
+                *cosine = cosine.max(other);
+            }
+            self.windows.raise(isa, &window.values, window.scale, &mut cosines);
+        }
+        without_cosines(&self.informative, &mut cosines);
+        Ok(cosines)
     }
 
     /// The cosine of every video with a vector of unit length, in the table's order: [`NO_COSINE`]
@@ -238,6 +354,11 @@ impl Table {
         without_cosines(&self.informative, &mut scores);
         Ok(scores)
     }
+}
+
+/// The number of a video as windows keep it; no table holds more than it counts.
+fn number(video: usize) -> u32 {
+    u32::try_from(video).unwrap_or(u32::MAX)
 }
 
 /// Gives videos that show nothing [`NO_COSINE`].
@@ -282,6 +403,44 @@ mod tests {
                 prop_assert_eq!(table.self_similarities()[at], x * 2.0);
             }
         }
+    }
+
+    #[test]
+    fn the_best_window_counts() {
+        let window = |x: f32, y: f32| WindowVector::quantise(0, 15, &[x, y]);
+        let mut table = Table::new(2);
+        for (id, vector) in [("film", [1.0, 0.0]), ("clip", [0.0, 1.0]), ("black", [0.0, 1.0])] {
+            table.put(id, &vector, 0.0, id != "black").unwrap();
+            table.put_windows(id, &[window(-1.0, 0.1), window(0.6, 0.8)]).unwrap();
+        }
+        let query = |windows: Vec<WindowVector>| Query {
+            bundle: vidsieve_record::BundleId::of(b"a bundle"),
+            global: vec![0.6, 0.8],
+            windows,
+            self_similarity: 0.0,
+            weights: vec![255],
+            codes: vidsieve_model::fine::VideoTensor::Float { data: vec![0.0], frames: 1, regions: 1, dims: 1 },
+            timeline: crate::segments::Timeline::new(vec![0.0], 1.0),
+        };
+        let of = |table: &Table, windows| table.cosines(Isa::best(), &query(windows)).unwrap();
+        let near = |found: &[f32], expected: &[f32]| {
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 0.01), "{found:?} {expected:?}");
+        };
+        near(&of(&table, vec![]), &[1.0, 1.0, NO_COSINE]);
+        assert_eq!(table.window_count(), 6);
+        table.put_windows("film", &[]).unwrap();
+        near(&of(&table, vec![]), &[0.6, 1.0, NO_COSINE]);
+        near(&of(&table, vec![window(1.0, 0.0)]), &[1.0, 1.0, NO_COSINE]);
+        // The last one takes the place of the one that is removed, with its windows.
+        table.remove("film");
+        assert_eq!((table.id(0), table.window_count()), ("black", 4));
+        near(&of(&table, vec![]), &[NO_COSINE, 1.0]);
+        table.put("clip", &[0.0, 1.0], 0.0, true).unwrap();
+        near(&of(&table, vec![]), &[NO_COSINE, 0.8]);
+        assert!(matches!(
+            table.put_windows("clip", &[WindowVector::quantise(0, 1, &[1.0])]),
+            Err(SearchError::Dims { .. })
+        ));
     }
 
     #[test]

@@ -62,13 +62,20 @@ impl State {
         let encoder = Encoder::new(config.isa, &bundle).ok();
         let columns = index.columns()?;
         let dims = bundle.config().coarse.map(|c| c.output()).or((columns.dims() > 0).then(|| columns.dims()));
-        let table = Table::from_columns(
+        let mut table = Table::from_columns(
             dims.unwrap_or(columns.dims()),
             columns.ids,
             columns.vectors,
             columns.self_similarity,
             &columns.informative,
         )?;
+        let mut misfit = Ok(());
+        index.windows(|id, windows| {
+            if misfit.is_ok() {
+                misfit = table.put_windows(id, &windows);
+            }
+        })?;
+        misfit?;
         let bodies = (kib(config.body_limit) as usize).saturating_mul(BODIES).min(Semaphore::MAX_PERMITS);
         let state = Self {
             work: Arc::new(Semaphore::new(config.workers.clamp(1, Semaphore::MAX_PERMITS))),

@@ -242,7 +242,7 @@ fn examine(
             let (query, target) = (query(pair.query)?, query(pair.target)?);
             let record = target.record().map_err(|e| TrustError::Data(e.to_string()))?;
             let examined = engine.examine(&query, &record, workspace).map_err(vidsieve::Error::from)?;
-            let coarse = query.global.iter().zip(&target.global).map(|(a, b)| a * b).sum();
+            let coarse = engine.cosine(&query, &record).map_err(vidsieve::Error::from)?;
             #[allow(clippy::cast_precision_loss)]
             let (now, all) = ((done.fetch_add(1, Ordering::Relaxed) + 1) as f64, pairs.len() as f64);
             control.report(&Progress::new("comparing", now, Some(all), Unit::Pairs));

@@ -247,7 +247,16 @@ impl Archive {
                 .output(),
             dims => dims,
         };
-        Ok(Table::from_columns(dims, columns.ids, columns.vectors, columns.self_similarity, &columns.informative)?)
+        let mut table =
+            Table::from_columns(dims, columns.ids, columns.vectors, columns.self_similarity, &columns.informative)?;
+        let mut misfit = Ok(());
+        self.index.windows(|id, windows| {
+            if misfit.is_ok() {
+                misfit = table.put_windows(id, &windows);
+            }
+        })?;
+        misfit?;
+        Ok(table)
     }
 
     fn forget_table(&self) {
