@@ -19,7 +19,7 @@ use vidsieve_model::fine::{self, Workspace};
 use vidsieve_search::{Engine, Query, Verdict};
 use vidsieve_train::learners::evidence::{PairExample, StretchExample, logistic, scores, stretches};
 
-use super::groups::series_by_name;
+use super::groups::{Groups, series_by_name};
 use super::recipe::seconds_of;
 use super::{PairClass, TrustError, TrustPair, TrustSet, TrustVideo};
 
@@ -81,13 +81,15 @@ impl Examined {
     }
 }
 
-/// Fits evidence for the first of `bundles` on the sets in `folders`, and returns all of them with it.
+/// Fits evidence for the first of `bundles` on the sets in `folders`, and returns all of them with it. Clips of one series in
+/// `groups` are never a pair of different footage.
 ///
 /// # Errors
 /// [`TrustError::Library`] for a model without the networks, [`TrustError::Data`] for sets without
 /// pairs of every class, [`TrustError::Cancelled`].
 pub fn fit_evidence(
     folders: &[(&Path, &TrustSet)],
+    groups: &Groups,
     bundles: &[Bundle],
     options: &EvidenceOptions,
     control: &Control<'_>,
@@ -109,7 +111,7 @@ pub fn fit_evidence(
             let mut all: Vec<Pair<'_>> =
                 own.filter(|p| videos.contains_key(p.query) && videos.contains_key(p.target)).collect();
             pairs[0] += all.len();
-            let unrelated = unrelated(set, videos, options);
+            let unrelated = unrelated(set, videos, groups, options);
             pairs[1] += unrelated.len();
             all.extend(unrelated.into_iter().map(|[query, target]| Pair { query, target, truth: None }));
             all
@@ -197,8 +199,12 @@ fn encode(
 }
 
 /// Pairs of videos of which no clips are of one series.
-fn unrelated<'a>(set: &'a TrustSet, videos: &Videos, options: &EvidenceOptions) -> Vec<[&'a str; 2]> {
-    let series = |video: &TrustVideo| -> BTreeSet<String> { video.sources.iter().map(|s| series_by_name(s)).collect() };
+fn unrelated<'a>(set: &'a TrustSet, videos: &Videos, groups: &Groups, options: &EvidenceOptions) -> Vec<[&'a str; 2]> {
+    let of_source = |source: &String| {
+        let named = groups.of(Path::new(source)).and_then(|row| row.series.clone());
+        named.unwrap_or_else(|| series_by_name(source))
+    };
+    let series = |video: &TrustVideo| -> BTreeSet<String> { video.sources.iter().map(of_source).collect() };
     let all: Vec<(&str, BTreeSet<String>)> = set
         .videos
         .iter()

@@ -62,6 +62,9 @@ pub(crate) struct FitArgs {
     /// Folders of the sets.
     #[arg(long = "set", value_name = "DIR", num_args = 1.., required = true)]
     sets: Vec<PathBuf>,
+    /// Tables with columns `file` and `series`, as of `make`: clips of one series are never taken for different footage.
+    #[arg(long, num_args = 1..)]
+    groups: Vec<PathBuf>,
     /// Bundles to fit (default: the built-in one); evidence is fitted for the first, and the others get the same.
     #[arg(long, value_name = "BUNDLE", num_args = 1..)]
     from: Vec<PathBuf>,
@@ -135,7 +138,7 @@ fn fit_sets(args: &FitArgs) -> Result<ExitCode, Failure> {
     };
     let control = Control::new().with_progress(&show).with_cancel(&interrupt::token());
     let options = EvidenceOptions { false_claims: args.false_claims, seed: args.seed, ..EvidenceOptions::default() };
-    let fitted = fit_evidence(&sets, &bundles, &options, &control);
+    let fitted = fit_evidence(&sets, &Groups::load(&args.groups)?, &bundles, &options, &control);
     bar.finish_and_clear();
     let (made, report) = fitted?;
     for (bundle, path) in made.iter().zip(&args.out) {
