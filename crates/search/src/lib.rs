@@ -25,6 +25,7 @@ pub mod run;
 pub mod segments;
 pub mod session;
 pub mod table;
+pub mod windows;
 pub mod words;
 
 pub use budget::Budget;
@@ -42,3 +43,4 @@ pub use run::{SearchParameters, SearchRun, SearchStep};
 pub use segments::{Segment, SegmentPlace};
 pub use session::{Fetched, Session};
 pub use table::{NO_COSINE, Table};
+pub use windows::Probe;

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use vidsieve_kernels::{Isa, scan};
+use vidsieve_record::WindowVector;
 
 use crate::engine::Engine;
 use crate::error::SearchError;
-use crate::table::without_cosines;
+use crate::table::{number as place_number, without_cosines};
+use crate::windows::{Probe, Windows};
 
 /// int8 vectors and self-similarities of videos that are known by a number, and which of them show
 /// nothing: D + 9 bytes a video, and 16 to find its place.
@@ -22,6 +24,7 @@ pub struct Quantised {
     scales: Vec<f32>,
     self_similarity: Vec<f32>,
     informative: Vec<bool>,
+    windows: Windows,
 }
 
 /// How many candidates of a scan are wanted.
@@ -62,6 +65,12 @@ impl Quantised {
         self.numbers.is_empty()
     }
 
+    /// Values of a vector.
+    #[must_use]
+    pub const fn dims(&self) -> usize {
+        self.dims
+    }
+
     /// The video at a place.
     #[must_use]
     pub fn number(&self, place: usize) -> Option<u32> {
@@ -74,7 +83,7 @@ impl Quantised {
         self.places.get(&number).copied()
     }
 
-    /// Adds a video or replaces it. `informative`: whether it shows anything.
+    /// Adds a video or replaces it, with the vectors of its windows. `informative`: whether it shows anything.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
@@ -84,9 +93,11 @@ impl Quantised {
         vector: &[f32],
         self_similarity: f32,
         informative: bool,
+        windows: &[WindowVector],
     ) -> Result<(), SearchError> {
-        if vector.len() != self.dims {
-            return Err(SearchError::Dims { expected: self.dims, found: vector.len() });
+        let lengths = windows.iter().map(|window| window.values.len());
+        if let Some(found) = std::iter::once(vector.len()).chain(lengths).find(|&length| length != self.dims) {
+            return Err(SearchError::Dims { expected: self.dims, found });
         }
         let place = match self.place(number) {
             Some(place) => place,
@@ -104,6 +115,21 @@ impl Quantised {
         self.scales[place] = scan::quantise_i8_into(vector, row);
         self.self_similarity[place] = self_similarity;
         self.informative[place] = informative;
+        self.windows.put(self.dims, place_number(place), windows);
+        Ok(())
+    }
+
+    /// Gives a video windows in place of those that it has; a video that is not there gets none.
+    ///
+    /// # Errors
+    /// [`SearchError::Dims`] for a vector of another length.
+    pub fn put_windows(&mut self, number: u32, windows: &[WindowVector]) -> Result<(), SearchError> {
+        if let Some(window) = windows.iter().find(|window| window.values.len() != self.dims) {
+            return Err(SearchError::Dims { expected: self.dims, found: window.values.len() });
+        }
+        if let Some(place) = self.place(number) {
+            self.windows.put(self.dims, place_number(place), windows);
+        }
         Ok(())
     }
 
@@ -117,29 +143,35 @@ impl Quantised {
         self.informative.swap_remove(place);
         self.values.copy_within(last * self.dims.., place * self.dims);
         self.values.truncate(last * self.dims);
+        self.windows.remove(self.dims, place_number(place));
         if let Some(moved) = self.numbers.get(place) {
             self.places.insert(*moved, place);
+            self.windows.rename(place_number(last), place_number(place));
         }
         true
     }
 
-    /// The cosine of every video with a vector of unit length, to about 0.005;
-    /// [`NO_COSINE`](crate::table::NO_COSINE) of a video that shows nothing.
+    /// The cosine of every video with a query, to about 0.005 ([`crate::Table::cosines`]), and that of its windows alone,
+    /// exactly; [`NO_COSINE`](crate::table::NO_COSINE) of a video that shows nothing, or has no window.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
-    pub fn scan(&self, isa: Isa, vector: &[f32]) -> Result<Vec<f32>, SearchError> {
-        let mut scores = vec![0f32; self.len()];
+    pub fn scan(&self, isa: Isa, probe: &Probe) -> Result<[Vec<f32>; 2], SearchError> {
         if self.is_empty() {
-            return Ok(scores);
+            return Ok([Vec::new(), Vec::new()]);
         }
-        if vector.len() != self.dims {
-            return Err(SearchError::Dims { expected: self.dims, found: vector.len() });
+        let windows = self.windows.best(isa, probe, self.len());
+        let mut cosines = windows.clone();
+        let mut scores = vec![0f32; self.len()];
+        for (query, scale) in probe.codes() {
+            if query.len() != self.dims {
+                return Err(SearchError::Dims { expected: self.dims, found: query.len() });
+            }
+            scan::scores_i8(isa, query, scale, &self.values, &self.scales, &mut scores);
+            cosines.iter_mut().zip(&scores).for_each(|(cosine, &score)| *cosine = cosine.max(score));
         }
-        let (query, scale) = scan::quantise_i8(vector);
-        scan::scores_i8(isa, &query, scale, &self.values, &self.scales, &mut scores);
-        without_cosines(&self.informative, &mut scores);
-        Ok(scores)
+        without_cosines(&self.informative, &mut cosines);
+        Ok([cosines, windows])
     }
 
     /// The places among which the wanted videos are, by the cosines of [`Quantised::scan`]; each
@@ -185,14 +217,15 @@ mod tests {
             let mut map = BTreeMap::new();
             for (number, put, x) in steps {
                 if put {
-                    table.put(number, &[x, 0.5], x * 2.0, x < 0.5).unwrap();
+                    table.put(number, &[x, 0.5], x * 2.0, x < 0.5, &[]).unwrap();
                     map.insert(number, x);
                 } else {
                     prop_assert_eq!(table.remove(number), map.remove(&number).is_some());
                 }
             }
             prop_assert_eq!(table.len(), map.len());
-            let scores = table.scan(Isa::best(), &[1.0, 0.0]).unwrap();
+            let [scores, windows] = table.scan(Isa::best(), &Probe::new(&[1.0, 0.0], &[])).unwrap();
+            prop_assert!(windows.iter().all(|&cosine| cosine == NO_COSINE));
             for (number, x) in map {
                 let at = table.place(number).unwrap();
                 prop_assert_eq!(table.number(at), Some(number));
@@ -201,5 +234,24 @@ mod tests {
                 prop_assert_eq!(table.self_similarity[at], x * 2.0);
             }
         }
+    }
+
+    #[test]
+    fn windows_as_in_the_table_of_exact_vectors() {
+        let window = |x: f32, y: f32| WindowVector::quantise(0, 15, &[x, y]);
+        let mut table = Quantised::new(2);
+        table.put(7, &[1.0, 0.0], 0.0, true, &[window(-1.0, 0.1), window(0.6, 0.8)]).unwrap();
+        table.put(8, &[0.0, 1.0], 0.0, true, &[window(0.0, 1.0)]).unwrap();
+        let probe = Probe::new(&[0.6, 0.8], &[window(1.0, 0.0)]);
+        let [cosines, windows] = table.scan(Isa::best(), &probe).unwrap();
+        assert!((cosines[0] - 1.0).abs() < 0.01 && (windows[0] - 1.0).abs() < 0.01, "{cosines:?} {windows:?}");
+        assert!((cosines[1] - 0.8).abs() < 0.01 && (windows[1] - 0.8).abs() < 0.01, "{cosines:?} {windows:?}");
+        table.remove(7);
+        let [cosines, windows] = table.scan(Isa::best(), &probe).unwrap();
+        assert!((cosines[0] - 0.8).abs() < 0.01 && windows.len() == 1, "{cosines:?}");
+        assert!(matches!(
+            table.put(9, &[0.0, 1.0], 0.0, true, &[WindowVector::quantise(0, 1, &[1.0])]),
+            Err(SearchError::Dims { .. })
+        ));
     }
 }

@@ -1,81 +1,17 @@
 //! What the coarse scan needs of every indexed video, in memory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use vidsieve_kernels::{Isa, scan};
 use vidsieve_record::{Record, WindowVector};
 
 use crate::error::SearchError;
 use crate::query::Query;
+use crate::windows::{Probe, Windows};
 
 /// The cosine of a pair of which one video shows nothing (black, flat, faded): its score is 0, and
 /// there is no doubt of it.
 pub const NO_COSINE: f32 = -1.0;
-
-/// Most windows of a query that are compared with all videos.
-const QUERY_WINDOWS: usize = 64;
-
-/// S^c's vectors of parts of the videos: D + 8 bytes each.
-#[derive(Debug, Clone, Default)]
-struct Windows {
-    /// `[windows][D]`.
-    values: Vec<i8>,
-    scales: Vec<f32>,
-    /// The video of each.
-    owners: Vec<u32>,
-    /// The videos that have any.
-    having: HashSet<u32>,
-}
-
-impl Windows {
-    fn remove(&mut self, dims: usize, owner: u32) {
-        if !self.having.remove(&owner) {
-            return;
-        }
-        let mut place = 0;
-        while place < self.owners.len() {
-            if self.owners[place] != owner {
-                place += 1;
-                continue;
-            }
-            let last = self.owners.len() - 1;
-            self.owners.swap_remove(place);
-            self.scales.swap_remove(place);
-            self.values.copy_within(last * dims.., place * dims);
-            self.values.truncate(last * dims);
-        }
-    }
-
-    fn rename(&mut self, from: u32, to: u32) {
-        if self.having.remove(&from) {
-            self.having.insert(to);
-            self.owners.iter_mut().filter(|owner| **owner == from).for_each(|owner| *owner = to);
-        }
-    }
-
-    /// Raises the cosine of each video to that of its best window.
-    fn raise(&self, isa: Isa, query: &[i8], scale: f32, cosines: &mut [f32]) {
-        let mut scores = vec![0f32; self.owners.len()];
-        #[cfg(feature = "parallel")]
-        {
-            use rayon::prelude::*;
-            /// Windows that a thread scans at a time.
-            const BLOCK: usize = 8192;
-            let rows = self.values.par_chunks(BLOCK * query.len()).zip(self.scales.par_chunks(BLOCK));
-            scores
-                .par_chunks_mut(BLOCK)
-                .zip(rows)
-                .for_each(|(scores, (rows, scales))| scan::scores_i8(isa, query, scale, rows, scales, scores));
-        }
-        #[cfg(not(feature = "parallel"))]
-        scan::scores_i8(isa, query, scale, &self.values, &self.scales, &mut scores);
-        for (&owner, score) in self.owners.iter().zip(scores) {
-            if let Some(cosine) = cosines.get_mut(owner as usize) {
-                *cosine = cosine.max(score.min(1.0));
-            }
-        }
-    }
-}
 
 /// Ids, S^c vectors and self-similarities of the indexed videos, and which of them show nothing: 4
 /// D + 5 bytes a video beside its id, and D + 8 for each window of a video.
@@ -207,8 +143,7 @@ impl Table {
     /// Bytes of vectors, scalars, flags and windows.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let windows = self.windows.values.len() + 8 * self.windows.owners.len();
-        4 * (self.vectors.len() + self.self_similarity.len()) + self.informative.len() + windows
+        4 * (self.vectors.len() + self.self_similarity.len()) + self.informative.len() + self.windows.bytes()
     }
 
     /// Adds the video of a record or replaces it; tells whether it was there.
@@ -226,7 +161,7 @@ impl Table {
     /// Windows of all videos.
     #[must_use]
     pub fn window_count(&self) -> usize {
-        self.windows.owners.len()
+        self.windows.len()
     }
 
     /// Gives a video windows in place of those that it has; a video that is not there gets none.
@@ -239,13 +174,7 @@ impl Table {
         }
         let Some(owner) = self.position(id).and_then(|video| u32::try_from(video).ok()) else { return Ok(()) };
         self.changes += 1;
-        self.windows.remove(self.dims, owner);
-        for window in windows {
-            self.windows.values.extend_from_slice(&window.values);
-            self.windows.scales.push(window.scale);
-            self.windows.owners.push(owner);
-            self.windows.having.insert(owner);
-        }
+        self.windows.put(self.dims, owner, windows);
         Ok(())
     }
 
@@ -305,22 +234,17 @@ impl Table {
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
     pub fn cosines(&self, isa: Isa, query: &Query) -> Result<Vec<f32>, SearchError> {
-        let mut cosines = self.scan(isa, &query.global)?;
+        let probe = Probe::new(&query.global, &query.windows);
         if !query.is_informative() {
-            return Ok(vec![NO_COSINE; cosines.len()]);
+            return Ok(vec![NO_COSINE; self.len()]);
         }
-        let mut values = vec![0i8; self.dims];
-        let scale = scan::quantise_i8_into(&query.global, &mut values);
-        self.windows.raise(isa, &values, scale, &mut cosines);
-        // Of a long query every so many windows.
-        let every = query.windows.len().div_ceil(QUERY_WINDOWS).max(1);
-        for window in query.windows.iter().step_by(every).filter(|window| window.values.len() == self.dims) {
-            let vector: Vec<f32> = window.vector().collect();
-            for (cosine, other) in cosines.iter_mut().zip(self.scan(isa, &vector)?) {
+        let mut cosines = self.scan(isa, &query.global)?;
+        for vector in probe.vectors().skip(1) {
+            for (cosine, other) in cosines.iter_mut().zip(self.scan(isa, vector)?) {
                 *cosine = cosine.max(other);
             }
-            self.windows.raise(isa, &window.values, window.scale, &mut cosines);
         }
+        self.windows.raise(isa, &probe, &mut cosines);
         without_cosines(&self.informative, &mut cosines);
         Ok(cosines)
     }
@@ -357,7 +281,7 @@ impl Table {
 }
 
 /// The number of a video as windows keep it; no table holds more than it counts.
-fn number(video: usize) -> u32 {
+pub(crate) fn number(video: usize) -> u32 {
     u32::try_from(video).unwrap_or(u32::MAX)
 }
 

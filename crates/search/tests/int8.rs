@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use vidsieve_kernels::Isa;
-use vidsieve_search::Quantised;
+use vidsieve_search::{Probe, Quantised};
 
 /// Values of S^c's vector in the default bundle.
 const DIMS: usize = 256;
@@ -20,9 +20,10 @@ proptest! {
     fn cosines_are_near(query in unit(), videos in proptest::collection::vec(unit(), 1..8)) {
         let mut table = Quantised::new(DIMS);
         for (number, video) in (0u32..).zip(&videos) {
-            table.put(number, video, 0.5, true).unwrap();
+            table.put(number, video, 0.5, true, &[]).unwrap();
         }
-        for (cosine, video) in table.scan(Isa::best(), &query).unwrap().iter().zip(&videos) {
+        let [cosines, _] = table.scan(Isa::best(), &Probe::new(&query, &[])).unwrap();
+        for (cosine, video) in cosines.iter().zip(&videos) {
             let exact: f32 = query.iter().zip(video).map(|(a, b)| a * b).sum();
             prop_assert!((cosine - exact).abs() < 0.002, "{cosine} {exact}");
         }

@@ -9,8 +9,8 @@ use futures_util::stream::FuturesUnordered;
 use vidsieve_api::videos::Listed;
 use vidsieve_api::{Problem, PutResult};
 use vidsieve_edge::{EdgeError, now, with_body, within};
-use vidsieve_record::BundleId;
 use vidsieve_record::shards::{MAX_DEPTH, Shard, Tree, hash};
+use vidsieve_record::{BundleId, WindowVector};
 use vidsieve_search::Query;
 use worker::{Env, Method};
 
@@ -166,14 +166,15 @@ impl Index {
 
     /// The candidates of a query from all shards: each is asked for its share of the most doubtful and the most similar.
     pub(crate) async fn scan(&self, query: &Query, ask: Scan) -> Scanned {
-        let vector = to_bytes(&query.global);
+        let mut vectors = to_bytes(&query.global);
+        vectors.extend(WindowVector::to_bytes(query.windows.iter().cloned()));
         let share = |wanted: usize, depth: usize| match wanted {
             0 => 0,
             wanted => wanted.min(((2 * wanted) >> depth.min(MAX_DEPTH)) + SLACK),
         };
         let body = |_: &Shard, depth: usize| {
             let (doubtful, similar) = (share(ask.doubtful, depth), share(ask.similar, depth));
-            join(&Scan { doubtful, similar, ..ask }, &vector)
+            join(&Scan { doubtful, similar, ..ask }, &vectors)
         };
         let parse = |reply: Reply| -> Result<(Vec<Candidate>, Vec<f32>), EdgeError> {
             let (candidates, cosines) = split("a shard", &reply.bytes)?;

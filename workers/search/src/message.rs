@@ -17,9 +17,11 @@ pub(crate) const MOVED: u16 = 421;
 /// The status of a shard that takes no more for now.
 pub(crate) const FULL: u16 = 503;
 
-/// Asks for a scan; behind it the query's vector, f32.
+/// Asks for a scan; behind it the query's vector, f32, and its windows.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Scan {
+    /// Values of the query's vector.
+    pub(crate) dims: usize,
     pub(crate) doubtful: usize,
     pub(crate) similar: usize,
     pub(crate) above: Option<f32>,

@@ -1,5 +1,5 @@
-//! A shard of the index: a Durable Object whose database holds ids, vectors, windows and scalars, and whose memory holds the
-//! vectors as int8.
+//! A shard of the index: a Durable Object whose database holds ids, vectors, windows and scalars, and whose memory holds
+//! vectors and windows as int8.
 //!
 //! Reading and writing the database is synchronous, and no change waits between looking and writing: writes are ordered, an answer
 //! leaves only after its write is durable, and the next request sees it. What takes longer (a split, forgetting) is done in alarms,
@@ -19,7 +19,7 @@ use vidsieve_edge::{EdgeError, Records, key, memory, networks, now, number, raw}
 use vidsieve_kernels::{Isa, scan};
 use vidsieve_record::shards::{self, MAX_DEPTH, hash};
 use vidsieve_record::{Record, WindowVector};
-use vidsieve_search::{NO_COSINE, Quantised, Wanted};
+use vidsieve_search::{NO_COSINE, Probe, Quantised, Wanted};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::message::{
@@ -70,6 +70,11 @@ fn failed(what: &dyn std::fmt::Display) -> EdgeError {
     EdgeError::Answer { who: "the router", what: what.to_string() }
 }
 
+/// Windows as they are kept and travel.
+fn windows_of(bytes: &[u8], dims: usize) -> Result<Vec<WindowVector>, EdgeError> {
+    WindowVector::of_bytes(bytes, dims).ok_or_else(|| failed(&"windows of another length"))
+}
+
 /// The namespace of a base `NAMESPACE/BUNDLE`.
 fn namespace(base: &str) -> &str {
     base.split('/').next().unwrap_or_default()
@@ -96,9 +101,13 @@ impl Loaded {
             let Vector { number, self_similarity, informative, values } = row?;
             let vector = to_values(&values);
             let table = table.get_or_insert_with(|| Quantised::new(vector.len()));
-            table.put(number, &vector, self_similarity, informative).map_err(|e| failed(&e))?;
+            table.put(number, &vector, self_similarity, informative, &[]).map_err(|e| failed(&e))?;
         }
-        let table = table.unwrap_or_default();
+        let mut table = table.unwrap_or_default();
+        sql.windows(|number, bytes| {
+            let windows = windows_of(bytes, table.dims())?;
+            table.put_windows(number, &windows).map_err(|e| failed(&e))
+        })?;
         Ok(Self { base: base.to_owned(), depth, splitting, table, shard, sql })
     }
 
@@ -114,7 +123,8 @@ impl Loaded {
         if self.table.is_empty() {
             self.table = Quantised::new(values.len());
         }
-        self.table.put(number, &values, of.self_similarity, of.informative).map_err(|e| failed(&e))
+        let windows = windows_of(windows, values.len())?;
+        self.table.put(number, &values, of.self_similarity, of.informative, &windows).map_err(|e| failed(&e))
     }
 
     /// Removes a video; what it was.
@@ -162,11 +172,11 @@ impl Loaded {
     fn scan(
         &self,
         ask: &Scan,
-        vector: &[f32],
+        probe: &Probe,
         engine: &vidsieve_search::Engine,
     ) -> Result<(Vec<Candidate>, Vec<f32>), EdgeError> {
         let isa = Isa::best();
-        let mut cosines = self.table.scan(isa, vector).map_err(|e| failed(&e))?;
+        let [mut cosines, windows] = self.table.scan(isa, probe).map_err(|e| failed(&e))?;
         let wanted = Wanted { doubtful: ask.doubtful, similar: ask.similar, above: ask.above };
         let places = self.table.candidates(engine, ask.self_similarity, &cosines, wanted);
         let mut candidates = Vec::with_capacity(places.len());
@@ -174,19 +184,25 @@ impl Loaded {
             let numbers: Vec<u32> = some.iter().filter_map(|&place| self.table.number(place)).collect();
             for Row { number, of, vector: exact, recent, .. } in self.sql.videos(&numbers)? {
                 let exact = to_values(&exact);
-                if exact.len() != vector.len() {
+                if exact.len() != ask.dims {
                     return Err(failed(&"a vector of another length"));
                 }
                 // As the native table does it, so that the numbers are the same.
-                let mut cosine = [NO_COSINE];
+                let mut cosine = NO_COSINE;
+                let place = self.table.place(number);
                 if of.informative {
-                    scan::dot_f32(isa, vector, &exact, exact.len(), &mut cosine);
+                    let mut one = [0f32];
+                    for vector in probe.vectors() {
+                        scan::dot_f32(isa, vector, &exact, exact.len(), &mut one);
+                        cosine = cosine.max(one[0]);
+                    }
+                    cosine = place.map_or(cosine, |place| cosine.max(windows[place]));
                 }
-                if let Some(place) = self.table.place(number) {
-                    cosines[place] = cosine[0];
+                if let Some(place) = place {
+                    cosines[place] = cosine;
                 }
                 let RowOf { id, checksum, self_similarity, informative, .. } = of;
-                candidates.push(Candidate { id, checksum, cosine: cosine[0], self_similarity, informative, recent });
+                candidates.push(Candidate { id, checksum, cosine, self_similarity, informative, recent });
             }
         }
         Ok((candidates, cosines))
@@ -232,9 +248,11 @@ impl Shard {
         let (status, bytes) = match request.path().as_str() {
             "/scan" => {
                 let networks = networks(&self.env).await?;
-                let (ask, vector): (Scan, _) = split(who, &body)?;
-                let vector = to_values(&vector);
-                let (candidates, cosines) = self.with(&name, |l| l.scan(&ask, &vector, &networks.engine))?;
+                let (ask, bytes): (Scan, _) = split(who, &body)?;
+                let (vector, windows) =
+                    bytes.split_at_checked(4 * ask.dims).ok_or_else(|| failed(&"a query that is cut off"))?;
+                let probe = Probe::new(&to_values(vector), &windows_of(windows, ask.dims)?);
+                let (candidates, cosines) = self.with(&name, |l| l.scan(&ask, &probe, &networks.engine))?;
                 (200, join(&candidates, &if ask.cosines { to_bytes(&cosines) } else { Vec::new() }))
             }
             "/put" => {

@@ -175,6 +175,28 @@ impl Sql {
         }))
     }
 
+    /// The windows of all videos that have any, by the videos' numbers.
+    pub(crate) fn windows(&self, mut each: impl FnMut(u32, &[u8]) -> Result<(), EdgeError>) -> Result<(), EdgeError> {
+        let query = "SELECT videos.number, windows.bytes FROM windows JOIN videos ON videos.id = windows.id \
+                     ORDER BY videos.number, windows.part";
+        let mut of: Option<(u32, Vec<u8>)> = None;
+        for values in self.rows(query, vec![])? {
+            let values = values?;
+            // As in `row`.
+            #[allow(clippy::cast_possible_truncation)]
+            let (number, bytes) = (count(values.first())? as u32, blob(values.get(1))?);
+            match &mut of {
+                Some((same, all)) if *same == number => all.extend(bytes),
+                _ => {
+                    if let Some((number, all)) = of.replace((number, bytes)) {
+                        each(number, &all)?;
+                    }
+                }
+            }
+        }
+        of.map_or(Ok(()), |(number, all)| each(number, &all))
+    }
+
     /// The video of an id.
     pub(crate) fn video(&self, id: &str) -> Result<Option<Row>, EdgeError> {
         self.one(&format!("SELECT {ROW} FROM videos WHERE id = ?"), vec![id.into()])?.map(|r| row(&r)).transpose()

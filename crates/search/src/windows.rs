@@ -1,0 +1,138 @@
+//! Vectors of parts of videos, beside those of whole videos: what finds a clip in a film.
+
+use std::collections::HashSet;
+
+use vidsieve_kernels::{Isa, scan};
+use vidsieve_record::WindowVector;
+
+use crate::table::NO_COSINE;
+
+/// Most windows of a query that are compared with all videos: of a longer one every so many.
+const QUERY_WINDOWS: usize = 64;
+
+/// The vectors of a query that the videos of an index are compared with: that of the whole and those of its windows.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    vectors: Vec<Vec<f32>>,
+    /// The same in int8, with scales.
+    codes: Vec<(Vec<i8>, f32)>,
+}
+
+impl Probe {
+    /// The probe of a query with S^c's vector `global` and these windows; windows of another length are left out.
+    #[must_use]
+    pub fn new(global: &[f32], windows: &[WindowVector]) -> Self {
+        let every = windows.len().div_ceil(QUERY_WINDOWS).max(1);
+        let some = windows.iter().step_by(every).filter(|window| window.values.len() == global.len());
+        let mut probe = Self { vectors: vec![global.to_vec()], codes: vec![scan::quantise_i8(global)] };
+        for window in some {
+            probe.vectors.push(window.vector().collect());
+            probe.codes.push((window.values.clone(), window.scale));
+        }
+        probe
+    }
+
+    /// The vectors of unit length, that of the whole query first.
+    pub fn vectors(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.vectors.iter().map(Vec::as_slice)
+    }
+
+    /// The same in int8, with scales.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = (&[i8], f32)> {
+        self.codes.iter().map(|(values, scale)| (values.as_slice(), *scale))
+    }
+}
+
+/// S^c's vectors of parts of the videos of a table: D + 8 bytes each.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Windows {
+    /// `[windows][D]`.
+    values: Vec<i8>,
+    scales: Vec<f32>,
+    /// The video of each, by its place.
+    owners: Vec<u32>,
+    /// The videos that have any.
+    having: HashSet<u32>,
+}
+
+impl Windows {
+    pub(crate) const fn len(&self) -> usize {
+        self.owners.len()
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.values.len() + 8 * self.owners.len()
+    }
+
+    /// Gives a video windows of `dims` values in place of those that it has.
+    pub(crate) fn put(&mut self, dims: usize, owner: u32, windows: &[WindowVector]) {
+        self.remove(dims, owner);
+        for window in windows {
+            self.values.extend_from_slice(&window.values);
+            self.scales.push(window.scale);
+            self.owners.push(owner);
+            self.having.insert(owner);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, dims: usize, owner: u32) {
+        if !self.having.remove(&owner) {
+            return;
+        }
+        let mut place = 0;
+        while place < self.owners.len() {
+            if self.owners[place] != owner {
+                place += 1;
+                continue;
+            }
+            let last = self.owners.len() - 1;
+            self.owners.swap_remove(place);
+            self.scales.swap_remove(place);
+            self.values.copy_within(last * dims.., place * dims);
+            self.values.truncate(last * dims);
+        }
+    }
+
+    /// Gives the windows of one video to another, which has none.
+    pub(crate) fn rename(&mut self, from: u32, to: u32) {
+        if self.having.remove(&from) {
+            self.having.insert(to);
+            self.owners.iter_mut().filter(|owner| **owner == from).for_each(|owner| *owner = to);
+        }
+    }
+
+    /// Raises the cosine of each video to that of the best of its windows with any vector of the probe.
+    pub(crate) fn raise(&self, isa: Isa, probe: &Probe, cosines: &mut [f32]) {
+        if self.owners.is_empty() {
+            return;
+        }
+        let mut scores = vec![0f32; self.owners.len()];
+        for (query, scale) in probe.codes() {
+            #[cfg(feature = "parallel")]
+            {
+                use rayon::prelude::*;
+                /// Windows that a thread scans at a time.
+                const BLOCK: usize = 8192;
+                let rows = self.values.par_chunks(BLOCK * query.len()).zip(self.scales.par_chunks(BLOCK));
+                scores
+                    .par_chunks_mut(BLOCK)
+                    .zip(rows)
+                    .for_each(|(scores, (rows, scales))| scan::scores_i8(isa, query, scale, rows, scales, scores));
+            }
+            #[cfg(not(feature = "parallel"))]
+            scan::scores_i8(isa, query, scale, &self.values, &self.scales, &mut scores);
+            for (&owner, &score) in self.owners.iter().zip(&scores) {
+                if let Some(cosine) = cosines.get_mut(owner as usize) {
+                    *cosine = cosine.max(score.min(1.0));
+                }
+            }
+        }
+    }
+
+    /// Of each of `videos` the cosine of its best window with any vector of the probe; [`NO_COSINE`] without one.
+    pub(crate) fn best(&self, isa: Isa, probe: &Probe, videos: usize) -> Vec<f32> {
+        let mut best = vec![NO_COSINE; videos];
+        self.raise(isa, probe, &mut best);
+        best
+    }
+}
