@@ -257,7 +257,7 @@ fn examine(
         .collect()
 }
 
-/// By how much the log-odds of stretches have to be lowered, so that no more look-alikes are claimed than may be.
+/// By how much the log-odds of stretches are lowered (or raised, by 1 at most), so that as many look-alikes are claimed as may be.
 fn strictness(
     bundle: &Bundle,
     weights: &AlignmentWeights,
@@ -266,9 +266,10 @@ fn strictness(
     options: &EvidenceOptions,
     control: &Control<'_>,
 ) -> Result<f32, TrustError> {
-    /// What is tried, in log-odds, and the greatest of it.
+    /// What is tried, in log-odds: the least, the step, and the number of steps.
+    const FROM: f32 = -1.0;
     const STEP: f32 = 0.25;
-    const STEPS: u16 = 32;
+    const STEPS: u16 = 36;
     let shares_nothing = |pair: &&Pair<'_>| matches!(class(pair), PairClass::LookAlike | PairClass::SharesPart);
     let claims = |by: f32| -> Result<(usize, usize), TrustError> {
         let mut stricter = *weights;
@@ -287,7 +288,7 @@ fn strictness(
     let (mut low, mut high) = (0, STEPS);
     while low < high {
         let middle = u16::midpoint(low, high);
-        let (claimed, of) = claims(f32::from(middle) * STEP)?;
+        let (claimed, of) = claims(FROM + f32::from(middle) * STEP)?;
         #[allow(clippy::cast_precision_loss)]
         if claimed as f64 <= options.false_claims * of as f64 {
             high = middle;
@@ -295,7 +296,7 @@ fn strictness(
             low = middle + 1;
         }
     }
-    Ok(f32::from(low) * STEP)
+    Ok(FROM + f32::from(low) * STEP)
 }
 
 /// The stretches of a pair with their truth; those of pairs of which the truth is not one are left out.
