@@ -79,7 +79,7 @@ impl Search {
         };
         let above = if let Budget::Probability(p) = self.parameters.budget { Some(p) } else { None };
         let ask = Scan {
-            dims: query.global.len(),
+            dims: self.query.global.len(),
             doubtful,
             // All that are compared may turn out to be none.
             similar: self.parameters.top + doubtful,
