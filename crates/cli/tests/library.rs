@@ -161,7 +161,7 @@ fn comparing_and_its_picture() {
     keys.sort();
     assert_eq!(keys, ["coarse", "coverage", "doubt", "fine", "relation", "score", "segments"]);
     let other = json(&["compare", &bars, &life, "--json"], 0);
-    assert!(number(&same["score"]) > 0.7 && number(&other["score"]) < 0.5, "{same} {other}");
+    assert!(number(&same["score"]) > 0.9 && number(&other["score"]) < 0.5, "{same} {other}");
     assert_eq!((&same["relation"], &other["relation"]), (&"excerpt".into(), &"different".into()));
     assert!(other["segments"].as_array().unwrap().is_empty(), "{other}");
     assert!(!same["segments"].as_array().unwrap().is_empty());
