@@ -17,8 +17,12 @@ fn film(seed: u32, seconds: std::ops::Range<u32>) -> Vec<RgbPicture> {
     let picture = |second: u32| {
         let pixels = (0..96u32).flat_map(|y| (0..128u32).map(move |x| (x, y)));
         let rgb = pixels.flat_map(|(x, y)| {
-            let place = (x * (seed + 1) + y * (7 - seed) + second * second * (11 + seed)) / 4;
-            [place * 5 % 256, place * 11 % 256, (place ^ y) * 3 % 256].map(|v| v as u8)
+            // Squares of colours that are those of this film and second alone.
+            let place = [x / 16, y / 16, seed, second].iter().fold(7u32, |hash, &part| {
+                let mixed = (hash ^ part).wrapping_mul(0x9e37_79b1);
+                mixed ^ (mixed >> 15)
+            });
+            [place, place >> 8, place >> 16].map(|v| v as u8)
         });
         RgbPicture { time: f64::from(second - first), width: 128, height: 96, rgb: rgb.collect() }
     };
