@@ -11,6 +11,9 @@ const MOST: f64 = 0.5;
 const EVEN: f64 = 0.75;
 /// Seconds, and share of either video, from which on a stretch of both is a shared part.
 const PART: (f64, f64) = (1.0, 0.03);
+/// Seconds below which a copy at another speed is not told from the same gesture made again, and the ratio of the seconds that match
+/// on both sides from which on the speed is the same.
+const BRIEF: (f64, f64) = (3.0, 0.9);
 /// Likeness from which on unrelated footage is the same scene.
 const ALIKE: f32 = 0.45;
 /// Likeness from which on a still scene is the same picture.
@@ -157,7 +160,11 @@ impl Verdict {
         let [query, target] = shares;
         let (larger, smaller) = (query.max(target), query.min(target));
         if larger >= MOST {
+            let [a, b] = matched.seconds;
             let relation = match () {
+                () if smaller >= EVEN * larger && a.max(b) < BRIEF.0 && a.min(b) < BRIEF.1 * a.max(b) => {
+                    Relation::SameScene
+                }
                 () if smaller >= EVEN * larger => Relation::Copy,
                 () if query > target => Relation::Excerpt,
                 () => Relation::Contains,
@@ -219,6 +226,10 @@ mod tests {
         assert_eq!(of([9.0, 9.0], [10.0, 10.0]), Relation::Copy);
         assert_eq!(of([10.0, 8.6], [10.0, 10.0]), Relation::Copy);
         assert_eq!(of([9.0, 9.0], [10.0, 40.0]), Relation::Excerpt);
+        // Two seconds at another speed may be the same gesture made again.
+        assert_eq!(of([2.0, 2.5], [2.0, 2.5]), Relation::SameScene);
+        assert_eq!(of([2.0, 2.1], [2.0, 2.1]), Relation::Copy);
+        assert_eq!(of([4.0, 5.0], [4.0, 5.0]), Relation::Copy);
         assert_eq!(of([9.0, 9.0], [40.0, 10.0]), Relation::Contains);
         assert_eq!(of([4.0, 4.0], [20.0, 40.0]), Relation::SharesPart);
         assert_eq!(of([0.5, 0.5], [20.0, 40.0]), Relation::SameScene);
