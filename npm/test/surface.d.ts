@@ -248,8 +248,9 @@ export { HttpError, VidsieveError, type ErrorCode } from "./errors.js";
 export { LocalIndex } from "./local-index.js";
 export { Model, loadModel } from "./model.js";
 export { SearchClient, type ClientOptions } from "./search-client.js";
+export { describe } from "./words.js";
 export type * from "./types.js";
-export type { Comparison, Explanation, Hit, Listed, Problem, ProblemCode, SearchPage, Segment, ServerModel, } from "./wire.js";
+export type { Comparison, Coverage, CoverageSide, Explanation, Hit, Listed, Problem, ProblemCode, Relation, SearchPage, Segment, SegmentPlace, ServerModel, Untold, } from "./wire.js";
 export { EncodedVideo } from "./video.js";
 
 // types.d.ts
@@ -394,18 +395,40 @@ export declare class EncodedVideo {
  * Types only, generated from the Rust types. The names are those of the HTTP API's JSON and of the
  * objects that the WebAssembly modules return.
  */
-export type { Comparison, EngineErrorCode, Explanation, Hit, HitStage, Listed, Listing, PageStage, ProblemCode, ProblemDetails as Problem, PutResult, SearchPage, SearchParameters, SearchTimings as Timings, Segment, ServerModel, } from "./wire.generated.js";
+export type { Comparison, Coverage, CoverageSide, EngineErrorCode, Explanation, Hit, HitStage, Listed, Listing, PageStage, ProblemCode, ProblemDetails as Problem, PutResult, Relation, SearchPage, SearchParameters, SearchTimings as Timings, Segment, SegmentPlace, ServerModel, Untold, } from "./wire.generated.js";
 
 // wire.generated.d.ts
+/** Where in a video an interval lies, among its informative frames. */
+export type SegmentPlace = "beginning" | "middle" | "end" | "whole";
 /** Intervals of two videos that show the same. */
 export interface Segment {
     /** Start and end in the query, in seconds. */
     query: [number, number];
     /** Start and end in the target, in seconds. */
     target: [number, number];
+    /** Where they lie in the query and in the target. */
+    at: [SegmentPlace, SegmentPlace];
     /** The mean similarity of the aligned frames, in [0, 1]. */
     score: number;
 }
+/** How the query is related to a target. */
+export type Relation = "copy" | "excerpt" | "contains" | "shares-part" | "same-scene" | "different";
+/** How much of a video the other one shows, over informative frames. */
+export interface CoverageSide {
+    /** Seconds of informative time that match. */
+    seconds: number;
+    /** Their share of the video's informative time, in [0, 1]. */
+    share: number;
+}
+/** How much of each of two videos the other one shows, over informative frames. */
+export interface Coverage {
+    /** Of the query. */
+    query: CoverageSide;
+    /** Of the target. */
+    target: CoverageSide;
+}
+/** Why the relation of a pair cannot be told. */
+export type Untold = "nothing-in-query" | "nothing-in-target" | "nothing-changes";
 /** The numbers behind a hit's scores. */
 export interface Explanation {
     /** S^c's cosine in [-1, 1]. */
@@ -426,8 +449,8 @@ export interface Hit {
     /** The video. */
     id: string;
     /**
-     * Its score in [0, 1]: by the bundle's calibration the probability that it shows the query's
-     * footage.
+     * Its score in [0, 1]: the probability that the query's informative footage is in the video. At
+     * most 0.89 if the pair was not compared.
      */
     score: number;
     /** Where the score comes from. */
@@ -438,7 +461,13 @@ export interface Hit {
     fine: number | null;
     /** The selector's probability that the coarse score is wrong, if there is a selector. */
     doubt: number | null;
-    /** Where the videos match, if that was looked for; best first. */
+    /** How the query is related to the video; null if the pair was not compared. */
+    relation: Relation | null;
+    /** How much of each video the other one shows; null if the pair was not compared. */
+    coverage: Coverage | null;
+    /** Why the relation cannot be told. */
+    untold?: Untold;
+    /** Where the videos match, best first; empty if that was not looked for. */
     segments: Segment[];
     /** Why a pair that was to be compared was not. */
     unavailable?: string;
@@ -514,7 +543,9 @@ export interface SearchParameters {
 export interface Comparison {
     /** The aligned frames of each segment: frame of the query, frame of the target. */
     paths: [number, number][][];
-    /** S^f_B's score in [0, 1]: how probably the query's footage is in the target. */
+    /**
+     * S^f_B's score in [0, 1]: the probability that the query's informative footage is in the target.
+     */
     score: number;
     /** S^c's score in [0, 1]. */
     coarse: number;
@@ -522,6 +553,12 @@ export interface Comparison {
     fine: number;
     /** The selector's probability that the coarse score is wrong, if there is a selector. */
     doubt: number | null;
+    /** How the query is related to the target. */
+    relation: Relation;
+    /** How much of each video the other one shows. */
+    coverage: Coverage;
+    /** Why the relation cannot be told. */
+    untold?: Untold;
     /** Where the videos match, best first. */
     segments: Segment[];
 }
@@ -579,6 +616,16 @@ export interface ProblemDetails {
     /** What went wrong with this request. */
     detail: string;
 }
+
+// words.d.ts
+/** The relation of two videos in words, as the command prints it. */
+import type { Comparison, Hit } from "./wire.js";
+/**
+ * The relation of a pair in words: "an excerpt of it: 4.0 s at its end, 12 %". "It" is the target. Of a hit that was not
+ * compared "likely; not compared", or why nothing can be told of it, or null.
+ */
+export declare function describe(pair: Comparison): string;
+export declare function describe(pair: Hit | Comparison): string | null;
 
 // worker.d.ts
 export {};
