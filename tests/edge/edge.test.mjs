@@ -32,6 +32,16 @@ async function fill(url, count = made.length, headers) {
 /** All of a video of five seconds. */
 const WHOLE = { seconds: 5, share: 1 };
 
+/** Two values that must be the same, numbers up to their last digits. */
+function same(found, expected, what) {
+  if (typeof expected === "number" && typeof found === "number") {
+    assert.ok(Math.abs(found - expected) <= 1e-9 * Math.max(1, Math.abs(expected)), `${what}: ${found}, natively ${expected}`);
+  } else if (expected !== null && typeof expected === "object" && found !== null && typeof found === "object") {
+    assert.deepEqual(Object.keys(found), Object.keys(expected), what);
+    for (const key of Object.keys(expected)) same(found[key], expected[key], `${what} ${key}`);
+  } else assert.deepEqual(found, expected, what);
+}
+
 /** Two pages that must say the same. */
 function alike(edge, here, what) {
   assert.deepEqual(edge.hits.map((h) => h.id), here.hits.map((h) => h.id), what);
@@ -42,8 +52,8 @@ function alike(edge, here, what) {
       if (other[key] === null) assert.equal(hit[key], null, `${what} ${key}`);
       else assert.ok(Math.abs(hit[key] - other[key]) <= 1e-4, `${what} ${hit.id} ${key}: ${hit[key]}, natively ${other[key]}`);
     }
-    for (const key of ["relation", "coverage", "untold"]) assert.deepEqual(hit[key], other[key], `${what} ${hit.id} ${key}`);
-    assert.deepEqual(hit.segments.map((s) => [s.query, s.target, s.at]), other.segments.map((s) => [s.query, s.target, s.at]), `${what} ${hit.id}`);
+    for (const key of ["relation", "coverage", "untold"]) same(hit[key], other[key], `${what} ${hit.id} ${key}`);
+    same(hit.segments.map((s) => [s.query, s.target, s.at]), other.segments.map((s) => [s.query, s.target, s.at]), `${what} ${hit.id}`);
     if (other.explain) assert.equal(hit.explain.coarse_rank, other.explain.coarse_rank, what);
   }
   for (const key of ["page", "last", "model", "videos", "budget", "selected", "reranked", "missing", "degraded"]) {
