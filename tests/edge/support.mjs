@@ -87,7 +87,7 @@ export function regions(seed, { frames = 5, count = 35, dims = 128 } = {}) {
 }
 
 /** A body of noisy frames. */
-export function frames(seed, count = 4, width = 64, height = 48) {
+export function frames(seed, count = 4, width = 64, height = 48, square = 1) {
   const next = numbers(seed + 17);
   const head = 32 + 8 * count;
   const bytes = new Uint8Array(head + count * width * height * 3);
@@ -96,7 +96,18 @@ export function frames(seed, count = 4, width = 64, height = 48) {
   [count, width, height, 0].forEach((n, i) => view.setUint32(8 + 4 * i, n, true));
   view.setFloat64(24, count, true);
   for (let f = 0; f < count; f++) view.setFloat64(32 + 8 * f, f, true);
-  for (let i = head; i < bytes.length; i++) bytes[i] = (next() + 1) * 127;
+  if (square === 1) for (let i = head; i < bytes.length; i++) bytes[i] = (next() + 1) * 127;
+  else {
+    // Squares of one colour: noise shows nothing.
+    const across = Math.ceil(width / square);
+    for (let f = 0; f < count; f++) {
+      const colours = Array.from({ length: 3 * across * Math.ceil(height / square) }, () => (next() + 1) * 127);
+      for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) for (let c = 0; c < 3; c++) {
+        const place = Math.floor(y / square) * across + Math.floor(x / square);
+        bytes[head + ((f * height + y) * width + x) * 3 + c] = colours[3 * place + c];
+      }
+    }
+  }
   return bytes;
 }
 

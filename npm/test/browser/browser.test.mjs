@@ -89,7 +89,7 @@ for (const name of ["originals/amber.mp4", "copies/dune-blurred-fill.mp4", "minu
         const { score } = await compare(a, b, { matrix: false });
         // The cosine itself: its probability says how much one vector can tell, which is less than that it is the same.
         const cosine = a.global.reduce((sum, v, i) => sum + v * b.global[i], 0);
-        assert.ok(score >= 0.99 && cosine >= 0.95, `fine ${score}, cosine ${cosine}`);
+        assert.ok(score >= 0.98 && cosine >= 0.95, `fine ${score}, cosine ${cosine}`);
       }
     } finally {
       local.dispose();
