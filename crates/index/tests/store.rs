@@ -93,7 +93,11 @@ fn videos_come_and_go() {
     assert_eq!(columns.informative, [true, true]);
     let windows = |index: &Index| {
         let mut all = Vec::new();
-        index.windows(|id, windows| all.push((id.to_owned(), windows))).unwrap();
+        let each = |id: &str, windows| -> Result<(), &str> {
+            all.push((id.to_owned(), windows));
+            Ok(())
+        };
+        index.windows(each).unwrap().unwrap();
         all
     };
     let of = |n| record(n).windows().collect::<Vec<_>>();
@@ -229,7 +233,7 @@ fn vectors_that_are_not_the_records_are_found() {
     let index = Index::open(&folder.0).unwrap();
     let damaged = index.verify(&Control::new()).unwrap().damaged;
     assert_eq!(damaged.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["2", "3"]);
-    let error = index.windows(|_, _| ()).unwrap_err();
+    let error = index.windows(|_, _| Ok::<(), ()>(())).unwrap_err();
     assert!(matches!(error, IndexError::Damaged { .. }), "{error}");
 }
 

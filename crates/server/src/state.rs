@@ -69,13 +69,7 @@ impl State {
             columns.self_similarity,
             &columns.informative,
         )?;
-        let mut misfit = Ok(());
-        index.windows(|id, windows| {
-            if misfit.is_ok() {
-                misfit = table.put_windows(id, &windows);
-            }
-        })?;
-        misfit?;
+        index.windows(|id, windows| table.put_windows(id, &windows))??;
         let bodies = (kib(config.body_limit) as usize).saturating_mul(BODIES).min(Semaphore::MAX_PERMITS);
         let state = Self {
             work: Arc::new(Semaphore::new(config.workers.clamp(1, Semaphore::MAX_PERMITS))),

@@ -69,11 +69,15 @@ impl Index {
     }
 
     /// S^c's vectors of parts of the videos, in the order of the videos' ids; a video of up to 16
-    /// informative frames has none. Neither codes nor records are touched.
+    /// informative frames has none. Neither codes nor records are touched. The first error of `each` ends it and is
+    /// returned within.
     ///
     /// # Errors
     /// [`IndexError::Damaged`].
-    pub fn windows(&self, mut each: impl FnMut(&str, Vec<WindowVector>)) -> Result<(), IndexError> {
+    pub fn windows<E>(
+        &self,
+        mut each: impl FnMut(&str, Vec<WindowVector>) -> Result<(), E>,
+    ) -> Result<Result<(), E>, IndexError> {
         let transaction = self.reading()?;
         let kept = transaction.open_table(WINDOWS).map_err(|e| self.fail(e.into()))?;
         let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
@@ -82,8 +86,10 @@ impl Index {
             let row = rows.get(id.value()).map_err(|e| self.fail(e.into()))?;
             let dims = row.and_then(|row| read_row(id.value(), row.value()).map(|(_, _, vector)| vector.len() / 4));
             let windows = dims.and_then(|dims| WindowVector::of_bytes(bytes.value(), dims));
-            each(id.value(), windows.ok_or_else(|| self.bad_row(id.value()))?);
+            if let Err(error) = each(id.value(), windows.ok_or_else(|| self.bad_row(id.value()))?) {
+                return Ok(Err(error));
+            }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 }

@@ -249,13 +249,7 @@ impl Archive {
         };
         let mut table =
             Table::from_columns(dims, columns.ids, columns.vectors, columns.self_similarity, &columns.informative)?;
-        let mut misfit = Ok(());
-        self.index.windows(|id, windows| {
-            if misfit.is_ok() {
-                misfit = table.put_windows(id, &windows);
-            }
-        })?;
-        misfit?;
+        self.index.windows(|id, windows| table.put_windows(id, &windows))??;
         Ok(table)
     }
 
