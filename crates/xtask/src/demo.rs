@@ -105,8 +105,8 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
 }
 
 /// The sample that is searched for, and its copies.
-const QUERY: &str = "originals/amber.mp4";
-const COPIES: [&str; 2] = ["copies/amber-crop.mp4", "copies/amber-excerpt.mp4"];
+const QUERY: &str = "originals/fjord.mp4";
+const COPIES: [&str; 2] = ["copies/fjord-border.mp4", "copies/fjord-speed.mp4"];
 
 /// The ids of an index.
 fn listed(index: &Path) -> Result<Vec<String>, String> {
