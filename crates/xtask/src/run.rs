@@ -26,8 +26,16 @@ impl Line {
         Self { command, text: program.to_owned() }
     }
 
+    /// `cargo`, in the environment that a person's own `cargo` has: what `cargo run` tells this program of its package (`CARGO_PKG_*`,
+    /// `CARGO_MANIFEST_*`) would make build scripts that watch those names run again, and everything above them compile again.
     pub(crate) fn cargo() -> Self {
-        Self::new("cargo")
+        let mut line = Self::new("cargo");
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+                line.command.env_remove(name);
+            }
+        }
+        line
     }
 
     /// Adds arguments, separated by white space.
