@@ -181,7 +181,22 @@ def make_cc_web():
         cases.append({"set": "cc-web-video", "annotation": ["cc_web_video.pickle"],
                       "similarities": [f"cc_web_video.{name}.json"], "expected": expected,
                       "missing": {"queries": 0, "database": len(gone)}})
-    return cases
+    # The original files, which exclude nothing.
+    with open("cc_web_video.Seed.txt", "w") as file:
+        file.writelines(f"*{s}\t{index[query]}\n" for s, query in enumerate(queries, 1))
+    with open("cc_web_video.Video_Complete.txt", "w", encoding="latin1") as file:
+        file.write("ID\tTopicID\tSource\tVideoName\tDuration\tTitle\n")
+        for video, number in index.items():
+            topic, name = video.split("/")
+            file.write(f"{number}\t{topic}\tYouTube\t{name}.flv\t00:30\tpi\xf1ata {number}\n")
+    names = ["cc_web_video.Seed.txt", "cc_web_video.Video_Complete.txt"]
+    for s, labels in enumerate(truths, 1):
+        names.append(f"GT_{s}.rst")
+        with open(names[-1], "w") as file:
+            file.writelines(f"{number}\t{label}\n" for number, label in labels.items())
+    last = cases[-1]
+    expected = cc_web(index, queries, truths, [[]] * 3, full, available)
+    return [*cases, {**last, "annotation": names, "expected": expected}]
 
 
 # EVVE ---------------------------------------------------------------------------------------------
@@ -449,14 +464,14 @@ def make_vcsl():
 
 def vsc(labels, predictions):
     """From scratch at every threshold instead of step by step."""
-    pairs = {key[:2] for key in labels}
+    pairs = sorted({key[:2] for key in labels})
     boxes = lambda rows, pair: [row[2:6] for row in rows if row[:2] == pair]
     whole = [sum(length([(b[axis], b[axis + 2]) for b in boxes(labels, pair)]) for pair in pairs) for axis in (0, 1)]
     value, recall_before = 0.0, 0.0
     for threshold in sorted({row[6] for row in predictions}, reverse=True):
         shown = [row for row in predictions if row[6] >= threshold]
         found, guessed = [0.0, 0.0], [0.0, 0.0]
-        for pair in {row[:2] for row in shown}:
+        for pair in sorted({row[:2] for row in shown}):
             guesses = boxes(shown, pair)
             truth = [b for b in boxes(labels, pair) if any(common(b, g) for g in guesses)]
             for axis in (0, 1):

@@ -9,7 +9,7 @@ mod vsc;
 use serde::Serialize;
 
 pub use files::{PairSegments, SegmentError, SegmentFile};
-pub use vcsl::{VcslReport, vcsl};
+pub use vcsl::{PrecisionRecall, VcslReport, vcsl};
 pub use vsc::{VscReport, vsc};
 
 /// A stretch of a query and the stretch of a reference that matches it, in seconds.

@@ -24,7 +24,10 @@ impl DatasetName {
                 "fivr.pickle (`annotation`, `200k`), or annotation.json with youtube_ids.txt for the database"
             }
             Self::Fivr5k => "fivr.pickle (`annotation`, `5k` with `queries` and `database`)",
-            Self::CcWebVideo => "cc_web_video.pickle (`index`, `queries`, `ground_truth`, `excluded`)",
+            Self::CcWebVideo => {
+                "cc_web_video.pickle (`index`, `queries`, `ground_truth`, `excluded`), or the original Seed.txt, \
+                 Video_Complete.txt and GT_*.rst"
+            }
             Self::Svd => "test_groundtruth (lines `query target 0|1`) and unlabeled-data-id (a video a line)",
             Self::Evve => "evve.pickle (`annotation`, `queries`, `database`), or the *.dat files of all events",
             Self::Vcdb => {
@@ -56,17 +59,21 @@ impl Reader<'_> {
     fn contents(&self) -> Result<Vec<(&str, Content)>, DatasetError> {
         let content = |file: &AnnotationFile| {
             let start = file.bytes.iter().find(|b| !b.is_ascii_whitespace()).copied();
-            // A text file begins with the name of a video; `c` and `(` begin pickles of protocol 0 as well.
-            let text = std::str::from_utf8(&file.bytes).ok();
-            let pickle = file.bytes.ends_with(b".") && matches!(start, Some(b'(' | b'c'));
-            match (start, text) {
-                (Some(b'{' | b'[' | 0x80), _) => value::read(&file.name, &file.bytes).map(Content::Values),
-                _ if pickle => value::read(&file.name, &file.bytes).map(Content::Values),
-                (_, Some(text)) => Ok(Content::Lines(
-                    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect(),
-                )),
-                (_, None) => Err(self.refuse(&file.name, "neither JSON, a pickle nor text")),
+            // A text file may begin with the name of a video; `c` and `(` begin pickles of protocol 0 as well.
+            let old_pickle = file.bytes.ends_with(b".") && matches!(start, Some(b'(' | b'c'));
+            if old_pickle || matches!(start, Some(b'{' | b'[' | 0x80)) {
+                return value::read(&file.name, &file.bytes).map(Content::Values);
             }
+            if file.bytes.contains(&0) {
+                return Err(self.refuse(&file.name, "neither JSON, a pickle nor text"));
+            }
+            // Titles in old lists are Latin-1.
+            let text = match std::str::from_utf8(&file.bytes) {
+                Ok(text) => text.to_owned(),
+                Err(_) => file.bytes.iter().map(|&byte| char::from(byte)).collect(),
+            };
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            Ok(Content::Lines(lines.map(str::to_owned).collect()))
         };
         self.files.iter().map(|file| Ok((file.name.as_str(), content(file)?))).collect()
     }
@@ -177,7 +184,61 @@ fn fivr(reader: &Reader<'_>, contents: &[(&str, Content)]) -> Result<Dataset, Da
     reader.dataset(queries, database, Rules::Fivr(annotation))
 }
 
+/// The original files of `CC_WEB_VIDEO`: seeds (`*set number`), a table of all videos, and a list of
+/// labels (`number label`) for each set. They exclude nothing.
+fn cc_web_lines(reader: &Reader<'_>, contents: &[(&str, Content)]) -> Result<Dataset, DatasetError> {
+    let mut names: HashMap<i64, String> = HashMap::new();
+    let mut seeds: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut labels: BTreeMap<i64, HashMap<i64, String>> = BTreeMap::new();
+    for (file, lines) in lines(contents) {
+        let stem = Path::new(file).file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let head: Vec<&str> = lines.first().map_or_else(Vec::new, |line| line.split('\t').map(str::trim).collect());
+        let column = |name: &str| head.iter().position(|c| *c == name);
+        let table = (column("ID"), column("TopicID"), column("VideoName"));
+        let set = stem.strip_prefix("GT_").and_then(|number| number.parse::<i64>().ok());
+        for (number, line) in lines.iter().enumerate() {
+            let refuse = || reader.refuse(file, format!("line {}: `{line}`", number + 1));
+            if let (Some(id), Some(topic), Some(name)) = table {
+                let cells: Vec<&str> = line.split('\t').map(str::trim).collect();
+                if number > 0 {
+                    let cell = |at: usize| cells.get(at).copied().ok_or_else(refuse);
+                    let name = cell(name)?;
+                    let video = format!("{}/{}", cell(topic)?, name.rsplit_once('.').map_or(name, |(stem, _)| stem));
+                    names.insert(cell(id)?.parse().map_err(|_| refuse())?, video);
+                }
+                continue;
+            }
+            let [first, second, ..] = line.split_whitespace().collect::<Vec<_>>()[..] else { return Err(refuse()) };
+            let first: i64 = first.trim_start_matches('*').parse().map_err(|_| refuse())?;
+            match set {
+                Some(set) => {
+                    labels.entry(set).or_default().insert(first, second.to_owned());
+                }
+                None => {
+                    seeds.insert(first, second.parse().map_err(|_| refuse())?);
+                }
+            }
+        }
+    }
+    let file = reader.files.first().map_or("", |file| file.name.as_str());
+    let (mut queries, mut sets) = (Vec::new(), Vec::new());
+    for (set, seed) in seeds {
+        let query = names.get(&seed).ok_or_else(|| {
+            reader.refuse(file, format!("the seed {seed} of set {set} is in no table of videos (Video_Complete.txt)"))
+        })?;
+        queries.push(query.clone());
+        let labels = labels.remove(&set).ok_or_else(|| reader.refuse(file, format!("there is no GT_{set}.rst")))?;
+        sets.push(QuerySet { labels, excluded: HashSet::new() });
+    }
+    let index: HashMap<String, i64> = names.into_iter().map(|(number, name)| (name, number)).collect();
+    let database = index.keys().cloned().collect();
+    reader.dataset(queries, database, Rules::CcWeb { index, sets })
+}
+
 fn cc_web(reader: &Reader<'_>, contents: &[(&str, Content)]) -> Result<Dataset, DatasetError> {
+    if lines(contents).next().is_some() {
+        return cc_web_lines(reader, contents);
+    }
     let (file, root) = values(reader, contents)?;
     let number = |value: &Value, of: &str| {
         value.integer().ok_or_else(|| reader.refuse(file, format!("`{of}` has {} for a number", value.kind())))

@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use hdf5_reader::datatype::Datatype;
-use hdf5_reader::{Error as Hdf5Error, Hdf5File, OpenOptions};
+use hdf5_reader::error::Error as Hdf5Error;
+use hdf5_reader::{Datatype, Hdf5File, OpenOptions};
 use ndarray::{Array3, ArrayD, Ix2, Ix3};
 use vidsieve_model::tensors::TensorFile;
 
@@ -104,7 +104,11 @@ impl Store {
 
 fn read_hdf5(file: &Hdf5File, id: &str) -> Result<ArrayD<f32>, AbsentVideo> {
     let unreadable = |e: Hdf5Error| AbsentVideo::Unreadable(e.to_string());
-    let Ok(dataset) = file.dataset(id) else { return Err(AbsentVideo::Missing) };
+    let dataset = match file.dataset(id) {
+        Ok(dataset) => dataset,
+        Err(error) if is_absent(&error) => return Err(AbsentVideo::Missing),
+        Err(error) => return Err(unreadable(error)),
+    };
     match dataset.dtype() {
         Datatype::FloatingPoint { size: 4, .. } => dataset.read_array::<f32>().map_err(unreadable),
         Datatype::FloatingPoint { size: 8, .. } => {
@@ -120,6 +124,15 @@ fn read_hdf5(file: &Hdf5File, id: &str) -> Result<ArrayD<f32>, AbsentVideo> {
                 .map_err(|e| AbsentVideo::Unreadable(e.to_string()))
         }
         other => Err(AbsentVideo::Unreadable(format!("its elements are {other:?}, not floats"))),
+    }
+}
+
+/// Whether a path leads nowhere, which is no damage.
+fn is_absent(error: &Hdf5Error) -> bool {
+    match error {
+        Hdf5Error::DatasetNotFound(_) | Hdf5Error::GroupNotFound(_) => true,
+        Hdf5Error::Context { source, .. } => is_absent(source),
+        _ => false,
     }
 }
 

@@ -52,7 +52,9 @@ fn remedy(file: &str, error: CheckpointError) -> String {
 }
 
 fn unpickle(pickle: &Checkpoint<'_>, value: Pickled) -> Result<Value, CheckpointError> {
-    let list = |items: Vec<Pickled>| items.into_iter().map(|item| unpickle(pickle, item)).collect();
+    let list = |items: Vec<Pickled>| -> Result<Vec<Value>, CheckpointError> {
+        items.into_iter().map(|item| unpickle(pickle, item)).collect()
+    };
     Ok(match value {
         Pickled::None => Value::Null,
         Pickled::Bool(value) => Value::Number(f64::from(u8::from(value))),

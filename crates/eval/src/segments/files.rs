@@ -131,7 +131,8 @@ impl SegmentFile<'_> {
 
     fn vsc(&self, scored: bool) -> Result<Vec<(String, String, LabelledSegment)>, SegmentError> {
         const COLUMNS: [&str; 6] = ["query_id", "ref_id", "query_start", "query_end", "ref_start", "ref_end"];
-        let (rows, columns) = self.csv(&COLUMNS, if scored { &["score"] } else { &[] }, VSC)?;
+        let more: &[&str] = if scored { &["score"] } else { &[] };
+        let (rows, columns) = self.csv(&COLUMNS, more, VSC)?;
         let segment = |row: Vec<&str>| {
             let key = format!("{}-{}", row[columns[0]], row[columns[1]]);
             let number = |column: usize| {
@@ -178,15 +179,14 @@ impl SegmentFile<'_> {
     ) -> Result<(Vec<Vec<&str>>, Vec<usize>), SegmentError> {
         let text = std::str::from_utf8(self.bytes).map_err(|e| self.refuse(e, expected))?;
         let mut lines = text.trim_start_matches('\u{feff}').lines().filter(|line| !line.trim().is_empty());
-        let split = |line| -> Vec<&str> { str::split(line, ',').map(|cell| cell.trim().trim_matches('"')).collect() };
-        let head = split(lines.next().unwrap_or_default());
+        let head = cells(lines.next().unwrap_or_default());
         let place = |name: &&str| {
             head.iter().position(|c| c == name).ok_or_else(|| self.refuse(format!("no column `{name}`"), expected))
         };
         let columns = required.iter().chain(more).map(place).collect::<Result<Vec<_>, _>>()?;
         let mut rows = Vec::new();
         for (number, line) in lines.enumerate() {
-            let row = split(line);
+            let row = cells(line);
             if row.len() != head.len() {
                 let detail = format!("line {} has {} cells, the head has {}", number + 2, row.len(), head.len());
                 return Err(self.refuse(detail, expected));
@@ -195,6 +195,10 @@ impl SegmentFile<'_> {
         }
         Ok((rows, columns))
     }
+}
+
+fn cells(line: &str) -> Vec<&str> {
+    line.split(',').map(|cell| cell.trim().trim_matches('"')).collect()
 }
 
 /// The challenge's `Q100001` and 100001 are one video.

@@ -81,8 +81,8 @@ pub fn vsc(
     #[allow(clippy::float_cmp)]
     for step in sorted.chunk_by(|a, b| a.2.score == b.2.score) {
         for (query, reference, segment) in step {
-            let state = states.entry((query, reference)).or_insert_with(|| PairState {
-                labels: labels.get(&(query.clone(), reference.clone())).map_or(&[], Vec::as_slice),
+            let state = states.entry((query.as_str(), reference.as_str())).or_insert_with(|| PairState {
+                labels: labels.get(&(query.clone(), reference.clone())).map_or(&[][..], Vec::as_slice),
                 ..PairState::default()
             });
             let (more_common, more_predicted) = state.add(*segment);
@@ -114,7 +114,7 @@ fn pair_uap(labelled: &HashSet<&(String, String)>, predictions: &[(String, Strin
     let mut places: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut pairs: Vec<(bool, f64)> = Vec::new();
     for (query, reference, segment) in predictions {
-        let place = *places.entry((query, reference)).or_insert_with(|| {
+        let place = *places.entry((query.as_str(), reference.as_str())).or_insert_with(|| {
             pairs.push((labelled.contains(&(query.clone(), reference.clone())), 0.0));
             pairs.len() - 1
         });
