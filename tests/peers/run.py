@@ -1,23 +1,25 @@
 #!/usr/bin/env python3
 """Vidsieve and its peers on the same clips: one command.
 
-    python3 tests/peers/run.py --vidsieve target/release/vidsieve --media MEDIA --work W
+    python3 tests/peers/run.py --vidsieve target/release/vidsieve --clips CLIPS... --work W
 
-`--vidsieve` must be built with the feature `train`, which makes the edited copies. `--media` is a
-folder with `clips/`, `clips2/` (distractors) and `copies/truth.json` (its queries are the clips that
-no training has seen). Every peer runs in a virtual environment of its own below `--work`, with the
-versions that are pinned here, on one thread. What is there already is kept: an interrupted run goes
-on. Needs Python 3.10 or newer, FFmpeg, and for some peers a C++ compiler, CMake and FFmpeg's headers.
+The videos are a set of `vidsieve eval trust make` (docs/trust.md): edited copies, excerpts and
+compilations of the clips, and pairs that look alike and are different; `--set` names one that is
+there already. Each peer runs in a virtual environment of its own below `--work`, with the versions
+that are pinned here, on one thread; times are of the processor. What is there already is kept: an
+interrupted run goes on. Needs Python 3.10 or newer and FFmpeg, for some peers a C++ compiler and
+FFmpeg's headers, for vid_dup_finder cargo.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import re
+import resource
 import shutil
 import subprocess
 import sys
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -35,13 +37,8 @@ PEERS = {
 BUILD = {"tmk": ["swig==4.4.1", "setuptools==80.9.0", "wheel"]}
 VID_DUP_FINDER = "vid-dup-finder"
 
-KINDS = (
-    "crop,flip,rotation,picture_in_picture,blurred_fill,colour,text_logo,border,filmed_screen,recompress,speed,trim,excerpt"
-)
-LOOK_ALIKES = (
-    "lead-black,lead-white,lead-colour,end-black,end-colour,fade-black,pillars,blurred-sides,logo,watermark,overlay,"
-    "ticker,studio,dark,noisy,out-of-focus,flat,slides,terminals,editors,desktops,takes,drawn-takes,loops,stills,zooms"
-)
+# What the query is in: the kinds of pairs whose target is to be found.
+FOUND = ("copy", "excerpt")
 
 
 def call(command, **options):
@@ -49,38 +46,40 @@ def call(command, **options):
     return subprocess.run([str(part) for part in command], check=True, **options)
 
 
-def videos(folder):
-    return sorted(p for p in folder.rglob("*") if p.suffix in {".mp4", ".mkv", ".webm", ".gif", ".flv", ".mov", ".avi"})
+def series(source):
+    """A clip's name up to its number: clips of one series may show the same footage."""
+    return re.sub(r"[-_]?\d+$", "", pathlib.Path(source).stem)
 
 
 def make_set(args):
     """The files by id, the pairs to score, what is relevant, and the look-alike pairs."""
-    hard, look = args.work / "set", args.work / "look-alikes"
-    truth = args.media / "copies/truth.json"
-    if not (hard / "truth.json").exists():
-        call([args.vidsieve, "train", "data", "edit", "--videos", args.media / "clips", "--named-in", truth,
-              "--out", hard, "--kinds", args.kinds], stdout=sys.stderr)
-    if not (look / "trust.json").exists():
-        call([args.vidsieve, "eval", "trust", "make", "--clips", args.media / "clips", "--out", look,
-              "--kinds", LOOK_ALIKES, "--pairs", args.pairs], stdout=sys.stderr)
-    truth = json.loads((hard / "truth.json").read_text())
-    trust = json.loads((look / "trust.json").read_text())
-    step = max(1, len(videos(args.media / "clips2")) // max(1, args.distractors))
-    distractors = videos(args.media / "clips2")[::step][: args.distractors]
-    files = {f"set/{name}": hard / name for name in [*truth["queries"], *truth["database"]]}
-    files |= {f"clips2/{path.name}": path for path in distractors}
-    database = [f"set/{name}" for name in truth["database"]] + [f"clips2/{path.name}" for path in distractors]
-    ignored = {f"set/{q}": {f"set/{v}" for v in ignore} for q, ignore in truth.get("ignore", {}).items()}
-    relevant = {f"set/{q}": [f"set/{v}" for v in found] for q, found in truth["queries"].items()}
-    pairs = [(q, v) for q in relevant for v in database if v != q and v not in ignored.get(q, ())]
-    alike = []
+    folder = args.set or args.work / "set"
+    if not (folder / "trust.json").exists():
+        call([args.vidsieve, "eval", "trust", "make", "--clips", *args.clips, "--out", folder, "--pairs", args.pairs],
+             stdout=sys.stderr)
+    trust = json.loads((folder / "trust.json").read_text())
+    shown = {id: {series(source) for source in video["sources"]} for id, video in trust["videos"].items()}
+    taken, same, alike, others = {}, [], [], []
     for pair in trust["pairs"]:
-        if pair["class"] != "look-alike":
+        kind, ids = pair["kind"], (pair["query"], pair["target"])
+        taken[kind] = taken.get(kind, 0) + 1
+        if taken[kind] > args.pairs:
             continue
-        query, target = (f"look/{pair[side]}" for side in ("query", "target"))
-        files |= {f"look/{pair[side]}": look / pair[side] for side in ("query", "target")}
-        alike.append((query, target))
-    return {id: str(path.resolve()) for id, path in files.items()}, pairs, relevant, alike
+        if pair["class"] == "same" and pair["relation"] in FOUND:
+            same.append((kind, *ids))
+        elif pair["class"] == "look-alike":
+            alike.append(ids)
+        elif pair["class"] == "unrelated":
+            others += ids
+    database = sorted({target for _, _, target in same} | {id for ids in alike for id in ids} | set(others))
+    relevant, kinds = {}, {}
+    for kind, query, target in same:
+        relevant.setdefault(query, []).append(target)
+        kinds[query, target] = kind
+    # A database video that has a source in common with a query is a distractor of the others only.
+    pairs = [(q, v) for q in relevant for v in database if v in relevant[q] or (v != q and not shown[q] & shown[v])]
+    ids = sorted({*relevant, *database})
+    return {id: str((folder / id).resolve()) for id in ids}, pairs, relevant, alike, kinds
 
 
 def environment(args, name):
@@ -110,12 +109,22 @@ def peer(args, name, job):
             shutil.copytree(HERE / "vid_dup_finder", source, dirs_exist_ok=True)
             env = {k: v for k, v in os.environ.items() if not k.startswith("CARGO_TARGET")}
             call(["cargo", "build", "-q", "--release", "--manifest-path", source / "Cargo.toml"], env=env)
+            start = processor_time()
             call([source / "target/release/peer-vid-dup-finder", job, partial])
+            # Comparing takes no time beside decoding.
+            answer = {**json.loads(partial.read_text()), "encode_s": processor_time() - start}
+            partial.write_text(json.dumps(answer))
         else:
             env = {**os.environ, **{f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "OPENBLAS", "MKL")}}
             call([environment(args, name), HERE / "adapters.py", name, job, partial], env=env)
         partial.rename(out)
     return json.loads(out.read_text())
+
+
+def processor_time():
+    """Seconds of the programs that were started and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def vidsieve(args, files, pairs):
@@ -134,9 +143,9 @@ def vidsieve(args, files, pairs):
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(path)
     env = {**os.environ, "RAYON_NUM_THREADS": "1"}
-    start = time.perf_counter()
+    start = processor_time()
     call([args.vidsieve, "index", "--index", index, links], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    encode = time.perf_counter() - start
+    encode = processor_time() - start
     listing = json.loads(call([args.vidsieve, "list", "--index", index, "--json"], stdout=subprocess.PIPE).stdout)
     answers = {}
     scores, coarse, compare = [], [], 0.0
@@ -171,7 +180,7 @@ def mean_average_precision(args, name, table, relevant):
 
 
 def row(args, name, scores, answer, data):
-    files, pairs, relevant, alike, seconds = data
+    files, pairs, relevant, alike, kinds, seconds = data
     # A video that a peer cannot read is not found, and not claimed.
     lowest = min((score for score in scores if score is not None), default=0.0) - 1.0
     scores = [lowest if score is None else score for score in scores]
@@ -186,8 +195,7 @@ def row(args, name, scores, answer, data):
     for q, found in relevant.items():
         for v in found:
             if v in table[q]:
-                kind = pathlib.Path(v).stem.rsplit("-", 1)[-1]
-                by_kind.setdefault(kind, []).append(table[q][v] > threshold)
+                by_kind.setdefault(kinds[q, v], []).append(table[q][v] > threshold)
     sizes = list(answer["bytes"].values())
     return {
         "name": name,
@@ -211,24 +219,25 @@ def duration(path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vidsieve", type=pathlib.Path, required=True, help="the command, with the feature `train`")
-    parser.add_argument("--media", type=pathlib.Path, required=True, help="folder of clips/, clips2/, copies/truth.json")
+    parser.add_argument("--vidsieve", type=pathlib.Path, required=True, help="the command")
+    parser.add_argument("--clips", type=pathlib.Path, nargs="+", default=[], help="folders of clips")
+    parser.add_argument("--set", type=pathlib.Path, help="a set of `eval trust make` that is used as it is")
     parser.add_argument("--work", type=pathlib.Path, required=True, help="folder of environments, videos and answers")
     parser.add_argument("--only", help="peers, with commas between (default: all)")
-    parser.add_argument("--kinds", default=KINDS, help="kinds of edits; every clip gets three chains besides")
-    parser.add_argument("--pairs", type=int, default=8, help="pairs of each kind of look-alikes")
-    parser.add_argument("--distractors", type=int, default=120)
+    parser.add_argument("--pairs", type=int, default=10, help="pairs of each kind")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     args.work = args.work.resolve()
     args.work.mkdir(parents=True, exist_ok=True)
-    files, pairs, relevant, alike = make_set(args)
+    if not args.set and not args.clips:
+        parser.error("--clips or --set is needed")
+    files, pairs, relevant, alike, kinds = make_set(args)
     job = args.work / "job.json"
     job.write_text(json.dumps({"files": files, "pairs": pairs + alike}))
     lengths = args.work / "durations.json"
     if not lengths.exists():
         lengths.write_text(json.dumps({id: duration(path) for id, path in files.items()}))
-    data = files, pairs, relevant, alike, sum(json.loads(lengths.read_text()).values())
+    data = files, pairs, relevant, alike, kinds, sum(json.loads(lengths.read_text()).values())
     names = args.only.split(",") if args.only else ["vidsieve", *PEERS, VID_DUP_FINDER]
     rows, missing = [], {}
     for name in names:
@@ -252,7 +261,7 @@ def main():
         return
     print(f"{summary['queries']} queries, {summary['copies']} copies, {len(pairs)} pairs, {len(alike)} look-alike pairs, "
           f"{len(files)} videos of {data[-1] / 60:.0f} minutes\n")
-    print("| | mAP | recall at 1 % look-alikes | bytes a video | encoding, ms a second of video | comparing, µs a pair | unreadable |")
+    print("| | mAP | recall at 1 % look-alikes | bytes a video | encoding, CPU ms a second of video | comparing, CPU µs a pair | unreadable |")
     print("|---|---|---|---|---|---|---|")
     for r in rows:
         size = "" if r["bytes"] is None else f"{r['bytes']:.0f}"

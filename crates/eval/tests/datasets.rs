@@ -276,7 +276,7 @@ fn segments_by_the_rules_of_the_video_similarity_challenge() {
     close("segments", report.segment_uap, expected().vsc["segment_uap"]);
     close("pairs", report.pair_uap, expected().vsc["pair_uap"]);
     // Ids with and without their letter are the same video.
-    let text = String::from_utf8(predictions).unwrap().replace('Q', "").replace('R', "");
+    let text = String::from_utf8(predictions).unwrap().replace(['Q', 'R'], "");
     let bare = SegmentFile { name: "bare.csv", bytes: text.as_bytes() }.vsc_predictions().unwrap();
     assert_eq!(vsc(&truth, &bare).unwrap(), report);
     assert!(vsc(&BTreeMap::new(), &found).is_err());

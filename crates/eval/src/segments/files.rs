@@ -96,7 +96,9 @@ impl SegmentFile<'_> {
                     None => splits.into_values().flatten().collect(),
                 },
             };
-        let pairs = |names: Vec<String>| names.iter().map(|name| self.pair(name, GROUPS)).collect();
+        let pairs = |names: Vec<String>| -> Result<Vec<(String, String)>, SegmentError> {
+            names.iter().map(|name| self.pair(name, GROUPS)).collect()
+        };
         groups.into_iter().map(|(group, names)| Ok((group, pairs(names)?))).collect()
     }
 
