@@ -100,7 +100,7 @@ fn videos_come_and_go() {
         index.windows(each).unwrap().unwrap();
         all
     };
-    let of = |n| record(n).windows().collect::<Vec<_>>();
+    let of = |n| record(n).placed_windows().collect::<Vec<_>>();
     assert_eq!(windows(&index), [("a".to_owned(), of(3)), ("b".to_owned(), of(1))]);
     // A video that shows nothing, and has no window.
     index.put("b", &record(10), &source("/b")).unwrap();

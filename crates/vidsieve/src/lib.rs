@@ -49,17 +49,19 @@ mod compare;
 mod encode;
 mod error;
 mod model;
+mod view;
 
 pub use archive::{
     AddOptions, Archive, ArchiveListing, ArchiveOptions, ArchiveVideo, CompactReport, CopyGroup, CopyMember, CopyPair,
     DamagedVideo, DedupeOptions, DedupeReport, ExcerptVideo, IndexNote, IndexReport, IndexStage, IndexStageTimes,
     KeepReason, NoteStatus, QueryTimings, RelatedPair, RemoveReport, SearchAnswer, SearchOptions, SearchQuery,
-    UntoldVideo, VerifyReport, find_videos,
+    TurnedHit, UntoldVideo, VerifyReport, find_videos,
 };
 pub use compare::{compare, compare_aligned, frame_similarities};
 pub use encode::{EncodeOptions, EncodedVideo, RgbPicture, encode_file, encode_files, encode_frames};
 pub use error::Error;
 pub use model::{Model, instruction_set};
+pub use view::View;
 
 pub use vidsieve_files::{FoundVideos, VideoFile};
 pub use vidsieve_progress::{CancelToken, Control, Progress, Unit};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use vidsieve::{
     Archive, Budget, Control, Hit, HitStage, PageStage, Progress, QueryTimings, SearchOptions, SearchPage, SearchQuery,
-    Unit,
+    TurnedHit, Unit,
 };
 
 use crate::commands::compare::span;
@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// Leave out answers below this score.
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     min_score: f32,
+    /// Search for copies that are turned or mirrored too: the video is encoded and searched eight times.
+    #[arg(long)]
+    turned: bool,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -54,8 +57,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             line("");
         }
     };
-    let mut options =
-        SearchOptions::new().top(args.top).budget(args.budget).min_score(args.min_score).explain(args.explain);
+    let mut options = SearchOptions::new()
+        .top(args.top)
+        .budget(args.budget)
+        .min_score(args.min_score)
+        .explain(args.explain)
+        .turned(args.turned);
     if args.pages || watched {
         options = options.on_page(&on_page);
     }
@@ -87,6 +94,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         json(&answer)?;
     } else if !args.json {
         print(&answer.hits, args.explain);
+        for TurnedHit { id, view, .. } in &answer.turned {
+            line(format_args!("{}: found with the query {}", terminal::plain(id), view.to_string().replace('-', " ")));
+        }
         let timings = &answer.timings_ms;
         line(format_args!(
             "{} videos, {} compared frame by frame; {:.0} ms, of which {:.0} ms for the video itself",

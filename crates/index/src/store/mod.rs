@@ -24,7 +24,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use redb::{Database, ReadOnlyDatabase, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use vidsieve_record::id::is_id;
-use vidsieve_record::{BundleId, Record, RecordError, WindowVector};
+use vidsieve_record::{BundleId, PlacedWindow, Record, RecordError};
 
 use error::{database_error, storage_error};
 use rows::{Reader, read_row, row, with_source};
@@ -34,7 +34,7 @@ pub use rows::{Columns, Entry, Source, Summary};
 pub use verify::RecordCheck;
 
 /// The version of the folder that this code writes, and the only one that it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 const FILE: &str = "index.redb";
 const MODEL: &str = "model.safetensors";
@@ -255,7 +255,7 @@ impl Index {
                 rows.insert(*id, row.as_slice()).map_err(|e| self.fail(e.into()))?;
                 match record.shape().windows {
                     0 => kept.remove(*id),
-                    _ => kept.insert(*id, WindowVector::to_bytes(record.windows()).as_slice()),
+                    _ => kept.insert(*id, PlacedWindow::to_bytes(record.placed_windows()).as_slice()),
                 }
                 .map_err(|e| self.fail(e.into()))?;
                 failures.remove(source.path.as_slice()).map_err(|e| self.fail(e.into()))?;

@@ -1,7 +1,7 @@
 //! Reading what is kept of all videos: for listings and for scans.
 
 use redb::ReadableTable;
-use vidsieve_record::WindowVector;
+use vidsieve_record::PlacedWindow;
 
 use super::rows::{Columns, Summary, read_row};
 use super::{Index, IndexError, ROWS, WINDOWS};
@@ -76,7 +76,7 @@ impl Index {
     /// [`IndexError::Damaged`].
     pub fn windows<E>(
         &self,
-        mut each: impl FnMut(&str, Vec<WindowVector>) -> Result<(), E>,
+        mut each: impl FnMut(&str, Vec<PlacedWindow>) -> Result<(), E>,
     ) -> Result<Result<(), E>, IndexError> {
         let transaction = self.reading()?;
         let kept = transaction.open_table(WINDOWS).map_err(|e| self.fail(e.into()))?;
@@ -85,7 +85,7 @@ impl Index {
             let (id, bytes) = item.map_err(|e| self.fail(e.into()))?;
             let row = rows.get(id.value()).map_err(|e| self.fail(e.into()))?;
             let dims = row.and_then(|row| read_row(id.value(), row.value()).map(|(_, _, vector)| vector.len() / 4));
-            let windows = dims.and_then(|dims| WindowVector::of_bytes(bytes.value(), dims));
+            let windows = dims.and_then(|dims| PlacedWindow::of_bytes(bytes.value(), dims));
             if let Err(error) = each(id.value(), windows.ok_or_else(|| self.bad_row(id.value()))?) {
                 return Ok(Err(error));
             }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{ReadableTable, ReadableTableMetadata};
 use vidsieve_progress::{Control, Progress, Unit};
-use vidsieve_record::{Record, WindowVector};
+use vidsieve_record::{PlacedWindow, Record};
 
 use super::error::database_error;
 use super::rows::{read_row, row};
@@ -61,7 +61,7 @@ impl Index {
                         let beside = kept_windows.get(id.value()).map_err(|e| self.fail(e.into()))?;
                         let same = kept.value() == row(&record, &summary.source, summary.added)
                             && beside.map_or(Vec::new(), |w| w.value().to_vec())
-                                == WindowVector::to_bytes(record.windows());
+                                == PlacedWindow::to_bytes(record.placed_windows());
                         (!same).then(|| "its vectors do not belong to its record".to_owned())
                     }
                 },

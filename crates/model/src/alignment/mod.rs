@@ -75,7 +75,7 @@ pub struct AlignmentWeights {
 
 impl Default for AlignmentWeights {
     fn default() -> Self {
-        Self { cell: [-5.0, 0.0, 3.2, 4.0], segment: [-7.0, -2.15, 8.22, 6.51, 0.21, 0.51, -1.19, 1.99, 0.08, 1.06] }
+        Self { cell: [-5.0, 0.0, 3.2, 4.0], segment: [-6.64, 0.04, 4.88, 1.85, 0.19, 0.09, -0.96, 1.15, 3.08, 0.61] }
     }
 }
 

@@ -24,7 +24,7 @@ pub use dedupe::{
     CopyGroup, CopyMember, CopyPair, DedupeOptions, DedupeReport, ExcerptVideo, KeepReason, RelatedPair, UntoldVideo,
 };
 pub use list::{ArchiveListing, ArchiveVideo, CompactReport, RemoveReport};
-pub use search::{QueryTimings, SearchAnswer, SearchOptions, SearchQuery};
+pub use search::{QueryTimings, SearchAnswer, SearchOptions, SearchQuery, TurnedHit};
 pub use verify::{DamagedVideo, VerifyReport};
 
 /// The setting under which an index keeps how its videos were sampled.
