@@ -8,7 +8,7 @@ mod pages;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use pages::{Page, PageLink, files, name, pages, read, root};
+use pages::{Block, Page, PageLink, files, name, pages, read, root};
 
 /// Fails with all faults at once.
 fn none(what: &str, faults: &[String]) {
@@ -187,7 +187,12 @@ fn quoted_figures_stand_in_the_model_card() {
     let (mut faults, mut quotes) = (Vec::new(), 0);
     for page in pages().iter().filter(|page| page.path != card) {
         let quoting = |link: &PageLink| relative(link).is_some_and(|(path, _)| target_of(page, path) == card);
-        for block in page.blocks.iter().filter(|block| block.links.iter().any(quoting)) {
+        let is_quote = |block: &Block| block.links.iter().any(quoting);
+        let quotes_card = page.blocks.iter().enumerate().filter(|(i, block)| {
+            // A table belongs to the paragraph before it.
+            is_quote(block) || (block.is_table && *i > 0 && is_quote(&page.blocks[i - 1]))
+        });
+        for (_, block) in quotes_card {
             for figure in decimals(&block.text) {
                 quotes += 1;
                 if !known.contains(&figure) {

@@ -60,6 +60,7 @@ pub struct Block {
     pub text: String,
     pub links: Vec<PageLink>,
     pub is_heading: bool,
+    pub is_table: bool,
 }
 
 /// A page of documentation.
@@ -80,7 +81,7 @@ impl Page {
             match event {
                 Event::Start(Tag::Table(_)) => {
                     in_table += 1;
-                    blocks.push(Block::default());
+                    blocks.push(Block { is_table: true, ..Block::default() });
                 }
                 Event::End(TagEnd::Table) => {
                     in_table -= 1;
@@ -119,6 +120,7 @@ impl Page {
                 _ => {}
             }
         }
+        blocks.retain(|block| !block.text.trim().is_empty() || !block.links.is_empty());
         Self { path: path.to_path_buf(), blocks }
     }
 
