@@ -1,4 +1,4 @@
-//! The selector's MLP over many pairs (§5 of the project's mathematics): (self-similarity of the query, of the target,
+//! The selector's MLP over many pairs (`docs/mathematics.md`, §5): (self-similarity of the query, of the target,
 //! coarse similarity) to the probability that the coarse answer is wrong.
 //!
 //! Lane = pair. A block of two vectors of pairs goes through all layers while its activations stay in the first cache;

@@ -1,4 +1,4 @@
-//! Official PyTorch files to a bundle: which network a file holds is told by its tensors' names and shapes.
+//! Official PyTorch files to a bundle: names and shapes of its tensors say which network a file holds.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -112,7 +112,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         server.run(ended()).await;
         Ok::<_, Failure>(())
     })?;
-    // Work that nobody waits for any more does not hold the end up.
+    // Work whose client has gone does not delay the end.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
@@ -131,7 +131,7 @@ fn config(args: &Args) -> Result<Config, Failure> {
         None => Tokens::default(),
     };
     if text.is_some() && tokens.is_empty() {
-        // Whoever names a file of tokens does not want a server without.
+        // A file of tokens without a token is a mistake: the server would be open.
         return Err(Failure::new(format_args!("{from}: there is no token in it")));
     }
     for folder in [&args.www, &args.media].into_iter().flatten() {

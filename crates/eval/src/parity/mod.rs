@@ -361,7 +361,7 @@ impl Report {
     }
 }
 
-/// Compares everything that is in `dir`. `progress` is told the file that is worked on.
+/// Compares everything that is in `dir`. `progress` gets the file that is worked on.
 ///
 /// # Errors
 /// [`ParityError`] for a folder without golden files and for damaged ones; differences are in the report.

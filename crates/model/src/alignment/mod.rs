@@ -3,7 +3,7 @@
 //!
 //! Every cell of the frame maps - a frame of the query, a frame of the target - has a gain, the logarithm of the odds that
 //! its frames are the same moment, from the likeness A ([`crate::fine::Fine::frame_similarity`]) and the
-//! change C (residual codes compared) of its frames:
+//! change C (residual codes compared; `docs/mathematics.md`, §6) of its frames:
 //!
 //! ```text
 //! gain = cell[0] + cell[1] (C - median) + cell[2] (C - row mean - column mean + mean) / (its root mean square + 0.02) + cell[3] A
