@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// Returns the workspace root.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&manifest).ancestors().nth(2).expect("a workspace").to_path_buf()
 }
 
 /// Returns the path of a file below the root, with `/`.
-pub fn name(path: &Path) -> String {
+pub(crate) fn name(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string().replace('\\', "/")
 }
 
 /// Returns the files below a folder whose names end with one of `ends`, in order; builds and packages of
 /// others are passed over.
-pub fn files(folder: &str, ends: &[&str]) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &str, ends: &[&str]) -> Vec<PathBuf> {
     const OTHERS: [&str; 10] =
         ["target", "node_modules", "dist", "build", "tools", "book", "artifacts", "corpus", "state", ".wrangler"];
     let mut found = Vec::new();
@@ -43,35 +43,35 @@ pub fn files(folder: &str, ends: &[&str]) -> Vec<PathBuf> {
 }
 
 /// Reads a file with `\n` at the ends of its lines.
-pub fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).replace("\r\n", "\n")
 }
 
 /// A link or a picture.
-pub struct PageLink {
-    pub target: String,
+pub(crate) struct PageLink {
+    pub(crate) target: String,
     /// The text, if it is nothing but code.
-    pub code: Option<String>,
+    pub(crate) code: Option<String>,
 }
 
 /// A paragraph, a heading, an item of a list or a whole table.
 #[derive(Default)]
-pub struct Block {
-    pub text: String,
-    pub links: Vec<PageLink>,
-    pub is_heading: bool,
-    pub is_table: bool,
+pub(crate) struct Block {
+    pub(crate) text: String,
+    pub(crate) links: Vec<PageLink>,
+    pub(crate) is_heading: bool,
+    pub(crate) is_table: bool,
 }
 
 /// A page of documentation.
-pub struct Page {
-    pub path: PathBuf,
-    pub blocks: Vec<Block>,
+pub(crate) struct Page {
+    pub(crate) path: PathBuf,
+    pub(crate) blocks: Vec<Block>,
 }
 
 impl Page {
     /// Reads a page of Markdown. Code blocks are left out.
-    pub fn open(path: &Path) -> Self {
+    pub(crate) fn open(path: &Path) -> Self {
         let text = read(path);
         let mut blocks = vec![Block::default()];
         let (mut in_code, mut in_table) = (false, 0u32);
@@ -125,7 +125,7 @@ impl Page {
     }
 
     /// Returns the anchors of its headings, as GitHub and mdBook make them.
-    pub fn anchors(&self) -> Vec<String> {
+    pub(crate) fn anchors(&self) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
         for heading in self.blocks.iter().filter(|block| block.is_heading) {
             let kept = heading.text.trim().to_lowercase();
@@ -145,6 +145,6 @@ impl Page {
 }
 
 /// Returns all pages of Markdown of the repository.
-pub fn pages() -> Vec<Page> {
+pub(crate) fn pages() -> Vec<Page> {
     files("", &[".md"]).iter().map(|path| Page::open(path)).collect()
 }
