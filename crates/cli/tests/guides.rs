@@ -4,8 +4,9 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use support::Scratch;
 
@@ -30,17 +31,42 @@ fn commands(guide: &str) -> String {
     script
 }
 
+/// The folder of `vidsieve samples`, drawn anew by each run of the tests.
+fn samples() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guides-samples");
+        let _ = std::fs::remove_dir_all(&folder);
+        support::json(&["samples", "--out", &folder.display().to_string(), "--json"], 0);
+        folder
+    })
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
 /// Follows a guide; returns what its commands print.
 fn follow(guide: &str) -> (Scratch, String) {
     let dir = Scratch::new(guide);
+    let script = commands(guide);
+    // The samples are drawn once: files that exist stay.
+    if let Some(out) = script.lines().find_map(|line| line.strip_prefix("vidsieve samples --out ")) {
+        copy(samples(), &dir.path(out));
+    }
     let here = Path::new(env!("CARGO_BIN_EXE_vidsieve")).parent().unwrap().display().to_string();
     let path = format!("{here}:{}", std::env::var("PATH").unwrap_or_default());
-    let output = Command::new("bash")
-        .args(["-c", &commands(guide)])
-        .env("PATH", path)
-        .current_dir(dir.path(""))
-        .output()
-        .unwrap();
+    let output =
+        Command::new("bash").args(["-c", &script]).env("PATH", path).current_dir(dir.path("")).output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{guide}: {}\n{printed}\n{said}", output.status);
@@ -74,7 +100,6 @@ fn a_clip_in_films() {
 fn an_endpoint_before_it_is_deployed() {
     let (_dir, printed) = follow("endpoint-on-cloudflare.md");
     assert!(printed.contains("USD"), "{printed}");
-    follow("check-uploads.md");
 }
 
 #[test]
