@@ -120,7 +120,7 @@ impl Mlp {
         p.iter_mut().for_each(|v| *v = sigmoid(*v));
     }
 
-    /// The same before the logistic function: the same order, without its rounding near 0 and 1.
+    /// Logits of the probabilities, before the logistic function: the same order, without its rounding near 0 and 1.
     ///
     /// # Panics
     /// If `target_self`, `coarse` and `out` differ in length.
@@ -138,7 +138,7 @@ impl Mlp {
         p.iter_mut().for_each(|v| *v = sigmoid(*v));
     }
 
-    /// The same before the logistic function.
+    /// Logits of given inputs, before the logistic function.
     ///
     /// # Panics
     /// If `inputs` and `out` differ in length.

@@ -43,7 +43,7 @@ impl Shard {
         known.then(|| Self(name.to_owned()))
     }
 
-    /// Its name: the prefix, or [`ROOT`].
+    /// Name of the shard: the prefix, or [`ROOT`].
     #[must_use]
     pub fn name(&self) -> &str {
         if self.0.is_empty() { ROOT } else { &self.0 }

@@ -31,7 +31,7 @@ pub fn forward(weights: &Weights<'_>, padding: Padding, map: &[f32], h: usize, w
     stages(weights, padding, map, h, w, pool).vc_raw
 }
 
-/// As [`forward`], with every intermediate map.
+/// Computes [`forward`] and returns every intermediate map.
 ///
 /// # Panics
 /// If a slice of `weights` or `map` does not have the length that its shape says.

@@ -58,9 +58,9 @@ pub const STILL: f32 = 0.03;
 /// Probability from which on a stretch counts as the same footage.
 pub const SURE: f32 = 0.5;
 
-/// Numbers of values of a cell's and a stretch's weights.
+/// Number of weights of a cell.
 pub const CELL_WEIGHTS: usize = 4;
-/// See [`CELL_WEIGHTS`].
+/// Number of weights of a stretch.
 pub const SEGMENT_WEIGHTS: usize = 10;
 
 /// How maps become segments: weights that were fitted on pairs with known alignment.

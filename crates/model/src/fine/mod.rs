@@ -211,7 +211,7 @@ impl Fine {
         self.compare_channels(f2f.insert_axis(Axis(0)), pool)
     }
 
-    /// As [`Fine::compare`] for the maps [C, h, w] of all channels.
+    /// The comparator's raw output for the maps [C, h, w] of all channels, as [`Fine::compare`].
     ///
     /// # Errors
     /// [`InputError::Empty`] for maps of fewer than 4 (Ceil: 1) rows or columns, [`InputError::Channels`] for another
