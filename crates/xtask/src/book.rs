@@ -42,7 +42,10 @@ fn mdbook() -> Result<String, String> {
             return Ok(program.to_owned());
         }
     }
-    Line::cargo().args("install mdbook --locked --root tools --version").arg(MDBOOK).run()?;
+    Line::cargo()
+        .args("install mdbook --locked --no-default-features --features search --root tools --version")
+        .arg(MDBOOK)
+        .run()?;
     Ok(own)
 }
 
