@@ -1,7 +1,7 @@
 // Around the module of a Worker in Rust: makes its instance, and another one after a crash.
 //
-// The modules are built with `panic = "abort"`: a panic leaves its instance unusable, and what waits for it would wait for ever. Who is
-// being answered is told that it failed, who calls next gets a new instance; Durable Objects are made again in it and read their
+// The modules are built with `panic = "abort"`: a panic leaves its instance unusable, and what waits for it would wait without end. Requests that
+// wait for it fail, the next one gets a new instance; Durable Objects are made again in it and read their
 // state from their databases.
 
 /** The API's `internal`. */

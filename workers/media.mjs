@@ -23,7 +23,7 @@ function part(range, size) {
   return first <= last ? [first, last] : null;
 }
 
-/** Answers requests below `/media/`; of hidden files nothing is told, and folders are not listed. */
+/** Answers requests below `/media/`; hidden files do not exist for it, and folders are not listed. */
 export function media(folder) {
   return async (request) => {
     let names;

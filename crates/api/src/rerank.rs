@@ -25,7 +25,7 @@ pub struct Candidates {
     /// The checksums of the records that are meant, in the order of the ids: other versions are not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksums: Option<Vec<String>>,
-    /// Milliseconds after which no further candidate is begun: those that are left are told as missing. Whoever waits no longer
+    /// Milliseconds after which no further candidate is begun: those that are left are reported as missing. A client that has gone
     /// does not keep a tier busy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_ms: Option<u64>,

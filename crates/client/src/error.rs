@@ -21,7 +21,7 @@ pub enum EndpointError {
     /// A token would travel readable.
     #[error("{0}: a token is sent to other machines over https alone")]
     Plain(String),
-    /// Nobody answers.
+    /// No answer.
     #[error("{address}: no answer ({tries} tries): {reason}")]
     Unreachable {
         /// The endpoint.

@@ -34,7 +34,7 @@ pub const JOBS: usize = 8;
 const PAGE: usize = 1000;
 /// Most bytes of an answer.
 const MAX_ANSWER: usize = 256 << 20;
-/// Tries of the first request: an address that is wrong is told soon.
+/// Tries of the first request: a wrong address is reported soon.
 const FIRST_TRIES: u32 = 3;
 /// Time for a request, and the least bytes of its body that go in a second.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -250,7 +250,7 @@ impl Endpoint {
         }
     }
 
-    /// One try: status, the pause that is told, body.
+    /// One try: status, the pause that the server asks for, body.
     async fn once(&self, request: &Request<'_>, again: bool) -> Result<(u16, Option<Duration>, Vec<u8>), String> {
         let mut response = self.build(request, again).send().await.map_err(|e| reason(&e))?;
         let pause = response.headers().get(RETRY_AFTER).and_then(|v| told(v.to_str().ok()?));
@@ -272,7 +272,7 @@ impl Endpoint {
         })
     }
 
-    /// The bundle that its records must be made with. Asked first, so that an address or a token that is wrong is told soon.
+    /// The bundle that its records must be made with. Asked first, so that a wrong address or token is reported soon.
     ///
     /// # Errors
     /// [`EndpointError`].
@@ -380,7 +380,7 @@ impl Endpoint {
         }
     }
 
-    /// Searches for a record: a search that is refused is told, not repeated. `options` are those of the query string.
+    /// Searches for a record. A search that is refused is an error and is not retried. `options` are those of the query string.
     ///
     /// # Errors
     /// [`EndpointError`]; [`EndpointError::Busy`] for a status that a later try may not have.

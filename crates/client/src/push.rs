@@ -77,9 +77,9 @@ fn of_video(error: EndpointError) -> Result<Done, EndpointError> {
 }
 
 impl Endpoint {
-    /// Publishes an index: puts what is new or has changed, a bounded number at a time, and reads each back. What is there
-    /// already is not sent again, so that a call after a stop or a failure continues. A video that is refused for itself is told
-    /// in the result, the others go on. Reports the stage `publishing` in videos, about ten times a second.
+    /// Publishes an index: puts what is new or has changed, a bounded number at a time, and reads each back. What is
+    /// already published is not sent again, so that an interrupted push resumes. A video that is refused is named in the
+    /// result, the others go on. Reports the stage `publishing` in videos, about ten times a second.
     ///
     /// # Errors
     /// [`EndpointError`]; what is published stays.

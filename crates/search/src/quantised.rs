@@ -13,7 +13,7 @@ use crate::windows::{Probe, Windows};
 /// int8 vectors and self-similarities of videos that are known by a number, and which of them show
 /// nothing: D + 9 bytes a video, and 16 to find its place.
 ///
-/// Cosines are right to about 0.005. Whoever needs them exactly takes some more candidates than
+/// Cosines are right to about 0.005. A caller that needs them exactly takes some more candidates than
 /// wanted ([`Quantised::candidates`]) and computes theirs from exact vectors.
 #[derive(Debug, Clone, Default)]
 pub struct Quantised {

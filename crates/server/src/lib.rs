@@ -150,7 +150,7 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => return (stream, peer, place),
-            // Whoever connected has gone already.
+            // The client has gone already.
             Err(error)
                 if matches!(
                     error.kind(),

@@ -72,3 +72,8 @@ pub use vidsieve_search::{
     SearchTimings, Segment, SegmentPlace, Untold, segments::LIKELY,
 };
 pub use vidsieve_video::{Info, Sampling, Warning};
+
+/// The programs of the guide, compiled as its readers have them.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/embed-in-rust.md")]
+mod guide {}

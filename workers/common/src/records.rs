@@ -33,7 +33,7 @@ enum Store {
 }
 
 impl Records {
-    /// Those of the binding `RECORDS`: a bucket of R2, or a namespace of KV.
+    /// The store of the binding `RECORDS`: a bucket of R2, or a namespace of KV.
     ///
     /// # Errors
     /// [`EdgeError::Runtime`].

@@ -99,5 +99,5 @@ async fn fetched(records: &Records, key: Option<String>) -> Fetched<Vec<u8>> {
     }
 }
 
-/// What clients are told of a record that KV does not give.
+/// What answers say of a record that KV does not give.
 const UNREADABLE: &str = "its record cannot be read";

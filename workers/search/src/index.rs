@@ -18,7 +18,7 @@ use crate::message::{
     Candidate, DEPTH, FULL, Found, Ids, List, MOVED, Named, SHARD, Scan, VIDEOS, join, read, split, to_bytes, to_values,
 };
 
-/// Milliseconds for which a count of videos is told again.
+/// Milliseconds for which a count of videos is reused.
 const COUNTED: f64 = 5000.0;
 /// More candidates than a shard's share is asked for: hashes spread videos evenly, not exactly.
 const SLACK: usize = 64;
@@ -113,7 +113,7 @@ impl Index {
         Err(lost("that it does not hold a video that is its own"))
     }
 
-    /// Asks all shards at once, also those that are told of in the answers. What is late or fails is lost.
+    /// Asks all shards at once, also those that the answers name. What is late or fails is lost.
     async fn ask_all<T>(
         &self,
         path: &str,

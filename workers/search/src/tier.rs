@@ -24,7 +24,7 @@ const AT_ONCE: usize = 6;
 /// Videos that are compared here at most.
 const HERE: usize = 64;
 
-/// What clients are told where the tier fails.
+/// What answers say if the tier fails.
 pub(crate) const SILENT: &str = "the re-rank tier does not answer";
 /// Of the time that is left the tier has all but this, so that it can tell what it compared; a quarter at most.
 const REPLYING_MS: f64 = 500.0;

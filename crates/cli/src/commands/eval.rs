@@ -58,7 +58,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Ablation(args) => return super::ablation::run(&args),
     };
     let bar = indicatif::ProgressBar::new_spinner();
-    let options = parity::Options { isa: isa.unwrap_or_else(Isa::best) };
+    let options = parity::ParityOptions { isa: isa.unwrap_or_else(Isa::best) };
     let report = parity::run(&dir, options, |file| {
         bar.set_message(file.to_owned());
         bar.tick();

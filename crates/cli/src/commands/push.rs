@@ -32,13 +32,13 @@ pub(crate) struct Args {
     /// Where to publish it.
     #[arg(long, value_name = "LOCATION", required_unless_present = "videos")]
     to: Option<String>,
-    /// Only say what would be written, and what that costs.
+    /// Only print what would be written, and what that costs.
     #[arg(long)]
     dry_run: bool,
-    /// Remove videos there that the index does not have.
+    /// Remove published videos that the index does not have.
     #[arg(long)]
     prune: bool,
-    /// Read what is there already as well, and write again what is damaged.
+    /// Also read what is already published, and write damaged records again.
     #[arg(long)]
     check: bool,
     /// File with the token of an endpoint (default: the environment variable VIDSIEVE_TOKEN).
@@ -47,7 +47,7 @@ pub(crate) struct Args {
     /// Requests to an endpoint at the same time.
     #[arg(long, value_name = "N", default_value_t = vidsieve_client::JOBS, value_parser = jobs)]
     jobs: usize,
-    /// Times that a request to an endpoint is made before it is given up.
+    /// Tries of a request to an endpoint.
     #[arg(long, value_name = "N", default_value_t = Retry::default().tries, value_parser = clap::value_parser!(u32).range(1..=100))]
     tries: u32,
     #[command(flatten)]

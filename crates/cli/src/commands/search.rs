@@ -19,22 +19,22 @@ pub(crate) struct Args {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// A video file; or `id:NAME`, a video of the index, which is then not among the answers.
+    /// The query: a video file, or `id:NAME` for a video of the index, which is then no hit of its own.
     video: OsString,
-    /// Most answers.
+    /// Most hits.
     #[arg(long, value_name = "K", default_value_t = 10)]
     top: usize,
-    /// What may be spent on comparing frame by frame: 5% of the index, 100pairs, p>0.5 (all that the selector doubts more),
+    /// What may be re-ranked frame by frame: 5% of the index, 100pairs, p>0.5 (every pair with a greater doubt),
     /// 200ms, all, none, auto (5 %, at least 500).
     #[arg(long, default_value = "auto")]
     budget: Budget,
-    /// Say what the scores are made of.
+    /// Show the numbers behind the scores.
     #[arg(long)]
     explain: bool,
     /// With --json: one line for the coarse page and one for the refined page, each as soon as it is known.
     #[arg(long, requires = "json")]
     pages: bool,
-    /// Leave out answers below this score.
+    /// Leave out hits below this score.
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     min_score: f32,
     /// Search for copies that are turned or mirrored too: the video is encoded and searched eight times.

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// Where to listen; port 0 takes a free one.
+    /// Address to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
     addr: SocketAddr,
     /// Only read the index: other processes may read it too, PUT and DELETE are refused.
@@ -68,10 +68,10 @@ pub(crate) struct Args {
     /// Records to compare come from this store (see `vidsieve push`) instead of the index: the re-rank tier of an edge.
     #[arg(long, value_name = "LOCATION")]
     store: Option<String>,
-    /// Folder with a web application that is served as well.
+    /// Folder of a web application to serve at /.
     #[arg(long, value_name = "DIR")]
     www: Option<PathBuf>,
-    /// Folder of media that is served below /media/, to everybody: with tokens it needs --open-search.
+    /// Folder of media to serve below /media/, without a token: with tokens it needs --open-search.
     #[arg(long, value_name = "DIR")]
     media: Option<PathBuf>,
     /// How the log on standard error is written (default: text on a terminal, json elsewhere).
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         server.run(ended()).await;
         Ok::<_, Failure>(())
     })?;
-    // Work that nobody waits for any more does not hold the end up.
+    // Work whose client has gone does not delay the end.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
@@ -131,7 +131,7 @@ fn config(args: &Args) -> Result<Config, Failure> {
         None => Tokens::default(),
     };
     if text.is_some() && tokens.is_empty() {
-        // Whoever names a file of tokens does not want a server without.
+        // A file of tokens without a token is a mistake: the server would be open.
         return Err(Failure::new(format_args!("{from}: there is no token in it")));
     }
     for folder in [&args.www, &args.media].into_iter().flatten() {

@@ -256,7 +256,7 @@ impl<B: AsRef<[u8]>> Record<B> {
         BundleId(id)
     }
 
-    /// Its sizes.
+    /// Sizes of the record: frames, regions, bits, dimensions.
     #[must_use]
     pub const fn shape(&self) -> Shape {
         self.shape
@@ -362,7 +362,7 @@ impl<B: AsRef<[u8]>> Record<B> {
         self.bytes
     }
 
-    /// The same record where it lies.
+    /// Borrows the record.
     #[must_use]
     pub fn view(&self) -> Record<&[u8]> {
         Record { bytes: self.bytes.as_ref(), shape: self.shape }

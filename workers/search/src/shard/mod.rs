@@ -352,7 +352,7 @@ impl Shard {
         raw(status, &[(DEPTH, depth.to_string()), (VIDEOS, videos.to_string())], bytes)
     }
 
-    /// What is done in a while: records that KV has are let go, versions that nobody uses are removed from KV, a full shard is split.
+    /// What is done in a while: records that KV has are let go, unused versions are removed from KV, a full shard is split.
     async fn tidied(&self) -> Result<(), EdgeError> {
         let Some(name) = Sql::open(self.state.storage().sql())?.meta("name")? else { return Ok(()) };
         let recent = number(&self.env, "RECENT_SECONDS", RECENT_SECONDS)?;
