@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use vidsieve_index::store::{Failure, Index, IndexError, Put, Source};
+use vidsieve_index::store::{Damage, Failure, Index, IndexError, Put, Source};
 use vidsieve_progress::Control;
 use vidsieve_record::{BundleId, Parts, Record, WindowVector};
 
@@ -62,7 +62,45 @@ fn source(path: &str) -> Source {
         modified: Some(-5),
         fingerprint: Some([3; 16]),
         picture: [640, 360],
+        damage: None,
     }
+}
+
+#[test]
+fn damage_travels_with_the_source() {
+    let folder = Folder::new("damage");
+    let index = Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap();
+    let of = |is_partial, expected, detail: &str| Some(Damage { is_partial, expected, detail: detail.into() });
+    for damage in [None, of(false, None, "damaged in places"), of(true, Some(30.5), "cut off"), of(true, None, "")] {
+        let source = Source { damage, fingerprint: None, ..source("/a") };
+        index.put("a", &record(1), &source).unwrap();
+        assert_eq!(index.summary("a").unwrap().unwrap().source, source);
+        assert!(index.relabel("a", "b", &source).unwrap());
+        assert_eq!(index.list().unwrap()[0].source, source);
+        assert_eq!(index.columns().unwrap().vectors, record(1).global().collect::<Vec<_>>());
+        index.remove("b").unwrap();
+    }
+    // A long text is cut between characters.
+    let long = Source { damage: of(false, None, &"é".repeat(999)), ..source("/a") };
+    index.put("a", &record(1), &long).unwrap();
+    assert_eq!(index.summary("a").unwrap().unwrap().source.damage.unwrap().detail, "é".repeat(500));
+}
+
+#[test]
+fn decisions_are_kept() {
+    let folder = Folder::new("decisions");
+    let index = Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap();
+    let of = |key: &str, value: &str| (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    index.put_decisions(&[of("b", "1"), of("a", "2")]).unwrap();
+    index.put_decisions(&[of("b", "3")]).unwrap();
+    drop(index);
+    let index = Index::open_read_only(&folder.0).unwrap();
+    assert_eq!(index.decisions().unwrap(), [of("a", "2"), of("b", "3")]);
+    assert!(matches!(index.put_decisions(&[of("c", "")]), Err(IndexError::ReadOnly(_))));
+    drop(index);
+    let index = Index::open(&folder.0).unwrap();
+    assert_eq!(index.remove_decisions(&[b"a".to_vec(), b"x".to_vec()]).unwrap(), 1);
+    assert_eq!(index.decisions().unwrap(), [of("b", "3")]);
 }
 
 #[test]

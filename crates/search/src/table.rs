@@ -234,17 +234,34 @@ impl Table {
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
     pub fn cosines(&self, isa: Isa, query: &Query) -> Result<Vec<f32>, SearchError> {
-        let probe = Probe::new(&query.global, &query.windows);
         if !query.is_informative() {
             return Ok(vec![NO_COSINE; self.len()]);
         }
-        let mut cosines = self.scan(isa, &query.global)?;
-        for vector in probe.vectors().skip(1) {
+        self.probe_cosines(isa, &Probe::new(&query.global, &query.windows))
+    }
+
+    /// The cosine of every video with one of the table, as [`Table::cosines`] with its record as query.
+    ///
+    /// # Errors
+    /// [`SearchError::Dims`] for a damaged table.
+    ///
+    /// # Panics
+    /// If there is no such video.
+    pub fn cosines_of(&self, isa: Isa, video: usize) -> Result<Vec<f32>, SearchError> {
+        if !self.is_informative(video) {
+            return Ok(vec![NO_COSINE; self.len()]);
+        }
+        self.probe_cosines(isa, &self.windows.probe(self.vector(video), number(video)))
+    }
+
+    fn probe_cosines(&self, isa: Isa, probe: &Probe) -> Result<Vec<f32>, SearchError> {
+        let mut cosines = vec![NO_COSINE; self.len()];
+        for vector in probe.vectors() {
             for (cosine, other) in cosines.iter_mut().zip(self.scan(isa, vector)?) {
                 *cosine = cosine.max(other);
             }
         }
-        self.windows.raise(isa, &probe, &mut cosines);
+        self.windows.raise(isa, probe, &mut cosines);
         without_cosines(&self.informative, &mut cosines);
         Ok(cosines)
     }
@@ -355,6 +372,10 @@ mod tests {
         table.put_windows("film", &[]).unwrap();
         near(&of(&table, vec![]), &[0.6, 1.0, NO_COSINE]);
         near(&of(&table, vec![window(1.0, 0.0)]), &[1.0, 1.0, NO_COSINE]);
+        // Videos of the table with each other, by their windows too.
+        near(&table.cosines_of(Isa::best(), 0).unwrap(), &[1.0, 0.6, NO_COSINE]);
+        near(&table.cosines_of(Isa::best(), 1).unwrap(), &[0.6, 1.0, NO_COSINE]);
+        near(&table.cosines_of(Isa::best(), 2).unwrap(), &[NO_COSINE; 3]);
         // The last one takes the place of the one that is removed, with its windows.
         table.remove("film");
         assert_eq!((table.id(0), table.window_count()), ("black", 4));

@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use vidsieve_files::VideoFile;
-use vidsieve_index::store::{Failure, Index, IndexError, Source, Summary};
+use vidsieve_index::store::{Damage, Failure, Index, IndexError, Source, Summary};
 use vidsieve_progress::{CancelToken, Control, Progress};
 use vidsieve_record::Record;
 use vidsieve_record::id::{MAX_ID, is_id};
+use vidsieve_video::Warning;
 
 use super::fingerprint::{WHOLE, fingerprint};
 use super::report::Tally;
@@ -114,6 +115,7 @@ impl FileContext<'_> {
             modified: meta.modified().ok().and_then(nanoseconds),
             fingerprint: None,
             picture: [0; 2],
+            damage: None,
         };
         let before = self.known.by_id.get(&file.id).map(|summary| &summary.source);
         if let Some(old) = before
@@ -136,6 +138,7 @@ impl FileContext<'_> {
         if let Some(old) = before {
             source.picture = old.picture;
             let same = same_content(old, &source);
+            source.damage = old.damage.clone().filter(|_| same);
             // A large file's fingerprint is a sample: one that was written again at its place may differ elsewhere.
             written_again = same && source.size > WHOLE && old.path == source.path;
             if same && !written_again {
@@ -175,7 +178,7 @@ impl FileContext<'_> {
             // It may have been replaced since.
             let entry = self.index.get(id).ok().flatten()?;
             if same_content(&entry.summary.source, source) {
-                let source = Source { picture: old.picture, ..source.clone() };
+                let source = Source { picture: old.picture, damage: old.damage.clone(), ..source.clone() };
                 return Some(FileOutcome::Reused { record: entry.record, source, from: (!copied).then(|| id.clone()) });
             }
         }
@@ -202,6 +205,7 @@ impl FileContext<'_> {
                 if let Some(info) = video.info() {
                     source.picture = [info.display_width, info.display_height];
                 }
+                source.damage = damage(video.warnings());
                 let warnings = video.warnings().iter().map(ToString::to_string).collect();
                 let (decode, encode) = (video.decode_time(), video.encode_time());
                 FileOutcome::Encoded { record, source, warnings, decode, encode }
@@ -216,6 +220,17 @@ impl FileContext<'_> {
             Err(error) => FileOutcome::Failed { reason: error.to_string(), remember: Some(source) },
         }
     }
+}
+
+/// What could not be read of a file, as an index keeps it.
+fn damage(warnings: &[Warning]) -> Option<Damage> {
+    let detail = warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let is_partial = |warning: &Warning| !matches!(warning, Warning::Damaged { .. });
+    let expected = warnings.iter().find_map(|warning| match warning {
+        Warning::Lost { expected, .. } => Some(*expected),
+        _ => None,
+    });
+    (!warnings.is_empty()).then(|| Damage { is_partial: warnings.iter().any(is_partial), expected, detail })
 }
 
 fn nanoseconds(time: SystemTime) -> Option<i64> {
