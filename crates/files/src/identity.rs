@@ -17,24 +17,28 @@ impl FileIdentity {
     /// The system's error for a path that leads to nothing.
     pub fn of(path: &Path) -> io::Result<Self> {
         #[cfg(unix)]
-        return Ok(Self::of_metadata(&std::fs::metadata(path)?));
+        {
+            use std::os::unix::fs::MetadataExt;
+            let meta = std::fs::metadata(path)?;
+            Ok(Self((meta.dev(), meta.ino())))
+        }
         #[cfg(not(unix))]
-        return Ok(Self(path.canonicalize()?));
-    }
-
-    #[cfg(unix)]
-    fn of_metadata(meta: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        Self((meta.dev(), meta.ino()))
+        {
+            Ok(Self(path.canonicalize()?))
+        }
     }
 
     /// Returns whether both files are on one device; always true where devices are not known.
     #[must_use]
     pub fn is_beside(&self, other: &Self) -> bool {
         #[cfg(unix)]
-        return self.0.0 == other.0.0;
+        {
+            self.0.0 == other.0.0
+        }
         #[cfg(not(unix))]
-        return self.0.components().next() == other.0.components().next();
+        {
+            self.0.components().next() == other.0.components().next()
+        }
     }
 }
 
@@ -83,7 +87,9 @@ impl FileFacts {
 
 fn hard_links(meta: &Metadata) -> u64 {
     #[cfg(unix)]
-    return std::os::unix::fs::MetadataExt::nlink(meta);
+    {
+        std::os::unix::fs::MetadataExt::nlink(meta)
+    }
     #[cfg(not(unix))]
     {
         let _ = meta;

@@ -3,6 +3,7 @@
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::identity::FileIdentity;
 use crate::whole::whole_hash;
@@ -73,15 +74,15 @@ pub fn move_file(from: &Path, to: &Path, hash: &[u8; 32]) -> io::Result<()> {
 /// Copies a file with content of this hash over another one, which is replaced whole or not at all.
 fn copy_over(from: &Path, to: &Path, hash: &[u8; 32]) -> io::Result<()> {
     let part = temporary(to, "part", hash);
-    let copied = copy_to(from, &part, hash).and_then(|()| fs::rename(&part, to));
+    let copied = copy_to(from, &part, hash, None).and_then(|()| fs::rename(&part, to));
     if copied.is_err() {
         let _ = fs::remove_file(&part);
     }
     copied
 }
 
-/// Copies content, times and permissions to a new file, which is flushed to the disk.
-fn copy_to(from: &Path, to: &Path, hash: &[u8; 32]) -> io::Result<()> {
+/// Copies content, time and permissions to a new file, which is flushed to the disk; `modified` takes the place of the time.
+fn copy_to(from: &Path, to: &Path, hash: &[u8; 32], modified: Option<SystemTime>) -> io::Result<()> {
     let mut source = File::open(from)?;
     let meta = source.metadata()?;
     let _ = fs::remove_file(to);
@@ -100,11 +101,9 @@ fn copy_to(from: &Path, to: &Path, hash: &[u8; 32]) -> io::Result<()> {
     if hasher.finalize().as_bytes() != hash {
         return Err(changed(from));
     }
-    let mut times = FileTimes::new();
-    if let Ok(modified) = meta.modified() {
-        times = times.set_modified(modified);
+    if let Some(modified) = modified.or_else(|| meta.modified().ok()) {
+        copy.set_times(FileTimes::new().set_modified(modified))?;
     }
-    copy.set_times(times)?;
     // The owner is kept where this is allowed.
     #[cfg(unix)]
     {
@@ -166,12 +165,7 @@ pub fn clear_link(path: &Path, kept: &Path, hash: &[u8; 32]) -> io::Result<()> {
 /// [`ErrorKind::InvalidData`] if the content is another one; the system's error. The path is then as it was.
 pub fn replace_by_copy(path: &Path, content: &Path, hash: &[u8; 32], modified: Option<i64>) -> io::Result<()> {
     let part = temporary(path, "part", hash);
-    let copied = copy_to(content, &part, hash).and_then(|()| {
-        if let Some(time) = modified.and_then(time_of) {
-            File::options().write(true).open(&part)?.set_times(FileTimes::new().set_modified(time))?;
-        }
-        fs::rename(&part, path)
-    });
+    let copied = copy_to(content, &part, hash, modified.and_then(time_of)).and_then(|()| fs::rename(&part, path));
     if copied.is_err() {
         let _ = fs::remove_file(&part);
     }
@@ -180,13 +174,9 @@ pub fn replace_by_copy(path: &Path, content: &Path, hash: &[u8; 32], modified: O
 }
 
 /// The time of nanoseconds from 1970.
-fn time_of(nanoseconds: i64) -> Option<std::time::SystemTime> {
-    let distance = std::time::Duration::from_nanos(nanoseconds.unsigned_abs());
-    if nanoseconds < 0 {
-        std::time::UNIX_EPOCH.checked_sub(distance)
-    } else {
-        std::time::UNIX_EPOCH.checked_add(distance)
-    }
+fn time_of(nanoseconds: i64) -> Option<SystemTime> {
+    let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
+    if nanoseconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use vidsieve_index::store::{Damage, Failure, Index, IndexError, Put, Source};
+use vidsieve_index::store::{Failure, Index, IndexError, Put, Source};
 use vidsieve_progress::Control;
 use vidsieve_record::{BundleId, Parts, Record, WindowVector};
 
@@ -62,7 +62,7 @@ fn source(path: &str) -> Source {
         modified: Some(-5),
         fingerprint: Some([3; 16]),
         picture: [640, 360],
-        damage: None,
+        damage: String::new(),
     }
 }
 
@@ -70,8 +70,7 @@ fn source(path: &str) -> Source {
 fn damage_travels_with_the_source() {
     let folder = Folder::new("damage");
     let index = Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap();
-    let of = |is_partial, expected, detail: &str| Some(Damage { is_partial, expected, detail: detail.into() });
-    for damage in [None, of(false, None, "damaged in places"), of(true, Some(30.5), "cut off"), of(true, None, "")] {
+    for damage in ["", "damaged in places", "cut off"].map(str::to_owned) {
         let source = Source { damage, fingerprint: None, ..source("/a") };
         index.put("a", &record(1), &source).unwrap();
         assert_eq!(index.summary("a").unwrap().unwrap().source, source);
@@ -81,9 +80,9 @@ fn damage_travels_with_the_source() {
         index.remove("b").unwrap();
     }
     // A long text is cut between characters.
-    let long = Source { damage: of(false, None, &"é".repeat(999)), ..source("/a") };
+    let long = Source { damage: "é".repeat(999), ..source("/a") };
     index.put("a", &record(1), &long).unwrap();
-    assert_eq!(index.summary("a").unwrap().unwrap().source.damage.unwrap().detail, "é".repeat(500));
+    assert_eq!(index.summary("a").unwrap().unwrap().source.damage, "é".repeat(500));
 }
 
 #[test]

@@ -156,6 +156,9 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+    /// A decision that cannot be kept.
+    #[error("{0}")]
+    Decision(String),
     /// Adding videos stopped before all files were processed. What was committed stays, and adding the same paths again
     /// continues from there.
     #[error("{}: stopped: {source}", report.index)]

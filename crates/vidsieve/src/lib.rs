@@ -54,10 +54,10 @@ mod plan;
 
 pub use archive::{
     AddOptions, Archive, ArchiveListing, ArchiveOptions, ArchiveVideo, CompactReport, CopyFile, CopyGroup, CopyMember,
-    CopyPair, DamagedVideo, DecidedVideo, Decision, DecisionKind, DedupeOptions, DedupeReport, ExcerptVideo, FileState,
-    IndexNote, IndexReport, IndexStage, IndexStageTimes, KeepBy, KeepReason, LinkedVideo, NameKind, NoteStatus,
-    OtherName, QueryTimings, RelatedPair, RemoveReport, SearchAnswer, SearchOptions, SearchQuery, UntoldVideo,
-    VerifyReport, find_videos,
+    CopyPair, DamagedVideo, DecidedVideo, Decision, DecisionKind, DedupeOptions, DedupeReport, ExcerptVideo,
+    FileDamage, FileState, IndexNote, IndexReport, IndexStage, IndexStageTimes, KeepBy, KeepReason, LinkedVideo,
+    NameKind, NoteStatus, OtherName, QueryTimings, RelatedPair, RemoveReport, SearchAnswer, SearchOptions, SearchQuery,
+    UntoldVideo, VerifyReport, find_videos,
 };
 pub use compare::{compare, compare_aligned, frame_similarities};
 pub use encode::{EncodeOptions, EncodedVideo, RgbPicture, encode_file, encode_files, encode_frames};

@@ -31,7 +31,7 @@ use error::{database_error, storage_error};
 use rows::{Reader, read_row, row, with_source};
 
 pub use error::IndexError;
-pub use rows::{Columns, Damage, Entry, Source, Summary};
+pub use rows::{Columns, Entry, Source, Summary};
 pub use verify::RecordCheck;
 
 /// The version of the folder that this code writes, and the only one that it reads.
@@ -59,7 +59,7 @@ pub enum Put {
 }
 
 /// A file that could not be indexed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The file as it was.
     pub source: Source,

@@ -3,7 +3,7 @@
 use vidsieve_record::Record;
 
 /// Where a video comes from, so that a file that was moved or changed is noticed.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Source {
     /// The file's path as bytes: file names need not be UTF-8.
     pub path: Vec<u8>,
@@ -15,19 +15,8 @@ pub struct Source {
     pub fingerprint: Option<[u8; 16]>,
     /// Width and height of its pictures, 0 if unknown.
     pub picture: [u32; 2],
-    /// What could not be read of it.
-    pub damage: Option<Damage>,
-}
-
-/// What could not be read of a file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Damage {
-    /// Whether the file ends before the length that it promises, or was read to a limit only.
-    pub is_partial: bool,
-    /// The length that the file promises in seconds, if it was read in part and this is known.
-    pub expected: Option<f64>,
-    /// What is wrong, for people.
-    pub detail: String,
+    /// What could not be read of it when it was decoded; empty for a file that was read whole.
+    pub damage: String,
 }
 
 impl Source {
@@ -95,12 +84,11 @@ impl Columns {
 
 /// Bytes of a row's scalars.
 const SCALARS: usize = 41;
-/// Flags of a source: it has a fingerprint; something of it could not be read; it was read in part.
+/// Flags of a source: it has a fingerprint; something of it could not be read.
 const FINGERPRINT: u8 = 1;
 const DAMAGED: u8 = 2;
-const PARTIAL: u8 = 4;
-/// Most bytes of the text that is kept of damage.
-const MAX_DETAIL: usize = 1000;
+/// Most bytes that are kept of a description of damage.
+const MAX_DAMAGE: usize = 1000;
 
 /// Returns a row: little-endian scalars, the source, the vector.
 pub(super) fn row<B: AsRef<[u8]>>(record: &Record<B>, source: &Source, added: u64) -> Vec<u8> {
@@ -155,19 +143,16 @@ impl Source {
         bytes.extend_from_slice(&self.path);
         bytes.extend(self.size.to_le_bytes());
         bytes.extend(self.modified.unwrap_or(i64::MIN).to_le_bytes());
-        let is_partial = self.damage.as_ref().is_some_and(|damage| damage.is_partial);
-        let flags =
-            [(self.fingerprint.is_some(), FINGERPRINT), (self.damage.is_some(), DAMAGED), (is_partial, PARTIAL)];
+        let flags = [(self.fingerprint.is_some(), FINGERPRINT), (!self.damage.is_empty(), DAMAGED)];
         bytes.push(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum());
         bytes.extend(self.fingerprint.unwrap_or_default());
         self.picture.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
-        if let Some(Damage { expected, detail, .. }) = &self.damage {
-            bytes.extend(expected.unwrap_or(f64::NAN).to_le_bytes());
-            let detail = &detail.as_bytes()[..detail.floor_char_boundary(MAX_DETAIL)];
+        if !self.damage.is_empty() {
+            let damage = &self.damage.as_bytes()[..self.damage.floor_char_boundary(MAX_DAMAGE)];
             // At most 1000 bytes.
             #[allow(clippy::cast_possible_truncation)]
-            bytes.extend((detail.len() as u32).to_le_bytes());
-            bytes.extend_from_slice(detail);
+            bytes.extend((damage.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(damage);
         }
         bytes
     }
@@ -179,13 +164,8 @@ impl Source {
         let [flags] = reader.take::<1>()?;
         let fingerprint = Some(reader.take::<16>()?).filter(|_| flags & FINGERPRINT != 0);
         let picture = [reader.u32()?, reader.u32()?];
-        let damage = if flags & DAMAGED == 0 {
-            None
-        } else {
-            let expected = Some(f64::from_le_bytes(reader.take()?)).filter(|seconds| seconds.is_finite());
-            let detail = String::from_utf8_lossy(&reader.bytes()?).into_owned();
-            Some(Damage { is_partial: flags & PARTIAL != 0, expected, detail })
-        };
+        let damage = if flags & DAMAGED == 0 { Vec::new() } else { reader.bytes()? };
+        let damage = String::from_utf8_lossy(&damage).into_owned();
         Some(Self { path, size, modified, fingerprint, picture, damage })
     }
 }

@@ -18,7 +18,7 @@ const MOST_VIDEOS: usize = 10_000;
 const MOST_DECISIONS: usize = 1_000_000;
 
 /// What was decided about videos.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display, strum::EnumString)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
@@ -119,7 +119,7 @@ impl Archive {
     /// the same bytes, and in another index that [imports](Self::import_decisions) it.
     ///
     /// # Errors
-    /// [`Error::UnknownVideo`]; [`Error::InvalidOption`] for fewer than two videos or the same one twice; [`Error::Index`].
+    /// [`Error::UnknownVideo`]; [`Error::Decision`] for fewer than two videos or the same one twice; [`Error::Index`].
     pub fn decide<S: AsRef<str>>(&self, kind: DecisionKind, ids: &[S]) -> Result<Decision, Error> {
         let decision = self.decision(kind, ids)?;
         self.put_decisions(std::slice::from_ref(&decision))?;
@@ -160,15 +160,12 @@ impl Archive {
     /// come later. Returns how many decisions are new.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for decisions that are none; [`Error::Index`]. Nothing is added then.
+    /// [`Error::Decision`] for what is none, or too many; [`Error::Index`]. Nothing is added then.
     pub fn import_decisions(&self, decisions: &[Decision]) -> Result<usize, Error> {
-        let refuse = |value: String, rule| Error::InvalidOption { option: "import", value, rule };
         if decisions.len() > MOST_DECISIONS {
-            return Err(refuse(decisions.len().to_string(), "at most a million decisions are taken"));
+            return Err(Error::Decision(format!("{} decisions: at most {MOST_DECISIONS} are taken", decisions.len())));
         }
-        for decision in decisions {
-            decision.check().map_err(|reason| refuse(reason, "export the decisions again"))?;
-        }
+        decisions.iter().try_for_each(Decision::check).map_err(Error::Decision)?;
         let known: HashSet<Vec<u8>> = self.decisions()?.iter().map(Decision::key).collect();
         let new: Vec<Decision> = decisions.iter().filter(|d| !known.contains(&d.key())).cloned().collect();
         self.put_decisions(&new)?;
@@ -184,8 +181,7 @@ impl Archive {
         }
         let distinct: HashSet<&str> = ids.iter().map(AsRef::as_ref).collect();
         if distinct.len() != ids.len() || !(2..=MOST_VIDEOS).contains(&ids.len()) {
-            let value = ids.iter().map(AsRef::as_ref).take(8).collect::<Vec<_>>().join(" ");
-            return Err(Error::InvalidOption { option: "ids", value, rule: "give two or more videos, each once" });
+            return Err(Error::Decision(format!("give 2 to {MOST_VIDEOS} videos, each once")));
         }
         let made = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
         Ok(Decision { kind, videos, made })

@@ -24,8 +24,8 @@ pub(crate) use add::has_indexed_content;
 pub use add::{AddOptions, IndexNote, IndexReport, IndexStage, IndexStageTimes, NoteStatus, find_videos};
 pub use decisions::{DecidedVideo, Decision, DecisionKind};
 pub use dedupe::{
-    CopyFile, CopyGroup, CopyMember, CopyPair, DedupeOptions, DedupeReport, ExcerptVideo, FileState, KeepBy,
-    KeepReason, LinkedVideo, NameKind, OtherName, RelatedPair, UntoldVideo,
+    CopyFile, CopyGroup, CopyMember, CopyPair, DedupeOptions, DedupeReport, ExcerptVideo, FileDamage, FileState,
+    KeepBy, KeepReason, LinkedVideo, NameKind, OtherName, RelatedPair, UntoldVideo,
 };
 pub use list::{ArchiveListing, ArchiveVideo, CompactReport, RemoveReport};
 pub use search::{QueryTimings, SearchAnswer, SearchOptions, SearchQuery};

@@ -180,10 +180,10 @@ fn copy_fault(copy: &CopyFile, keep: &CopyFile, side: Option<CoverageSide>) -> O
 
 #[cfg(test)]
 mod tests {
-    use vidsieve_index::store::{Damage, Source};
+    use vidsieve_index::store::Source;
 
     use super::*;
-    use crate::archive::OtherName;
+    use crate::archive::{FileDamage, OtherName};
 
     fn file() -> CopyFile {
         let source = Source { modified: Some(1), fingerprint: Some([1; 16]), ..Source::default() };
@@ -204,7 +204,7 @@ mod tests {
         assert!(fault(file(), side(0.0, 0.0)).contains("inf s are missing"));
         assert_eq!(fault(CopyFile { duration: 31.0, ..file() }, ALL), "");
         assert_eq!(fault(CopyFile { duration: 32.0, ..file() }, ALL), "it is 2.0 s longer than the video to keep");
-        let partial = |expected| Some(Damage { is_partial: true, expected, detail: "cut off".into() });
+        let partial = |expected| Some(FileDamage { is_partial: true, expected, detail: "cut off".into() });
         assert_eq!(fault(CopyFile { duration: 28.0, damage: partial(Some(30.0)), ..file() }, ALL), "");
         assert_eq!(fault(CopyFile { duration: 28.0, damage: partial(Some(40.0)), ..file() }, ALL), "cut off");
         assert_eq!(fault(CopyFile { duration: 28.0, damage: partial(None), ..file() }, ALL), "cut off");
@@ -216,7 +216,7 @@ mod tests {
             let name = OtherName { id: "x".into(), path: "/x".into(), kind, place: "/x".into() };
             CopyFile { names: vec![name], ..file() }
         };
-        let damaged = Some(Damage { is_partial: false, expected: None, detail: "damaged in places".into() });
+        let damaged = Some(FileDamage { is_partial: false, expected: None, detail: "damaged in places".into() });
         for (copy, words, keeps) in [
             (CopyFile { state: FileState::Gone, ..file() }, "it is gone", false),
             (CopyFile { state: FileState::Changed, ..file() }, "index it again", false),

@@ -26,8 +26,8 @@ pub(crate) struct ApplyArgs {
     #[arg(long, group = "what")]
     hard_link: bool,
     /// Move copies to this folder, below which they keep their paths.
-    #[arg(long, value_name = "DIR", group = "what")]
-    r#move: Option<PathBuf>,
+    #[arg(long = "move", value_name = "DIR", group = "what")]
+    move_to: Option<PathBuf>,
     /// Write what is done to this file, for `dedupe undo`; by default to the plan's name with `.log`.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -58,7 +58,7 @@ pub(super) fn bytes_text(bytes: u64) -> String {
 
 pub(super) fn apply(args: &ApplyArgs) -> Result<ExitCode, Failure> {
     let plan = DedupePlan::read(&args.plan)?;
-    let action = match &args.r#move {
+    let action = match &args.move_to {
         Some(folder) => PlanAction::Move(folder.clone()),
         None if args.hard_link => PlanAction::HardLink,
         None => PlanAction::Trash,

@@ -5,11 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use vidsieve_files::VideoFile;
-use vidsieve_index::store::{Damage, Failure, Index, IndexError, Source, Summary};
+use vidsieve_index::store::{Failure, Index, IndexError, Source, Summary};
 use vidsieve_progress::{CancelToken, Control, Progress};
 use vidsieve_record::Record;
 use vidsieve_record::id::{MAX_ID, is_id};
-use vidsieve_video::Warning;
 
 use super::fingerprint::{WHOLE, fingerprint};
 use super::report::Tally;
@@ -115,7 +114,7 @@ impl FileContext<'_> {
             modified: meta.modified().ok().and_then(nanoseconds),
             fingerprint: None,
             picture: [0; 2],
-            damage: None,
+            damage: String::new(),
         };
         let before = self.known.by_id.get(&file.id).map(|summary| &summary.source);
         if let Some(old) = before
@@ -138,7 +137,9 @@ impl FileContext<'_> {
         if let Some(old) = before {
             source.picture = old.picture;
             let same = same_content(old, &source);
-            source.damage = old.damage.clone().filter(|_| same);
+            if same {
+                source.damage.clone_from(&old.damage);
+            }
             // A large file's fingerprint is a sample: one that was written again at its place may differ elsewhere.
             written_again = same && source.size > WHOLE && old.path == source.path;
             if same && !written_again {
@@ -205,8 +206,8 @@ impl FileContext<'_> {
                 if let Some(info) = video.info() {
                     source.picture = [info.display_width, info.display_height];
                 }
-                source.damage = damage(video.warnings());
-                let warnings = video.warnings().iter().map(ToString::to_string).collect();
+                let warnings: Vec<String> = video.warnings().iter().map(ToString::to_string).collect();
+                source.damage = warnings.join("; ");
                 let (decode, encode) = (video.decode_time(), video.encode_time());
                 FileOutcome::Encoded { record, source, warnings, decode, encode }
             }
@@ -220,17 +221,6 @@ impl FileContext<'_> {
             Err(error) => FileOutcome::Failed { reason: error.to_string(), remember: Some(source) },
         }
     }
-}
-
-/// What could not be read of a file, as an index keeps it.
-fn damage(warnings: &[Warning]) -> Option<Damage> {
-    let detail = warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    let is_partial = |warning: &Warning| !matches!(warning, Warning::Damaged { .. });
-    let expected = warnings.iter().find_map(|warning| match warning {
-        Warning::Lost { expected, .. } => Some(*expected),
-        _ => None,
-    });
-    (!warnings.is_empty()).then(|| Damage { is_partial: warnings.iter().any(is_partial), expected, detail })
 }
 
 fn nanoseconds(time: SystemTime) -> Option<i64> {

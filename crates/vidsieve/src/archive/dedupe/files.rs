@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 use vidsieve_files::{FileFacts, FileIdentity, in_bin, is_same_entry};
-use vidsieve_index::store::{Damage, Source, Summary};
+use vidsieve_index::store::{Source, Summary};
 use vidsieve_search::Table;
 
+use super::damage::FileDamage;
 use super::sets::VideoSet;
 use crate::archive::path_of;
 
@@ -90,8 +91,8 @@ pub struct CopyFile {
     /// What became of it.
     pub state: FileState,
     /// What could not be read of it when it was indexed, or why it cannot be opened now.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "detail")]
-    pub damage: Option<Damage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<FileDamage>,
     /// Whether the path is a symbolic link to a file that has no other name in the index.
     pub is_link: bool,
     /// Whether it lies in a recycle bin or another folder of a system.
@@ -123,12 +124,6 @@ pub struct CopyFile {
     /// How the index describes it.
     #[serde(skip)]
     pub(crate) source: Source,
-}
-
-/// Writes damage as its text.
-#[allow(clippy::ref_option)]
-fn detail<S: Serializer>(damage: &Option<Damage>, serializer: S) -> Result<S::Ok, S::Error> {
-    damage.as_ref().map(|damage| damage.detail.as_str()).serialize(serializer)
 }
 
 /// The files of all videos of a table.
@@ -238,7 +233,7 @@ impl<'a> FileBook<'a> {
         let summary = self.summaries.get(self.table.id(video))?;
         let KnownFile { path, facts, unchanged, .. } = &self.files[video];
         let Source { size, modified, ref damage, picture, .. } = summary.source;
-        let (mut picture, mut damage) = (picture, damage.clone());
+        let (mut picture, mut damage) = (picture, FileDamage::of_text(damage));
         let mut state = match facts {
             None => FileState::Gone,
             Some(_) if *unchanged => FileState::Present,
@@ -252,7 +247,7 @@ impl<'a> FileBook<'a> {
                 Err(vidsieve_video::Error::FfmpegMissing { .. }) => {}
                 Err(error) => {
                     state = FileState::Unreadable;
-                    damage = Some(Damage { is_partial: true, expected: None, detail: error.to_string() });
+                    damage = Some(FileDamage { is_partial: true, expected: None, detail: error.to_string() });
                 }
             }
         }

@@ -201,9 +201,8 @@ fn criterion(id: &str, file: &CopyFile, by: &KeepBy) -> Criterion {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use vidsieve_index::store::Damage;
-
     use super::*;
+    use crate::archive::FileDamage;
 
     fn file(side: u32, duration: f64, bytes: u64, modified: Option<i64>) -> CopyFile {
         let bitrate = Some((bytes as f64 * 8.0 / duration) as u64);
@@ -263,7 +262,7 @@ mod tests {
 
     #[test]
     fn what_is_not_fit_to_be_kept_is_never_the_best() {
-        let damage = |is_partial| Some(Damage { is_partial, expected: None, detail: "damaged".into() });
+        let damage = |is_partial| Some(FileDamage { is_partial, expected: None, detail: "damaged".into() });
         let sound = file(10, 1.0, 1, Some(9));
         let large = file(9999, 9999.0, 9999, Some(0));
         let orders: [&[KeepBy]; 3] = [&[], &[KeepBy::Largest, KeepBy::Oldest], &[KeepBy::Path("worse".into())]];

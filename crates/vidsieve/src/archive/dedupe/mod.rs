@@ -1,6 +1,7 @@
 //! Groups of copies, which video of each to keep, and excerpts.
 
 mod arrange;
+mod damage;
 mod files;
 mod keep;
 mod options;
@@ -18,6 +19,7 @@ use vidsieve_index::store::Summary;
 use vidsieve_progress::{Control, Progress, Unit};
 use vidsieve_search::{Table, Untold};
 
+pub use damage::FileDamage;
 pub use files::{CopyFile, FileState, LinkedVideo, NameKind, OtherName};
 pub use keep::{KeepBy, KeepReason};
 pub use options::DedupeOptions;
