@@ -188,6 +188,13 @@ fn what_is_gone_changed_damaged_or_thrown_away_is_not_kept() {
     assert_eq!(kept(&library.run(&[])), ("small.mp4".into(), "readable".into()));
     std::fs::remove_file(&back).unwrap();
     assert_eq!(kept(&library.run(&[])), ("small.mp4".into(), "file exists".into()));
+    // Where nothing is fit to be kept, nothing is said to be a copy that may go.
+    std::fs::remove_file(&small).unwrap();
+    let (_, plan) = library.plan(&[]);
+    assert!(plan["groups"][0]["keep"].is_null() && plan_paths(&plan, 0, "go").is_empty(), "{plan}");
+    let report = library.run(&[]);
+    assert!(groups(&report).is_empty(), "{report}");
+    assert!(report["unfit"][0]["videos"].as_array().unwrap().iter().all(|video| video["keep"] == true), "{report}");
 }
 
 #[test]

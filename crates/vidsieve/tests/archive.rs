@@ -114,7 +114,7 @@ fn reports_have_the_names_that_the_command_prints() {
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(
         keys(&json),
-        "budget clusters compared excerpts hidden interrupted linked min_score missing model seconds videos"
+        "budget clusters compared excerpts hidden interrupted linked min_score missing model seconds unfit videos"
     );
     let group = &json["clusters"][0];
     assert_eq!((json["clusters"].as_array().unwrap().len(), &group["keep"]), (1, &"film 1".into()), "{json}");

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use vidsieve_files::{FileFacts, whole_hash};
+use vidsieve_files::{FileFacts, in_bin, whole_hash};
 use vidsieve_progress::{Control, Progress, Unit};
 use vidsieve_search::CoverageSide;
 
@@ -26,9 +26,10 @@ impl Archive {
     /// # Errors
     /// [`Error::Cancelled`]. A file that cannot be read is no error: it stays, and the plan says why.
     pub fn plan(&self, report: &DedupeReport, control: &Control<'_>) -> Result<DedupePlan, Error> {
-        let files = || report.clusters.iter().flat_map(|group| &group.videos);
-        let mut reader = Reader { control, done: 0, total: files().map(|video| video.file.bytes).sum() };
-        let groups = report.clusters.iter().map(|group| reader.group(group)).collect::<Result<_, _>>()?;
+        let groups = || report.clusters.iter().chain(&report.unfit);
+        let total = groups().flat_map(|group| &group.videos).map(|video| video.file.bytes).sum();
+        let mut reader = Reader { control, done: 0, total };
+        let groups = groups().map(|group| reader.group(group)).collect::<Result<_, _>>()?;
         Ok(DedupePlan {
             format: FORMAT.to_owned(),
             made: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs()),
@@ -67,7 +68,8 @@ impl Reader<'_> {
                 Ok(mut file) => {
                     (file.score, file.share) = (Some(copy.score), side.map(|side| side.share));
                     // All names must go for the space to be gained.
-                    let names = copy.file.names.iter().filter(|name| name.kind == NameKind::HardLink);
+                    let names = copy.file.names.iter();
+                    let names = names.filter(|name| name.kind == NameKind::HardLink && !in_bin(&name.place));
                     let names: Vec<PlanFile> = names
                         .map(|name| PlanFile { id: name.id.clone(), path: name.place.as_path().into(), ..file.clone() })
                         .collect();

@@ -14,9 +14,9 @@ pub(super) fn csv(report: &DedupeReport) {
         "cluster,keep,reason,id,path,exists,score,duration,width,height,bytes,relation,of,seconds,start,state,codec,\
          frame_rate,bitrate,names",
     );
-    for (k, cluster) in report.clusters.iter().enumerate() {
+    for (k, cluster) in report.clusters.iter().chain(&report.unfit).enumerate() {
         for m in &cluster.videos {
-            let reason = if m.keep { cluster.reason.into() } else { "" };
+            let reason = if m.id == cluster.keep { cluster.reason.into() } else { "" };
             let (relation, of) = if m.keep { ("", String::new()) } else { ("copy", quoted(&cluster.keep)) };
             let CopyMember { id, keep, score, file, .. } = m;
             line(format_args!(
@@ -68,14 +68,15 @@ fn file_details(file: &CopyFile) -> String {
 pub(super) fn text(report: &DedupeReport) {
     let head = ["", "score", "id", "picture", "length", "rate", "codec", "bitrate", "file", ""];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for cluster in &report.clusters {
+    for cluster in report.clusters.iter().chain(&report.unfit) {
         rows.extend(cluster.videos.iter().map(|m| member_row(m, cluster)));
         let inside = |excerpt: &&ExcerptVideo| cluster.videos.iter().any(|m| m.id == excerpt.of);
         rows.extend(report.excerpts.iter().filter(inside).map(excerpt_row));
         rows.push(Vec::new());
     }
     // Those of videos that have no copies.
-    let grouped: HashSet<&str> = report.clusters.iter().flat_map(|c| &c.videos).map(|m| m.id.as_str()).collect();
+    let grouped: HashSet<&str> =
+        report.clusters.iter().chain(&report.unfit).flat_map(|c| &c.videos).map(|m| m.id.as_str()).collect();
     let alone: Vec<&ExcerptVideo> = report.excerpts.iter().filter(|e| !grouped.contains(e.of.as_str())).collect();
     rows.extend(alone.iter().map(|excerpt| excerpt_row(excerpt)));
     if alone.is_empty() {
@@ -89,6 +90,13 @@ pub(super) fn text(report: &DedupeReport) {
         let names: Vec<String> =
             video.names.iter().map(|n| format!("{} ({})", terminal::plain(&n.id), n.kind)).collect();
         line(format_args!("one file: {}, also {}", terminal::plain(&video.id), names.join(", ")));
+    }
+    if !report.unfit.is_empty() {
+        line(format_args!(
+            "{} group{} without a file that is fit to be kept: all of them stay",
+            report.unfit.len(),
+            plural(report.unfit.len())
+        ));
     }
     if report.hidden > 0 {
         line(format_args!("{} that were marked as reviewed are not shown; --reviewed shows them", report.hidden));
@@ -108,7 +116,8 @@ pub(super) fn text(report: &DedupeReport) {
 }
 
 fn member_row(m: &CopyMember, cluster: &CopyGroup) -> Vec<String> {
-    let (what, note) = if m.keep { ("keep", cluster.reason.to_string()) } else { ("copy", String::new()) };
+    let note = if m.id == cluster.keep { cluster.reason.to_string() } else { String::new() };
+    let what = if m.keep { "keep" } else { "copy" };
     row(what, m.score, &m.id, &m.file, note)
 }
 

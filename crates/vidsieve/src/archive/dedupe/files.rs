@@ -1,7 +1,7 @@
 //! The files of an index as they are now: which names lead to one file, and what is fit to be kept.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 use vidsieve_files::{FileFacts, FileIdentity, in_bin, is_same_entry};
@@ -26,6 +26,8 @@ pub enum FileState {
     Unreadable,
     /// It is not there.
     Gone,
+    /// The video came without a file.
+    None,
 }
 
 impl Serialize for FileState {
@@ -146,6 +148,18 @@ struct KnownFile {
     stands: usize,
 }
 
+impl CopyFile {
+    /// Returns whether it is fit to be kept while its copies go: there and unchanged, whole and not damaged, no link and in
+    /// no bin; or a video without a file.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        match self.state {
+            FileState::None => true,
+            state => state == FileState::Present && self.damage.is_none() && !self.is_link && !self.in_bin,
+        }
+    }
+}
+
 impl<'a> FileBook<'a> {
     /// Looks all files up.
     pub(super) fn new(table: &'a Table, summaries: &'a HashMap<String, Summary>, reference: Vec<VideoSet>) -> Self {
@@ -212,9 +226,11 @@ impl<'a> FileBook<'a> {
         self.files[video].stands
     }
 
-    /// Returns the path of a video's file; empty without one.
-    pub(super) fn path(&self, video: usize) -> &Path {
-        &self.files[video].path
+    /// Returns whether any name of a video's file is in a set.
+    pub(super) fn is_in(&self, video: usize, set: &VideoSet) -> bool {
+        let names = self.names.get(&video);
+        set.has(self.table.id(video), &self.files[video].path)
+            || names.into_iter().flatten().any(|name| set.has(&name.id, &name.place))
     }
 
     /// Returns the videos with several names, in the order of their ids.
@@ -235,6 +251,7 @@ impl<'a> FileBook<'a> {
         let Source { size, modified, ref damage, picture, .. } = summary.source;
         let (mut picture, mut damage) = (picture, FileDamage::of_text(damage));
         let mut state = match facts {
+            None if path.as_os_str().is_empty() => FileState::None,
             None => FileState::Gone,
             Some(_) if *unchanged => FileState::Present,
             Some(_) => FileState::Changed,
@@ -254,7 +271,6 @@ impl<'a> FileBook<'a> {
         if let Some(info) = info.as_ref().filter(|_| picture == [0, 0]) {
             picture = [info.display_width, info.display_height];
         }
-        let id = self.table.id(video);
         Some(CopyFile {
             path: summary.source.display(),
             exists: facts.is_some(),
@@ -262,7 +278,7 @@ impl<'a> FileBook<'a> {
             damage,
             is_link: facts.as_ref().is_some_and(|facts| facts.is_link),
             in_bin: in_bin(path),
-            protected: self.reference.iter().any(|set| set.has(id, path)),
+            protected: self.reference.iter().any(|set| self.is_in(video, set)),
             duration: summary.duration,
             width: picture[0],
             height: picture[1],

@@ -41,6 +41,7 @@ impl Archive {
     /// Then its file exists, is readable, unchanged since it was indexed, whole, not damaged, no link,
     /// and in no recycle bin; then it lies in a reference folder; then the [order](KeepBy) that was asked
     /// for decides; then it has the largest picture, is the longest, the largest file, the oldest file.
+    /// A group without any file that is fit to be kept is listed apart: all of its videos stay.
     /// An excerpt is listed under the video that holds it. Several names of one file (links, a second
     /// mount) are one video. Pairs that people [told apart](Archive::decide) are not compared, and groups
     /// that they looked at are not shown.
@@ -92,6 +93,9 @@ impl Archive {
             excerpts.retain(|excerpt| !decided.is_reviewed(&table, [excerpt.id.as_str(), excerpt.of.as_str()]));
         }
         let hidden = all - clusters.len() - excerpts.len();
+        let is_fit = |group: &CopyGroup| group.videos.first().is_some_and(|keep| keep.file.is_fit());
+        let (clusters, mut unfit): (Vec<CopyGroup>, Vec<CopyGroup>) = clusters.into_iter().partition(is_fit);
+        unfit.iter_mut().flat_map(|group| &mut group.videos).for_each(|video| video.keep = true);
         let Findings { missing, compared, .. } = search.into_findings();
         let untold = |video: usize| UntoldVideo {
             id: table.id(video).to_owned(),
@@ -106,6 +110,7 @@ impl Archive {
             missing: missing.into_iter().collect(),
             interrupted: control.is_cancelled(),
             clusters,
+            unfit,
             excerpts,
             linked: book.linked(),
             hidden,
@@ -127,7 +132,7 @@ fn check_sets(
     book: &FileBook<'_>,
 ) -> Result<(), Error> {
     for (folder, set) in folders.iter().zip(sets) {
-        if !(0..table.len()).any(|video| set.has(table.id(video), book.path(video))) {
+        if !(0..table.len()).any(|video| book.is_in(video, set)) {
             let value = folder.display().to_string();
             return Err(Error::InvalidOption { option, value, rule: "no video of the index lies there" });
         }

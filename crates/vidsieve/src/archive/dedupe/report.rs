@@ -26,6 +26,9 @@ pub struct DedupeReport {
     pub interrupted: bool,
     /// Groups of copies.
     pub clusters: Vec<CopyGroup>,
+    /// Groups of copies of which no file is fit to be kept while the others go ([`CopyFile::is_fit`]): each is gone, has
+    /// changed, is damaged, a link, or in a recycle bin. All of them are marked as kept; the best one is first.
+    pub unfit: Vec<CopyGroup>,
     /// Videos that are excerpts of longer ones, each once.
     pub excerpts: Vec<ExcerptVideo>,
     /// Videos that are indexed under several names: links and second paths.
