@@ -3,7 +3,7 @@
 //! An [`Archive`] is an index of videos in a folder. [`Archive::add`] decodes and encodes files,
 //! [`Archive::search`] finds the videos that show the footage of a query - a file, an excerpt of it or an
 //! edited copy - and says where they match, [`Archive::dedupe`] groups copies and lists excerpts, and a [`DedupePlan`]
-//! says what is to be done with the copies, does it, and can be taken back ([`undo`]). Without an index,
+//! says what is to be done with the copies, does it, and can be taken back ([`undo_plan`]). Without an index,
 //! [`encode_file`] and [`encode_frames`] encode a video and [`compare()`] compares two of them.
 //!
 //! The method is Distill-and-Select (Kordopatis-Zilos et al., IJCV 2022): a vector for each video answers at

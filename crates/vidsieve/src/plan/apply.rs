@@ -30,7 +30,7 @@ pub enum PlanAction {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ApplyReport {
-    /// The log, which [`undo`](super::undo) reads.
+    /// The log, which [`undo_plan`](super::undo_plan) reads.
     pub log: String,
     /// Files that were moved or linked.
     pub done: Vec<ActedFile>,

@@ -3,7 +3,7 @@
 //! A plan is made from a [`DedupeReport`](crate::DedupeReport) and names, for each group, the file that is kept and the files
 //! that may go, with the hashes of their content. [`DedupePlan::apply`] checks all of it again before it touches a file,
 //! moves or links each file so that it is somewhere as a whole at any time, and writes a log before and after each step.
-//! [`undo`] reads the log. Both can be killed at any time and run again.
+//! [`undo_plan`] reads the log. Both can be killed at any time and run again.
 
 mod apply;
 mod log;
@@ -20,7 +20,7 @@ use crate::Error;
 
 pub use apply::{ActedFile, ApplyReport, PlanAction, SkippedFile};
 pub use path::PlanPath;
-pub use undo::{UndoReport, undo};
+pub use undo::{UndoReport, undo_plan};
 
 /// The form of plans that this version writes and reads.
 const FORMAT: &str = "vidsieve-plan-1";

@@ -14,7 +14,7 @@ use super::apply::{ActedFile, SkippedFile};
 use super::log::{ActionLog, LogStep, StepKind};
 use crate::Error;
 
-/// The result of [`undo`].
+/// The result of [`undo_plan`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UndoReport {
@@ -33,7 +33,7 @@ pub struct UndoReport {
 /// # Errors
 /// [`Error::File`] for a log that cannot be read or written, [`Error::Plan`] for what is no log or one that another process
 /// writes. A file that cannot be put back is no error.
-pub fn undo(log: impl AsRef<Path>, control: &Control<'_>) -> Result<UndoReport, Error> {
+pub fn undo_plan(log: impl AsRef<Path>, control: &Control<'_>) -> Result<UndoReport, Error> {
     let mut log = ActionLog::open(log.as_ref(), false)?;
     let mut report = UndoReport { restored: Vec::new(), skipped: Vec::new(), interrupted: false };
     let steps: Vec<LogStep> = log.steps().iter().rev().cloned().collect();

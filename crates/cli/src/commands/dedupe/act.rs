@@ -102,7 +102,7 @@ pub(super) fn undo(args: &UndoArgs) -> Result<ExitCode, Failure> {
             return Err(Failure::failed("nothing was done"));
         }
     }
-    let report = with_bar(|control| vidsieve::undo(&args.log, control))?;
+    let report = with_bar(|control| vidsieve::undo_plan(&args.log, control))?;
     if args.json {
         output::json(&report)?;
     } else {
