@@ -65,7 +65,7 @@ pub use error::Error;
 pub use model::{Model, instruction_set};
 pub use plan::{
     ActedFile, ApplyReport, DedupePlan, HeldFile, PlanAction, PlanFile, PlanGroup, PlanPath, SkippedFile, UndoReport,
-    undo,
+    undo_plan,
 };
 
 pub use vidsieve_files::{FoundVideos, VideoFile};
