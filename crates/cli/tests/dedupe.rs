@@ -335,7 +335,7 @@ fn a_plan_is_carried_out_and_taken_back() {
             std::fs::read(path).is_ok_and(|now| now == *content) && modified(path) == *time
         })
     };
-    let log = format!("{path}.log");
+    let log = format!("{path}.{}.log", plan["made"]);
     let moved = library.dir.text("away");
 
     // It asks, and without a yes nothing is done.

@@ -311,16 +311,16 @@ impl Round<'_> {
         };
         let going: BTreeSet<PathBuf> = going.iter().map(behind).collect();
 
+        let log = format!("{plan}.log");
         let away = self.away.to_str().unwrap().to_owned();
         let near = self.dir.join("data/near").to_str().unwrap().to_owned();
         let actions: [&[&str]; 4] = [&["--to-trash"], &["--hard-link"], &["--move", &away], &["--move", &near]];
         for kill in [true, true, false] {
             let action = self.chance.of(&actions);
-            self.act(&[&["apply", plan], action].concat(), kill);
+            self.act(&[&["apply", plan, "--log", &log], action].concat(), kill);
             self.check(&before, &going, "apply");
         }
         let changed = self.entries() != before;
-        let log = format!("{plan}.log");
         for kill in [true, true, false] {
             if Path::new(&log).exists() {
                 self.act(&["undo", &log], kill);

@@ -28,7 +28,7 @@ pub(crate) struct ApplyArgs {
     /// Move copies to this folder, below which they keep their paths.
     #[arg(long = "move", value_name = "DIR", group = "what")]
     move_to: Option<PathBuf>,
-    /// Write what is done to this file, for `dedupe undo`; by default to the plan's name with `.log`.
+    /// Write what is done to this file, for `dedupe undo`; by default beside the plan, with the time at which it was made.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// Do not ask.
@@ -65,7 +65,7 @@ pub(super) fn apply(args: &ApplyArgs) -> Result<ExitCode, Failure> {
     };
     let log = args.log.clone().unwrap_or_else(|| {
         let mut name = args.plan.clone().into_os_string();
-        name.push(".log");
+        name.push(format!(".{}.log", plan.made));
         name.into()
     });
     show(&plan, &action);
