@@ -163,7 +163,7 @@ fn show(plan: &DedupePlan, action: &PlanAction) {
         PlanAction::Move(folder) => format!("go to {}", shown(folder)),
         _ => "go to the trash".to_owned(),
     };
-    eprintln!("{files} file{}, {}, {what}; {groups} are kept in their place.", plural(files), bytes_text(bytes));
+    eprintln!("{files} file{}, {}, {what}; {groups} stay in their place.", plural(files), bytes_text(bytes));
 }
 
 /// Asks on standard error; only `y` or `yes` goes on.

@@ -119,7 +119,7 @@ pub struct CopyFile {
     pub names: Vec<OtherName>,
     /// When it was changed, in nanoseconds from 1970.
     #[serde(skip)]
-    pub(super) modified: Option<i64>,
+    pub(crate) modified: Option<i64>,
     /// Its path.
     #[serde(skip)]
     pub(crate) place: PathBuf,

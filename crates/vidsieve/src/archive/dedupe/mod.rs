@@ -65,8 +65,7 @@ impl Archive {
             check_sets("between", folders, sets, &table, &book)?;
         }
         let decided = Decided::new(&self.decisions()?, &table, &summaries);
-        let in_sets =
-            |sets: &Vec<VideoSet>, video: usize| [0, 1].map(|k| sets[k].has(table.id(video), book.path(video)));
+        let in_sets = |sets: &Vec<VideoSet>, video: usize| [0, 1].map(|k| book.is_in(video, &sets[k]));
         let comparable = Comparable {
             book: &book,
             between: between.map(|sets| (0..table.len()).map(|video| in_sets(&sets, video)).collect()),
