@@ -68,7 +68,7 @@ fn source(path: &str) -> Source {
 
 #[test]
 fn damage_travels_with_the_source() {
-    let folder = Folder::new("damage");
+    let folder = Folder::new("damage-of-source");
     let index = Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap();
     for damage in ["", "damaged in places", "cut off"].map(str::to_owned) {
         let source = Source { damage, fingerprint: None, ..source("/a") };
