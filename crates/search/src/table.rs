@@ -234,17 +234,34 @@ impl Table {
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
     pub fn coarse(&self, isa: Isa, query: &Query) -> Result<CoarseScan, SearchError> {
-        let probe = Probe::new(&query.global, &query.windows);
         if !query.is_informative() {
             return Ok(vec![NO_COSINE; self.len()].into());
         }
-        let mut cosines = self.scan(isa, &query.global)?;
-        for vector in probe.vectors().skip(1) {
+        self.probe(isa, &Probe::new(&query.global, &query.windows))
+    }
+
+    /// The cosine of every video with one of the table, as [`Table::coarse`] with its record as query.
+    ///
+    /// # Errors
+    /// [`SearchError::Dims`] for a damaged table.
+    ///
+    /// # Panics
+    /// If there is no such video.
+    pub fn cosines_of(&self, isa: Isa, video: usize) -> Result<Vec<f32>, SearchError> {
+        if !self.is_informative(video) {
+            return Ok(vec![NO_COSINE; self.len()]);
+        }
+        Ok(self.probe(isa, &self.windows.probe(self.vector(video), number(video)))?.cosines)
+    }
+
+    fn probe(&self, isa: Isa, probe: &Probe) -> Result<CoarseScan, SearchError> {
+        let mut cosines = vec![NO_COSINE; self.len()];
+        for vector in probe.vectors() {
             for (cosine, other) in cosines.iter_mut().zip(self.scan(isa, vector)?) {
                 *cosine = cosine.max(other);
             }
         }
-        let rows = self.windows.raise(isa, &probe, &mut cosines);
+        let rows = self.windows.raise(isa, probe, &mut cosines);
         without_cosines(&self.informative, &mut cosines);
         let near = rows.into_iter().zip(&cosines);
         let near = near.map(|(row, cosine)| self.windows.seconds(row).filter(|_| *cosine > NO_COSINE)).collect();
@@ -363,6 +380,10 @@ mod tests {
         table.put_windows("film", &[]).unwrap();
         like(&of(&table, vec![]), &[0.6, 1.0, NO_COSINE]);
         like(&of(&table, vec![window(1.0, 0.0)]), &[1.0, 1.0, NO_COSINE]);
+        // Videos of the table with each other, by their windows too.
+        like(&table.cosines_of(Isa::best(), 0).unwrap(), &[1.0, 0.6, NO_COSINE]);
+        like(&table.cosines_of(Isa::best(), 1).unwrap(), &[0.6, 1.0, NO_COSINE]);
+        like(&table.cosines_of(Isa::best(), 2).unwrap(), &[NO_COSINE; 3]);
         // The last one takes the place of the one that is removed, with its windows.
         table.remove("film");
         assert_eq!((table.id(0), table.window_count()), ("black", 4));

@@ -129,6 +129,21 @@ impl Windows {
         self.seconds.get(usize::try_from(row).ok()?).copied()
     }
 
+    /// The probe of a video with the vector `global` and its windows.
+    pub(crate) fn probe(&self, global: &[f32], owner: u32) -> Probe {
+        let mut probe = Probe { vectors: vec![global.to_vec()], codes: vec![scan::quantise_i8(global)] };
+        if !self.having.contains(&owner) {
+            return probe;
+        }
+        let own: Vec<usize> = (0..self.owners.len()).filter(|&window| self.owners[window] == owner).collect();
+        for &window in own.iter().step_by(own.len().div_ceil(QUERY_WINDOWS).max(1)) {
+            let (values, scale) = (&self.values[window * global.len()..][..global.len()], self.scales[window]);
+            probe.vectors.push(values.iter().map(|&value| f32::from(value) * scale).collect());
+            probe.codes.push((values.to_vec(), scale));
+        }
+        probe
+    }
+
     /// Raises the cosine of each video to that of the best of its windows with any vector of the probe. Returns the row of
     /// the window that did so, for [`Windows::seconds`].
     pub(crate) fn raise(&self, isa: Isa, probe: &Probe, cosines: &mut [f32]) -> Vec<u32> {

@@ -2,7 +2,8 @@
 //!
 //! An [`Archive`] is an index of videos in a folder. [`Archive::add`] decodes and encodes files,
 //! [`Archive::search`] finds the videos that show the footage of a query - a file, an excerpt of it or an
-//! edited copy - and says where they match, [`Archive::dedupe`] groups copies and lists excerpts. Without an index,
+//! edited copy - and says where they match, [`Archive::dedupe`] groups copies and lists excerpts, and a [`DedupePlan`]
+//! says what is to be done with the copies, does it, and can be taken back ([`undo_plan`]). Without an index,
 //! [`encode_file`] and [`encode_frames`] encode a video and [`compare()`] compares two of them.
 //!
 //! The method is Distill-and-Select (Kordopatis-Zilos et al., IJCV 2022): a vector for each video answers at
@@ -49,18 +50,24 @@ mod compare;
 mod encode;
 mod error;
 mod model;
+mod plan;
 mod view;
 
 pub use archive::{
-    AddOptions, Archive, ArchiveListing, ArchiveOptions, ArchiveVideo, CompactReport, CopyGroup, CopyMember, CopyPair,
-    DamagedVideo, DedupeOptions, DedupeReport, ExcerptVideo, IndexNote, IndexReport, IndexStage, IndexStageTimes,
-    KeepReason, NoteStatus, QueryTimings, RelatedPair, RemoveReport, SearchAnswer, SearchOptions, SearchQuery,
+    AddOptions, Archive, ArchiveListing, ArchiveOptions, ArchiveVideo, CompactReport, CopyFile, CopyGroup, CopyMember,
+    CopyPair, DamagedVideo, DecidedVideo, Decision, DecisionKind, DedupeOptions, DedupeReport, ExcerptVideo,
+    FileDamage, FileState, IndexNote, IndexReport, IndexStage, IndexStageTimes, KeepBy, KeepReason, LinkedVideo,
+    NameKind, NoteStatus, OtherName, QueryTimings, RelatedPair, RemoveReport, SearchAnswer, SearchOptions, SearchQuery,
     TurnedHit, UntoldVideo, VerifyReport, find_videos,
 };
 pub use compare::{compare, compare_aligned, frame_similarities};
 pub use encode::{EncodeOptions, EncodedVideo, RgbPicture, encode_file, encode_files, encode_frames};
 pub use error::Error;
 pub use model::{Model, instruction_set};
+pub use plan::{
+    ActedFile, ApplyReport, DedupePlan, HeldFile, PlanAction, PlanFile, PlanGroup, PlanPath, SkippedFile, UndoReport,
+    undo_plan,
+};
 pub use view::View;
 
 pub use vidsieve_files::{FoundVideos, VideoFile};

@@ -2,13 +2,14 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `index.redb` | records, and beside them what a scan needs: vectors, scalars, windows, sources |
+//! | `index.redb` | records, and beside them what a scan needs: vectors, scalars, windows, sources; decisions of people |
 //! | `model.safetensors` | the bundle, so that an index is complete in itself |
 //!
 //! Every change is one transaction: it is there as a whole, on the disk, or not at all, whenever the process or the machine
 //! stops. One process writes at a time; several may read while none writes.
 
 mod create;
+mod decisions;
 mod error;
 mod rows;
 mod scan;
@@ -44,6 +45,7 @@ const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records"
 const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rows");
 const WINDOWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("windows");
 const FAILURES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("failures");
+const DECISIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("decisions");
 
 /// What [`Index::put`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
