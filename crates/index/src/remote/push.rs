@@ -165,7 +165,7 @@ impl Remote {
             writes.push(META);
         }
         report.writes += writes.len() as u64;
-        if found.is_some() && !same && options.check {
+        if (found.is_some() || torn.is_some()) && !same && options.check {
             let reason = if there.is_some() { "it is not the index's bundle" } else { "it is lost" };
             report.mended.push(PushNote::new(BUNDLE, reason));
         }
