@@ -43,6 +43,7 @@ use vidsieve_index::remote::Remote;
 use vidsieve_index::store::Index;
 
 use crate::held::Held;
+use crate::metrics::{GAVE_WAY, SLOW};
 use crate::observe::Spare;
 use crate::pace::{Paced, Serving};
 use crate::places::Place;
@@ -166,10 +167,10 @@ impl Server {
                     ended = connection => if let Err(error) = ended {
                         tracing::debug!(%error, "a connection ended early");
                     },
-                    () = place.pace.ended() => state.metrics.closed("gave-way"),
+                    () = place.pace.ended() => state.metrics.closed(GAVE_WAY),
                 }
                 if place.pace.is_slow() {
-                    state.metrics.closed("slow");
+                    state.metrics.closed(SLOW);
                 }
             });
         }

@@ -35,10 +35,15 @@ pub(crate) struct PageLabels {
     pub(crate) page: &'static str,
 }
 
+/// Why the server ended a connection: it did not take its answer.
+pub(crate) const SLOW: &str = "slow";
+/// Why the server ended a connection: another one took its place.
+pub(crate) const GAVE_WAY: &str = "gave-way";
+
 /// Labels of a connection that the server ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ClosedLabels {
-    /// `slow`: it did not take its answer; `gave-way`: another one took its place.
+    /// [`SLOW`] or [`GAVE_WAY`].
     pub(crate) reason: &'static str,
 }
 
@@ -134,6 +139,9 @@ impl Metrics {
         // Called as every program calls it.
         all.process.register("process_resident_memory_bytes", "Resident memory of the process", all.memory.clone());
         all.registry = registry;
+        for reason in [SLOW, GAVE_WAY] {
+            let _ = all.closed.get_or_create(&ClosedLabels { reason });
+        }
         all
     }
 

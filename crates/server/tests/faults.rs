@@ -49,7 +49,7 @@ async fn writes_recover_when_a_full_disk_has_room() {
     let server = Running::of(Folder::new(), index, None, open()).await;
     let put = |id: &str, n| server.video(Method::PUT, id).body(record(n).into_bytes());
     assert_eq!(put("before", 20).send().await.unwrap().status(), 201);
-    for free in [0, 500_000] {
+    for (free, videos) in [(0, 6), (500_000, 7)] {
         disk.fill(free);
         let response = refused(put("during", 21), 507, "storage-full").await;
         assert!(response.headers().contains_key("retry-after"));
@@ -61,7 +61,7 @@ async fn writes_recover_when_a_full_disk_has_room() {
         assert!(writes["ok"] == false && detail.contains("full") && !detail.contains("damaged"), "{ready}");
         let health = value(server.get("/v1/health"), 200).await;
         conforms("Health", &health);
-        assert_eq!((&health["status"], &health["videos"]), (&json!("degraded"), &json!(6)));
+        assert_eq!((&health["status"], &health["videos"]), (&json!("degraded"), &json!(videos)));
         // What only reads goes on.
         assert_eq!(server.pages("top=1&budget=all", 3).await[1]["hits"][0]["id"], name(3));
         assert_eq!(server.video(Method::GET, "before").send().await.unwrap().status(), 200);
@@ -101,12 +101,13 @@ async fn a_full_disk_does_not_stand_in_the_way_of_removing() {
     assert_eq!(list["videos"].as_array().unwrap().len(), there + 1, "{list}");
 }
 
-/// A connection that asks for the bundle and has hardly any room for it.
+/// A connection that asks for the bundle, more often than the system takes on its behalf, and has hardly any room for it.
 async fn slow_reader(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(address).await.unwrap();
-    stream.write_all(b"GET /v1/model/bundle HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let request = "GET /v1/model/bundle HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(6);
+    stream.write_all(request.as_bytes()).await.unwrap();
     stream
 }
 
@@ -133,7 +134,7 @@ async fn an_answer_that_is_not_taken_ends() {
     let server = Running::with(1, Config { stall: Duration::from_secs(1), ..open() }).await;
     let stream = slow_reader(server.address).await;
     let start = Instant::now();
-    while figure(&server, r#"vidsieve_connections_closed_total{reason="slow"}"#).await.is_none() {
+    while figure(&server, r#"vidsieve_connections_closed_total{reason="slow"}"#).await != Some(1.0) {
         assert!(start.elapsed() < Duration::from_secs(10), "it is not ended");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
