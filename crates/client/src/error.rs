@@ -71,6 +71,14 @@ pub enum EndpointError {
         /// What it says.
         detail: String,
     },
+    /// Its disk is full: no video can be added.
+    #[error("{address}: the disk there is full: {detail}")]
+    Full {
+        /// The endpoint.
+        address: String,
+        /// What it says.
+        detail: String,
+    },
     /// It has the records of another bundle.
     #[error(
         "{address}: answers for bundle {}, not {}: deploy the index's bundle there, or index the videos with the other one",

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Url};
 use serde::Deserialize;
-use vidsieve_api::Route;
 use vidsieve_api::videos::{Listed, Listing};
+use vidsieve_api::{ProblemCode, ProblemDetails, Route};
 use vidsieve_index::retry::{Gate, is_transient, told};
 use vidsieve_record::BundleId;
 use vidsieve_record::wire::RECORD_TYPE;
@@ -113,6 +113,12 @@ fn detail(body: &[u8]) -> String {
     }
 }
 
+/// Whether a body is a problem that lasts, whatever its status: the record of a video is damaged.
+fn is_lasting(body: &[u8]) -> bool {
+    let problem: Option<ProblemDetails> = serde_json::from_slice(body).ok();
+    problem.and_then(|problem| problem.code()) == Some(ProblemCode::DamagedRecord)
+}
+
 impl Endpoint {
     /// Whether a location names an endpoint rather than a store.
     #[must_use]
@@ -197,6 +203,7 @@ impl Endpoint {
         let (address, detail) = (self.address.clone(), detail(body));
         match status {
             401 | 403 => EndpointError::Token { address, status, detail },
+            507 => EndpointError::Full { address, detail },
             _ => EndpointError::Refused { status, detail },
         }
     }
@@ -209,7 +216,9 @@ impl Endpoint {
             self.gate.pass().await;
             let (told, error) = match self.once(&request, failed > 0).await {
                 Ok((status, _, body)) if status < 300 => return Ok(body),
-                Ok((status, _, body)) if !is_transient(status) => return Err(self.refused(status, &body)),
+                Ok((status, _, body)) if !is_transient(status) || is_lasting(&body) => {
+                    return Err(self.refused(status, &body));
+                }
                 Ok((status, told, body)) => {
                     let error = EndpointError::Busy {
                         address: self.address.clone(),
@@ -406,6 +415,13 @@ impl Endpoint {
         let status = response.status().as_u16();
         let (mut body, mut first) = (Vec::new(), None);
         while let Some(chunk) = response.chunk().await.map_err(lost(1))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(EndpointError::Answer {
+                    address: self.address.clone(),
+                    what: "its answer",
+                    detail: format!("it is longer than {MAX_ANSWER} bytes"),
+                });
+            }
             body.extend_from_slice(&chunk);
             if first.is_none() && chunk.contains(&b'\n') {
                 first = Some(start.elapsed());

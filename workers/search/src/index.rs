@@ -26,8 +26,8 @@ const SLACK: usize = 64;
 thread_local! {
     /// The shards of each index, as far as this isolate knows.
     static TREES: RefCell<HashMap<String, Tree>> = RefCell::new(HashMap::new());
-    /// Videos of each index, and when they were counted.
-    static COUNTS: RefCell<HashMap<String, (f64, usize)>> = RefCell::new(HashMap::new());
+    /// Videos of each index and shards that did not answer, and when they were counted.
+    static COUNTS: RefCell<HashMap<String, (f64, usize, usize)>> = RefCell::new(HashMap::new());
 }
 
 /// What a shard answered.
@@ -276,18 +276,19 @@ impl Index {
         Ok(page)
     }
 
-    /// How many videos there are, as of the last seconds; of a shard that does not answer, what it had when it last did.
-    pub(crate) async fn count(&self) -> usize {
+    /// How many videos there are, as of the last seconds; of a shard that does not answer, what it had when it last did. And
+    /// how many shards did not answer.
+    pub(crate) async fn count(&self) -> (usize, usize) {
         let known = COUNTS.with_borrow(|counts| counts.get(&self.base).copied());
-        if let Some((at, videos)) = known
+        if let Some((at, videos, lost)) = known
             && now() - at < COUNTED
         {
-            return videos;
+            return (videos, lost);
         }
         let asked = self.ask_all("count", |_, _| Vec::new(), |_| Ok(())).await;
         let videos = if asked.lost == 0 { asked.videos } else { self.tree().shards().map(|(_, k)| k.videos).sum() };
-        COUNTS.with_borrow_mut(|counts| counts.insert(self.base.clone(), (now(), videos)));
-        videos
+        COUNTS.with_borrow_mut(|counts| counts.insert(self.base.clone(), (now(), videos, asked.lost)));
+        (videos, asked.lost)
     }
 
     /// Shards that are known.

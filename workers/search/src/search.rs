@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
-use vidsieve_api::Problem;
 use vidsieve_api::rerank::LATE;
+use vidsieve_api::{Problem, TraceContext};
 use vidsieve_edge::{EdgeError, Networks, now, number};
 use vidsieve_search::{
     Budget, CoarseScan, NO_COSINE, Outcome, Query, SearchError, SearchPage, SearchParameters, SearchRun, SearchStep,
@@ -33,6 +33,8 @@ pub(crate) struct Search {
     pub(crate) record: Vec<u8>,
     pub(crate) query: Query,
     pub(crate) parameters: SearchParameters,
+    /// The trace of the request.
+    pub(crate) trace: TraceContext,
 }
 
 /// What the shards answered, and the pairs to compare.
@@ -193,8 +195,8 @@ impl Search {
     }
 
     fn comparing(&self, segments: bool) -> Comparing<'_> {
-        let Self { env, networks, index, namespace, query, record, .. } = self;
-        Comparing { env, networks, index, namespace, query, record, segments }
+        let Self { env, networks, index, namespace, query, record, trace, .. } = self;
+        Comparing { env, networks, index, namespace, query, record, segments, trace: *trace }
     }
 
     fn deadline(&self) -> Result<f64, Problem> {

@@ -17,11 +17,33 @@ impl Index {
         Ok(all)
     }
 
+    /// What is known of every video, in the order of their ids, and the ids of those whose row is damaged.
+    ///
+    /// # Errors
+    /// [`IndexError`] if the store itself cannot be read.
+    pub fn survey(&self) -> Result<(Vec<Summary>, Vec<String>), IndexError> {
+        let transaction = self.reading()?;
+        let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
+        let (mut sound, mut damaged) = (Vec::new(), Vec::new());
+        for item in rows.iter().map_err(|e| self.fail(e.into()))? {
+            let (id, row) = item.map_err(|e| self.fail(e.into()))?;
+            match read_row(id.value(), row.value()) {
+                Some((_, summary, _)) => sound.push(summary),
+                None => damaged.push(id.value().to_owned()),
+            }
+        }
+        Ok((sound, damaged))
+    }
+
     /// What is known of the videos after an id, in order, at most `limit`.
     ///
     /// # Errors
     /// [`IndexError::Damaged`].
     pub fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Summary>, IndexError> {
+        Self::again(|| self.one_page(after, limit))
+    }
+
+    fn one_page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Summary>, IndexError> {
         use std::ops::Bound;
         let transaction = self.reading()?;
         let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;

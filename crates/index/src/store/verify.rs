@@ -8,7 +8,7 @@ use vidsieve_record::{PlacedWindow, Record};
 
 use super::error::database_error;
 use super::rows::{read_row, row};
-use super::{Handle, Index, IndexError, RECORDS, ROWS, WINDOWS};
+use super::{Index, IndexError, RECORDS, ROWS, WINDOWS};
 
 /// The result of [`Index::verify`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Index {
     /// [`IndexError::Damaged`]; [`IndexError::ReadOnly`] for an index that was opened to read.
     pub fn check_pages(&mut self) -> Result<(), IndexError> {
         let folder = self.folder.clone();
-        let Handle::Write(database) = &mut self.handle else { return Err(IndexError::ReadOnly(folder)) };
+        let Some(database) = self.handle.database() else { return Err(IndexError::ReadOnly(folder)) };
         let damaged = |detail: String| IndexError::Damaged { path: folder.clone(), detail };
         match catch_unwind(AssertUnwindSafe(|| database.check_integrity())) {
             Ok(Ok(true)) => Ok(()),
