@@ -54,7 +54,7 @@ class PdqChamfer:
         import numpy
         import pdqhash
 
-        found = [pdqhash.compute(numpy.ascontiguousarray(frame)) for frame in frames(path, 512)]
+        found = [pdqhash.compute(numpy.ascontiguousarray(frame)) for frame in frames(path, 256)]
         bits = [hash for hash, quality in found if quality >= 50] or [hash for hash, _ in found]
         return numpy.array(bits, "uint8"), 32 * len(bits)
 

@@ -47,7 +47,7 @@ pub(crate) fn probe(path: &Path) -> Result<Info, Error> {
             let info = open(&file)
                 .map_err(|e| Error::NotAVideo { path: file.clone(), detail: e.to_string() })
                 .and_then(|input| describe(&file, &facts(&input)));
-            // Nobody waits for it after the limit.
+            // After the limit the receiver has gone.
             let _ = sender.send(info);
         })
         .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
@@ -176,7 +176,7 @@ fn upright(matrix: Option<[i32; 9]>) -> String {
     filters
 }
 
-/// Reads a file to its end or until nobody wants more.
+/// Reads a file to its end or until the receiver has gone.
 pub(crate) fn run(delivery: Delivery) {
     let mut reading = Reading { delivery, messages: Messages::default(), last: None, converter: None };
     match catch_unwind(AssertUnwindSafe(|| reading.run())) {

@@ -3,7 +3,7 @@
 //!
 //! Scores come from a bundle's networks over videos or stored features ([`compute`]) or from a file
 //! ([`Similarities`]); [`evaluate`] makes one report of either. Rules, as the public evaluations
-//! have them (section 8 of the project's mathematics):
+//! have them (`docs/mathematics.md`, §8):
 //!
 //! - Equal scores keep database order, which is the order of ids as strings.
 //! - Videos that are unavailable are ranked nowhere. They are no positives in FIVR, EVVE, SVD and

@@ -88,7 +88,7 @@ fn counts(listed: &[String], here: impl Fn(&str) -> bool) -> Counts {
     Counts { listed: listed.len(), available: listed.len() - missing.len(), missing }
 }
 
-/// Merges coarse and fine scores at every twentieth of the database (section 5 of the project's mathematics).
+/// Merges coarse and fine scores at every twentieth of the database (`docs/mathematics.md`, §5).
 fn curve(scored: &Scored, judge: &Judge<'_>, here: &(dyn Fn(&str) -> bool + Sync)) -> Option<MergeCurve> {
     let (fine_name, doubt) = scored.doubt.as_ref()?;
     let (coarse, fine) = (scored.scores.get(Network::Coarse.name())?, scored.scores.get(fine_name)?);

@@ -15,6 +15,8 @@ pub struct Source {
     pub fingerprint: Option<[u8; 16]>,
     /// Width and height of its pictures, 0 if unknown.
     pub picture: [u32; 2],
+    /// What could not be read of it when it was decoded; empty for a file that was read whole.
+    pub damage: String,
 }
 
 impl Source {
@@ -82,6 +84,11 @@ impl Columns {
 
 /// Bytes of a row's scalars.
 const SCALARS: usize = 41;
+/// Flags of a source: it has a fingerprint; something of it could not be read.
+const FINGERPRINT: u8 = 1;
+const DAMAGED: u8 = 2;
+/// Most bytes that are kept of a description of damage.
+const MAX_DAMAGE: usize = 1000;
 
 /// Returns a row: little-endian scalars, the source, the vector.
 pub(super) fn row<B: AsRef<[u8]>>(record: &Record<B>, source: &Source, added: u64) -> Vec<u8> {
@@ -136,9 +143,17 @@ impl Source {
         bytes.extend_from_slice(&self.path);
         bytes.extend(self.size.to_le_bytes());
         bytes.extend(self.modified.unwrap_or(i64::MIN).to_le_bytes());
-        bytes.push(u8::from(self.fingerprint.is_some()));
+        let flags = [(self.fingerprint.is_some(), FINGERPRINT), (!self.damage.is_empty(), DAMAGED)];
+        bytes.push(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum());
         bytes.extend(self.fingerprint.unwrap_or_default());
         self.picture.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        if !self.damage.is_empty() {
+            let damage = &self.damage.as_bytes()[..self.damage.floor_char_boundary(MAX_DAMAGE)];
+            // At most 1000 bytes.
+            #[allow(clippy::cast_possible_truncation)]
+            bytes.extend((damage.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(damage);
+        }
         bytes
     }
 
@@ -146,10 +161,12 @@ impl Source {
         let path = reader.bytes()?;
         let size = reader.u64()?;
         let modified = Some(i64::from_le_bytes(reader.take()?)).filter(|m| *m != i64::MIN);
-        let [has] = reader.take::<1>()?;
-        let fingerprint = Some(reader.take::<16>()?).filter(|_| has != 0);
+        let [flags] = reader.take::<1>()?;
+        let fingerprint = Some(reader.take::<16>()?).filter(|_| flags & FINGERPRINT != 0);
         let picture = [reader.u32()?, reader.u32()?];
-        Some(Self { path, size, modified, fingerprint, picture })
+        let damage = if flags & DAMAGED == 0 { Vec::new() } else { reader.bytes()? };
+        let damage = String::from_utf8_lossy(&damage).into_owned();
+        Some(Self { path, size, modified, fingerprint, picture, damage })
     }
 }
 

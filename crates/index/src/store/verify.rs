@@ -4,11 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{ReadableTable, ReadableTableMetadata};
 use vidsieve_progress::{Control, Progress, Unit};
-use vidsieve_record::{Record, WindowVector};
+use vidsieve_record::{PlacedWindow, Record};
 
 use super::error::database_error;
 use super::rows::{read_row, row};
-use super::{Handle, Index, IndexError, RECORDS, ROWS, WINDOWS};
+use super::{Index, IndexError, RECORDS, ROWS, WINDOWS};
 
 /// The result of [`Index::verify`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Index {
                         let beside = kept_windows.get(id.value()).map_err(|e| self.fail(e.into()))?;
                         let same = kept.value() == row(&record, &summary.source, summary.added)
                             && beside.map_or(Vec::new(), |w| w.value().to_vec())
-                                == WindowVector::to_bytes(record.windows());
+                                == PlacedWindow::to_bytes(record.placed_windows());
                         (!same).then(|| "its vectors do not belong to its record".to_owned())
                     }
                 },
@@ -85,7 +85,7 @@ impl Index {
     /// [`IndexError::Damaged`]; [`IndexError::ReadOnly`] for an index that was opened to read.
     pub fn check_pages(&mut self) -> Result<(), IndexError> {
         let folder = self.folder.clone();
-        let Handle::Write(database) = &mut self.handle else { return Err(IndexError::ReadOnly(folder)) };
+        let Some(database) = self.handle.database() else { return Err(IndexError::ReadOnly(folder)) };
         let damaged = |detail: String| IndexError::Damaged { path: folder.clone(), detail };
         match catch_unwind(AssertUnwindSafe(|| database.check_integrity())) {
             Ok(Ok(true)) => Ok(()),

@@ -1,6 +1,7 @@
 //! An index on the disk: what it holds, and how it is opened.
 
 mod add;
+mod decisions;
 mod dedupe;
 mod list;
 mod search;
@@ -19,12 +20,15 @@ use crate::encode::{check_sampling, sampling_name, sampling_of_name};
 use crate::model::init;
 use crate::{EncodedVideo, Error, Model};
 
+pub(crate) use add::has_indexed_content;
 pub use add::{AddOptions, IndexNote, IndexReport, IndexStage, IndexStageTimes, NoteStatus, find_videos};
+pub use decisions::{DecidedVideo, Decision, DecisionKind};
 pub use dedupe::{
-    CopyGroup, CopyMember, CopyPair, DedupeOptions, DedupeReport, ExcerptVideo, KeepReason, RelatedPair, UntoldVideo,
+    CopyFile, CopyGroup, CopyMember, CopyPair, DedupeOptions, DedupeReport, ExcerptVideo, FileDamage, FileState,
+    KeepBy, KeepReason, LinkedVideo, NameKind, OtherName, RelatedPair, UntoldVideo,
 };
 pub use list::{ArchiveListing, ArchiveVideo, CompactReport, RemoveReport};
-pub use search::{QueryTimings, SearchAnswer, SearchOptions, SearchQuery};
+pub use search::{QueryTimings, SearchAnswer, SearchOptions, SearchQuery, TurnedHit};
 pub use verify::{DamagedVideo, VerifyReport};
 
 /// The setting under which an index keeps how its videos were sampled.

@@ -114,6 +114,7 @@ impl FileContext<'_> {
             modified: meta.modified().ok().and_then(nanoseconds),
             fingerprint: None,
             picture: [0; 2],
+            damage: String::new(),
         };
         let before = self.known.by_id.get(&file.id).map(|summary| &summary.source);
         if let Some(old) = before
@@ -136,6 +137,9 @@ impl FileContext<'_> {
         if let Some(old) = before {
             source.picture = old.picture;
             let same = same_content(old, &source);
+            if same {
+                source.damage.clone_from(&old.damage);
+            }
             // A large file's fingerprint is a sample: one that was written again at its place may differ elsewhere.
             written_again = same && source.size > WHOLE && old.path == source.path;
             if same && !written_again {
@@ -175,7 +179,7 @@ impl FileContext<'_> {
             // It may have been replaced since.
             let entry = self.index.get(id).ok().flatten()?;
             if same_content(&entry.summary.source, source) {
-                let source = Source { picture: old.picture, ..source.clone() };
+                let source = Source { picture: old.picture, damage: old.damage.clone(), ..source.clone() };
                 return Some(FileOutcome::Reused { record: entry.record, source, from: (!copied).then(|| id.clone()) });
             }
         }
@@ -202,7 +206,8 @@ impl FileContext<'_> {
                 if let Some(info) = video.info() {
                     source.picture = [info.display_width, info.display_height];
                 }
-                let warnings = video.warnings().iter().map(ToString::to_string).collect();
+                let warnings: Vec<String> = video.warnings().iter().map(ToString::to_string).collect();
+                source.damage = warnings.join("; ");
                 let (decode, encode) = (video.decode_time(), video.encode_time());
                 FileOutcome::Encoded { record, source, warnings, decode, encode }
             }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use vidsieve_index::store::Source;
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// Files up to this size have a fingerprint of all their bytes.
@@ -33,6 +34,12 @@ pub(super) fn fingerprint(path: &Path, size: u64) -> io::Result<[u8; 16]> {
         add(&mut file, PIECE)?;
     }
     Ok(hash.digest128().to_le_bytes())
+}
+
+/// Returns whether a file has the content that an index has of it; `false` if the index has no fingerprint.
+pub(crate) fn has_indexed_content(path: &Path, source: &Source) -> io::Result<bool> {
+    let size = path.metadata()?.len();
+    Ok(size == source.size && Some(fingerprint(path, size)?) == source.fingerprint)
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use file::{FileContext, Known};
 use report::Tally;
 use writer::IndexWriter;
 
+pub(crate) use fingerprint::has_indexed_content;
 pub use report::{IndexNote, IndexReport, IndexStage, IndexStageTimes, NoteStatus};
 
 /// Options of [`Archive::add`].
