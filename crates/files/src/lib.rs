@@ -2,10 +2,13 @@
 //!
 //! The crate is internal to Vidsieve: the promised surface is the crate `vidsieve`.
 
+mod content;
 mod find;
+mod ids;
 mod kinds;
 mod write;
 
-pub use find::{FindError, FoundVideos, VideoFile, escape_name, files_with_extensions, find_videos};
-pub use kinds::{VIDEO_EXTENSIONS, is_video};
+pub use find::{FindError, FindOptions, FoundVideos, files_with_extensions, find_videos};
+pub use ids::{VideoFile, escape_name};
+pub use kinds::{is_video, is_video_by_content, video_extensions};
 pub use write::write_atomically;

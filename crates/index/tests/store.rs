@@ -60,8 +60,9 @@ fn source(path: &str) -> Source {
         path: path.as_bytes().to_vec(),
         size: 17,
         modified: Some(-5),
-        fingerprint: Some([3; 16]),
+        hash: Some([3; 32]),
         picture: [640, 360],
+        damage: String::new(),
     }
 }
 

@@ -61,7 +61,7 @@ pub use encode::{EncodeOptions, EncodedVideo, RgbPicture, encode_file, encode_fi
 pub use error::Error;
 pub use model::{Model, instruction_set};
 
-pub use vidsieve_files::{FoundVideos, VideoFile};
+pub use vidsieve_files::{FindOptions, FoundVideos, VideoFile};
 pub use vidsieve_progress::{CancelToken, Control, Progress, Unit};
 pub use vidsieve_record::{BundleId, Record};
 pub use vidsieve_search::segments::Alignment;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use vidsieve::{
-    AddOptions, ArchiveOptions, Control, Error, IndexNote, IndexReport, IndexStage, IndexStageTimes, Progress,
-    Sampling, Unit, find_videos,
+    AddOptions, ArchiveOptions, Control, Error, FindOptions, IndexNote, IndexReport, IndexStage, IndexStageTimes,
+    Progress, Sampling, Unit, find_videos,
 };
 
 use crate::native::{fps, interrupt, model, terminal};
@@ -24,7 +24,14 @@ pub(crate) struct Args {
     /// Files that are decoded at the same time (default: half the cores, 2 to 8).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Try files again that failed before and have not changed since.
+    /// Leave out files and folders that match, as in .gitignore: '*.tmp.mp4', '/private/'; repeat for several. A folder's
+    /// file .vidsieveignore has such lines as well.
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Take the files of folders that are videos by their content too, whatever they are called.
+    #[arg(long)]
+    any: bool,
+    /// Try files again that failed before, or that could not be read whole, and have not changed since.
     #[arg(long)]
     retry_failed: bool,
     /// Frames a second of a new index; `auto`: 1, and 2, 4 or 8 of videos below 15 seconds
@@ -44,7 +51,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let cancel = interrupt::token();
-    let found = find_videos(&args.paths)?;
+    let options = args.exclude.iter().fold(FindOptions::new(), |options, glob| options.exclude(glob)).any(args.any);
+    let found = find_videos(&args.paths, &options)?;
     let mut options = ArchiveOptions::new();
     if let Some(path) = &args.model {
         options = options.model(model(Some(path))?);

@@ -11,10 +11,12 @@ pub struct Source {
     pub size: u64,
     /// When it was last changed, in nanoseconds from 1970.
     pub modified: Option<i64>,
-    /// Of its content.
-    pub fingerprint: Option<[u8; 16]>,
+    /// BLAKE3 of all its bytes; `None` if they were not read.
+    pub hash: Option<[u8; 32]>,
     /// Width and height of its pictures, 0 if unknown.
     pub picture: [u32; 2],
+    /// What could not be read of it when it was decoded; empty for a file that was read whole.
+    pub damage: String,
 }
 
 impl Source {
@@ -80,6 +82,13 @@ impl Columns {
     }
 }
 
+/// Marks of a source: with a hash of its bytes, and without.
+const HASHED: u8 = 3;
+const UNHASHED: u8 = 2;
+
+/// Most bytes that are kept of a description of damage.
+const MAX_DAMAGE: usize = 1000;
+
 /// Bytes of a row's scalars.
 const SCALARS: usize = 41;
 
@@ -136,9 +145,13 @@ impl Source {
         bytes.extend_from_slice(&self.path);
         bytes.extend(self.size.to_le_bytes());
         bytes.extend(self.modified.unwrap_or(i64::MIN).to_le_bytes());
-        bytes.push(u8::from(self.fingerprint.is_some()));
-        bytes.extend(self.fingerprint.unwrap_or_default());
+        bytes.push(if self.hash.is_some() { HASHED } else { UNHASHED });
+        bytes.extend(self.hash.unwrap_or_default());
         self.picture.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        let damage = &self.damage.as_bytes()[..self.damage.floor_char_boundary(MAX_DAMAGE)];
+        #[allow(clippy::cast_possible_truncation)]
+        bytes.extend((damage.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(damage);
         bytes
     }
 
@@ -146,10 +159,17 @@ impl Source {
         let path = reader.bytes()?;
         let size = reader.u64()?;
         let modified = Some(i64::from_le_bytes(reader.take()?)).filter(|m| *m != i64::MIN);
-        let [has] = reader.take::<1>()?;
-        let fingerprint = Some(reader.take::<16>()?).filter(|_| has != 0);
+        let [kind] = reader.take::<1>()?;
+        let hash = match kind {
+            HASHED => Some(reader.take()?),
+            UNHASHED => reader.take::<32>().map(|_| None)?,
+            // A row without a hash of the whole file; 16 bytes are a sample of it.
+            _ => reader.take::<16>().map(|_| None)?,
+        };
         let picture = [reader.u32()?, reader.u32()?];
-        Some(Self { path, size, modified, fingerprint, picture })
+        let damage = if matches!(kind, HASHED | UNHASHED) { reader.bytes()? } else { Vec::new() };
+        let damage = String::from_utf8_lossy(&damage).into_owned();
+        Some(Self { path, size, modified, hash, picture, damage })
     }
 }
 
