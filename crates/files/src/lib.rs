@@ -6,9 +6,11 @@ mod content;
 mod find;
 mod ids;
 mod kinds;
+mod mounts;
 mod write;
 
 pub use find::{FindError, FindOptions, FoundVideos, files_with_extensions, find_videos};
 pub use ids::{VideoFile, escape_name};
 pub use kinds::{is_video, is_video_by_content, video_extensions};
+pub use mounts::mount_points;
 pub use write::write_atomically;

@@ -51,10 +51,10 @@ mod error;
 mod model;
 
 pub use archive::{
-    AddOptions, Archive, ArchiveListing, ArchiveOptions, ArchiveVideo, CompactReport, CopyGroup, CopyMember, CopyPair,
-    DamagedVideo, DedupeOptions, DedupeReport, ExcerptVideo, IndexNote, IndexReport, IndexStage, IndexStageTimes,
-    KeepReason, NoteStatus, QueryTimings, RelatedPair, RemoveReport, SearchAnswer, SearchOptions, SearchQuery,
-    UntoldVideo, VerifyReport, find_videos,
+    AddOptions, Archive, ArchiveCopy, ArchiveListing, ArchiveOptions, ArchiveVideo, CompactReport, CopyGroup,
+    CopyMember, CopyPair, DamagedVideo, DedupeOptions, DedupeReport, ExcerptVideo, FileState, IndexNote, IndexReport,
+    IndexStage, IndexStageTimes, KeepReason, NoteStatus, QueryTimings, RelatedPair, RemoveMissingReport, RemoveReport,
+    SearchAnswer, SearchOptions, SearchQuery, UnreachableFolder, UntoldVideo, VerifyReport, find_videos,
 };
 pub use compare::{compare, compare_aligned, frame_similarities};
 pub use encode::{EncodeOptions, EncodedVideo, RgbPicture, encode_file, encode_files, encode_frames};

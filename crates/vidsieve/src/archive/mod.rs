@@ -1,8 +1,10 @@
 //! An index on the disk: what it holds, and how it is opened.
 
 mod add;
+mod backup;
 mod dedupe;
 mod list;
+mod missing;
 mod search;
 mod verify;
 
@@ -20,10 +22,12 @@ use crate::model::init;
 use crate::{EncodedVideo, Error, Model};
 
 pub use add::{AddOptions, IndexNote, IndexReport, IndexStage, IndexStageTimes, NoteStatus, find_videos};
+pub use backup::ArchiveCopy;
 pub use dedupe::{
     CopyGroup, CopyMember, CopyPair, DedupeOptions, DedupeReport, ExcerptVideo, KeepReason, RelatedPair, UntoldVideo,
 };
 pub use list::{ArchiveListing, ArchiveVideo, CompactReport, RemoveReport};
+pub use missing::{FileState, RemoveMissingReport, UnreachableFolder};
 pub use search::{QueryTimings, SearchAnswer, SearchOptions, SearchQuery};
 pub use verify::{DamagedVideo, VerifyReport};
 
@@ -34,8 +38,8 @@ const MODEL_FILE: &str = "model.safetensors";
 
 /// An index of videos in a folder. It is complete in itself: the folder holds the records and the model that made them.
 ///
-/// One process may write an index at a time, or several read it. Every change is on the disk as a whole when the method
-/// returns, or not at all.
+/// One process may write an index at a time; others read it meanwhile, each as it was at one moment. Every change is on the disk
+/// as a whole when the method returns, or not at all.
 pub struct Archive {
     index: Index,
     model: OnceLock<Model>,
@@ -133,7 +137,7 @@ impl Archive {
         Ok(Self::of(Index::open(folder.as_ref())?))
     }
 
-    /// Opens the index of a folder to read. Several processes can do so at a time.
+    /// Opens the index of a folder to read. Several processes can do so at a time, and while another one writes it.
     ///
     /// # Errors
     /// As [`Archive::open`].

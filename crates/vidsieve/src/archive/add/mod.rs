@@ -188,6 +188,7 @@ impl Archive {
             ended.and_then(|()| writer.commit())
         });
         self.forget_table();
+        self.remember_mounts(found)?;
         let report = writer.finish(self, stop.is_cancelled())?;
         match ended {
             Ok(()) => Ok(report),
