@@ -286,6 +286,33 @@ fn one_damaged_page_is_damage_of_one_video() {
 }
 
 #[test]
+#[cfg(unix)]
+fn watching_a_folder() {
+    use std::io::{BufRead, BufReader};
+    let dir = Scratch::new("watch");
+    let (lib, path) = (dir.folder("lib"), dir.text("index"));
+    clip("testsrc2=s=96x72:r=10:d=3", &lib.join("a.mp4"));
+    clip("testsrc=s=96x72:r=10:d=2", &dir.path("b.mp4"));
+    let mut command = support::command();
+    command.args(["index", "--index", &path, "--watch", "--every", "1", "--json", &dir.text("lib")]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(counts(&next()), [1, 0, 0, 0, 0]);
+    copy(&dir.path("b.mp4"), &lib.join("sub/b.mp4"));
+    assert_eq!(counts(&next()), [1, 0, 0, 0, 0]);
+    // Others see it meanwhile.
+    assert_eq!(ids(&path), ["a.mp4", "sub/b.mp4"]);
+    std::fs::rename(lib.join("a.mp4"), lib.join("c.mp4")).unwrap();
+    assert_eq!(counts(&next()), [0, 0, 1, 0, 0]);
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(ids(&path), ["c.mp4", "sub/b.mp4"]);
+    verified(&path);
+}
+
+#[test]
 fn copies_of_an_index() {
     let dir = Scratch::new("backup");
     clip("testsrc2=s=96x72:r=10:d=3", &dir.folder("lib").join("a.mp4"));

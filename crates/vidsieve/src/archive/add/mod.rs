@@ -7,6 +7,7 @@ mod file;
 mod hash;
 mod known;
 mod report;
+mod watch;
 mod writer;
 
 use std::fmt;
