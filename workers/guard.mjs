@@ -1,7 +1,8 @@
 // Around the module of a Worker in Rust: makes its instance, and another one after a crash.
 //
-// The modules are built with `panic = "abort"`: a panic leaves its instance unusable, and what waits for it would wait for ever. Who is
-// being answered is told that it failed, who calls next gets a new instance; Durable Objects are made again in it and read their
+// The modules are built with `panic = "abort"`: a panic leaves its instance unusable, and what waits for it would wait without end; so
+// does a RangeError of the glue or of the engine: memory that cannot grow, a view beyond its end, a stack that is too deep. Requests
+// that wait for it fail, the next one gets a new instance; Durable Objects are made again in it and read their
 // state from their databases.
 
 /** The API's `internal`. */
@@ -16,6 +17,9 @@ const FAILED = {
 const STREAMED = "application/x-ndjson";
 
 class Crash extends Error {}
+
+/** Whether an error leaves the instance that it comes from unusable. What Rust code returns as an error is neither. */
+const breaks = (error) => error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
 
 /** Calls into a module; `bindings` is what wasm-bindgen made of it. */
 export function guard(bindings, module) {
@@ -71,7 +75,8 @@ export function guard(bindings, module) {
           const { done, value } = await orEnd(reader.read());
           if (!done) return controller.enqueue(value);
         } catch (error) {
-          if (!(error instanceof Crash)) throw error;
+          if (breaks(error)) crash(error);
+          else if (!(error instanceof Crash)) throw error;
           const line = JSON.stringify({ page: "error", last: true, problem: FAILED });
           controller.enqueue(new TextEncoder().encode(`${line}\n`));
         }
@@ -83,11 +88,11 @@ export function guard(bindings, module) {
   }
 
   async function call(work) {
-    ready();
     try {
+      ready();
       return await orEnd(work());
     } catch (error) {
-      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+      if (!breaks(error)) throw error;
       crash(error);
       throw new Crash("the instance crashed", { cause: error });
     }

@@ -1,6 +1,6 @@
 // The edge tier on this machine: both Workers, KV and Durable Objects in workerd, by miniflare.
 //
-//   node workers/local.mjs [--port 8787] [--persist DIR] [--site DIR] [--media DIR] [--model FILE] [--bucket] [--var NAME=VALUE]...
+//   node workers/local.mjs [--port 8788] [--persist DIR] [--site DIR] [--media DIR] [--model FILE] [--bucket] [--var NAME=VALUE]...
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -108,7 +108,7 @@ export async function start({
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const { values } = parseArgs({
     options: {
-      port: { type: "string", default: "8787" },
+      port: { type: "string", default: "8788" },
       persist: { type: "string" },
       site: { type: "string" },
       media: { type: "string" },

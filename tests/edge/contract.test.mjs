@@ -135,6 +135,14 @@ for (const [name, server] of Object.entries(servers)) {
       assert.notEqual((await pages(url, made[5], "top=1"))[1].hits[0]?.id, id);
       assert.equal((await json(`${url}/v1/health`)).videos, 3);
 
+      const tags = await fetch(video(url, "folder/video 1.mp4"), { headers: { "if-none-match": `"x", W/${(await put(url, "folder/video 1.mp4", made[1])).tag}` } });
+      assert.equal(tags.status, 304);
+      const ready = await json(`${url}/v1/ready`);
+      assert.ok(ready.status === "ready" && ready.checks.length > 0 && ready.checks.every((check) => check.ok), JSON.stringify(ready));
+      const trace = "0af7651916cd43dd8448eb211c80319c";
+      const traced = await fetch(`${url}/v1/health`, { headers: { traceparent: `00-${trace}-b7ad6b7169203331-01` } });
+      assert.equal(traced.headers.get("x-request-id"), trace);
+
       const about = await json(`${url}/v1/model`);
       const bundle = await fetch(`${url}/v1/model/bundle`);
       assert.equal(bundle.headers.get("etag"), `"${about.bundle}"`);
@@ -148,11 +156,16 @@ for (const [name, server] of Object.entries(servers)) {
       const document = await json(`${url}/v1/openapi.json`);
       assert.deepEqual(document, JSON.parse(await readFile(new URL("../../docs/openapi.json", import.meta.url), "utf8")));
       for (const [path, methods] of Object.entries(document.paths)) {
-        for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH"]) {
+        for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
           const response = await fetch(url + path.replace("{id}", "folder%2Fvideo%200.mp4"), { method });
           await response.arrayBuffer();
           const known = methods[method.toLowerCase()];
           assert.equal(response.status !== 405, Boolean(known), `${method} ${path}: ${response.status}`);
+          assert.match(response.headers.get("x-request-id"), /^[0-9a-f]{32}$/);
+          if (!known) {
+            const allowed = ["GET", "POST", "PUT", "DELETE"].filter((m) => methods[m.toLowerCase()]);
+            assert.deepEqual(response.headers.get("allow")?.split(",").filter((m) => m !== "HEAD"), allowed, `${method} ${path}`);
+          }
           if (known) assert.ok(known.responses[response.status], `${method} ${path}: ${response.status} is not in the document`);
         }
       }
@@ -166,7 +179,7 @@ for (const [name, server] of Object.entries(servers)) {
       const url = await server(t, { bodyLimit: 1_000_000 });
       await put(url, "a", made[1]);
       const search = (options, body) => fetch(`${url}/v1/search?${options}`, { method: "POST", body });
-      for (const options of ["top=0", "top=1001", "top=x", "budget=5", "budget=p>2", "nonsense=1", "explain=maybe"]) {
+      for (const options of ["top=0", "top=1001", "top=x", "budget=5", "budget=p>2", "nonsense=1", "explain=maybe", "min_score=-0.1", "min_score=1.5", "min_score=nan"]) {
         await refused(search(options, made[1]), 400, "bad-request");
       }
       await refused(search("", new Uint8Array()), 422, "bad-body");

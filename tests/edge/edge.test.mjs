@@ -201,12 +201,49 @@ test("KV that has not got a record everywhere yet, and records that are lost", {
   await until(async () => (await keysOf(kv, "8")).length === 0);
 });
 
+/** The ids that a request to the re-rank tier names. */
+async function asked(request) {
+  const body = await request.arrayBuffer();
+  const length = new DataView(body).getUint32(0, true);
+  return JSON.parse(new TextDecoder().decode(new Uint8Array(body, 4, length))).ids;
+}
+
+/** An answer about all that are asked for, by a pair that may be changed. */
+const answering = (change) => async (request) => {
+  const pairs = (await asked(request)).map((id) => {
+    const pair = { id, fine_similarity: 1, score: 1, relation: "copy", coverage: { query: WHOLE, target: WHOLE } };
+    change(pair);
+    return pair;
+  });
+  return Response.json({ pairs, missing: [] });
+};
+
+/** Bytes that an answer without an end has given. */
+let endless = 0;
+const endlessly = () =>
+  new Response(
+    new ReadableStream({
+      async pull(controller) {
+        controller.enqueue(new Uint8Array(1 << 20).fill(32));
+        endless += 1 << 20;
+        await new Promise((resolve) => setImmediate(resolve));
+      },
+    }),
+  );
+
 /** A re-rank tier that misbehaves. */
 const tiers = {
   "is not there": [null, /does not answer/],
   "fails": [async () => new Response("broken", { status: 500 }), /does not answer/],
   "answers nonsense": [async () => new Response("{]"), /does not answer/],
   "answers for others": [async () => Response.json({ pairs: [{ id: "x", fine_similarity: 1, score: 1, relation: "copy", coverage: { query: WHOLE, target: WHOLE } }], missing: [] }), /does not answer/],
+  "tells a score above 1": [answering((pair) => (pair.score = 7)), /out of its range/],
+  "tells a similarity below -1": [answering((pair) => (pair.fine_similarity = -1.5)), /out of its range/],
+  "tells a coverage above all": [answering((pair) => (pair.coverage = { query: { seconds: 5, share: 3 }, target: WHOLE })), /out of its range/],
+  "tells segments backwards": [answering((pair) => (pair.segments = [{ query: [5, 1], target: [0, 1], at: ["whole", "whole"], score: 0.5 }])), /out of its range/],
+  "tells numbers that are none": [async (request) => new Response((await answering(() => {})(request).then((r) => r.text())).replaceAll('"score":1', '"score":1e999')), /does not answer|out of its range/],
+  "never ends": [async () => endlessly(), /does not answer|in time/],
+  "sends elsewhere": [async () => new Response(null, { status: 302, headers: { location: "https://example.org/" } }), /does not answer/],
   "is slow": [() => new Promise((resolve) => setTimeout(() => resolve(new Response("late")), 15_000)), /in time/],
 };
 
@@ -234,6 +271,55 @@ for (const [what, [rerank, reason]] of Object.entries(tiers)) {
   });
 }
 
+test("what a tier sends without an end is not read on", { timeout: 300_000 }, async (t) => {
+  const { url } = await edge(t, { rerank: async () => endlessly(), vars: { RERANK_MS: "3000" } });
+  await each(made.slice(0, 6), 4, (record, i) => put(url, `${i}`, record));
+  endless = 0;
+  const [, refined] = await pages(url, made[2], "budget=all&segments=false");
+  assert.deepEqual([refined.missing, refined.degraded], [6, true]);
+  const read = endless;
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  // Six candidates may take 400 kB; what is on its way is more than that.
+  assert.ok(read < 64 << 20, `${read >> 20} MiB were read`);
+  assert.ok(endless - read <= 8 << 20, `${(endless - read) >> 20} MiB after the end`);
+});
+
+test("a token of the tier goes nowhere else", { timeout: 300_000 }, async (t) => {
+  const { createServer } = await import("node:http");
+  const listening = async (answer) => {
+    const server = createServer(answer).listen(0, "127.0.0.1");
+    t.after(() => server.close());
+    await new Promise((resolve) => server.once("listening", resolve));
+    return `http://127.0.0.1:${server.address().port}`;
+  };
+  const seen = [];
+  const other = await listening((request, response) => {
+    seen.push(request.headers.authorization);
+    response.end("{}");
+  });
+  const away = await listening((request, response) => response.writeHead(307, { location: `${other}/v1/rerank` }).end());
+  const { url } = await edge(t, { rerank: null, vars: { RERANK_URL: away, RERANK_TOKEN: READER } });
+  await each(made.slice(0, 3), 4, (record, i) => put(url, `${i}`, record));
+  const [, refined] = await pages(url, made[0], "budget=all&segments=false");
+  assert.deepEqual([refined.missing, seen], [3, []]);
+});
+
+test("that a record was not there does not count for a day", { timeout: 300_000 }, async (t) => {
+  const entry = fileURLToPath(new URL("lagging.mjs", import.meta.url));
+  const { url, kv } = await edge(t, { entry, vars: { RECENT_SECONDS: "1" } });
+  await put(url, "a", made[0]);
+  const [key] = await keysOf(kv, "a");
+  await kv.delete(key);
+  await until(async () => (await fetch(video(url, "a"))).status === 500);
+  const lost = await fetch(video(url, "a"));
+  assert.equal((await lost.json()).type, "urn:vidsieve:problem:damaged-record");
+  // It comes from another place: what was kept of its absence is not believed.
+  await kv.put(key, made[0].buffer.slice(made[0].byteOffset, made[0].byteOffset + made[0].byteLength));
+  const read = await fetch(video(url, "a"));
+  assert.equal(read.status, 200);
+  assert.deepEqual(new Uint8Array(await read.arrayBuffer()), made[0]);
+});
+
 test("a shard that is lost: the others answer, and it is said", { timeout: 300_000 }, async (t) => {
   const { url, faults } = await edge(t, { faults: true, vars: { SHARD_VIDEOS: "8", COARSE_MS: "800" } });
   await each(made.slice(0, 40), 4, (record, i) => put(url, `${i}`, record));
@@ -251,6 +337,10 @@ test("a shard that is lost: the others answer, and it is said", { timeout: 300_0
       assert.match(page.warnings.join(), /1 of \d+ parts of the index did not answer/);
       assert.equal(page.hits.length, page.videos);
     }
+    await until(async () => (await fetch(`${url}/v1/ready`)).status === 503);
+    const ready = await (await fetch(`${url}/v1/ready`)).json();
+    assert.deepEqual([ready.status, ready.checks.find((check) => !check.ok).name], ["degraded", "shards"]);
+    assert.equal((await json(`${url}/v1/health`)).status, "degraded");
     // A listing with holes would look like videos that are gone.
     assert.equal((await fetch(`${url}/v1/videos`)).status, 503);
     await faults(null);

@@ -1,6 +1,5 @@
 // The application in headless Chromium, served by the edge tier on workerd.
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 

@@ -8,12 +8,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::uri::Authority;
 
-use crate::auth::{DEFAULT_NAMESPACE, Scope, Tokens, namespace_of};
+use crate::auth::{DEFAULT_NAMESPACE, Grant, Scope, Tokens, namespace_of};
 use crate::problem::Problem;
 use crate::route::Route;
 
@@ -63,7 +63,7 @@ pub struct AdmissionRequest<'a> {
     pub authorization: Option<&'a str>,
     /// The address that it counts for, see [`rate_address`].
     pub address: IpAddr,
-    /// The time since some fixed moment.
+    /// The time from 1970.
     pub now: Duration,
 }
 
@@ -97,7 +97,7 @@ pub struct AdmissionCheck {
 /// The rules of a server, and the addresses whose tokens it does not check for now.
 #[derive(Debug, Default)]
 pub struct Admission {
-    tokens: Tokens,
+    tokens: RwLock<Arc<Tokens>>,
     open_search: bool,
     read_only: bool,
     /// Until when.
@@ -109,13 +109,31 @@ impl Admission {
     /// none; `read_only`: nothing is added or removed.
     #[must_use]
     pub fn new(tokens: Tokens, open_search: bool, read_only: bool) -> Self {
-        Self { tokens, open_search, read_only, shut_out: Mutex::default() }
+        Self { tokens: RwLock::new(Arc::new(tokens)), open_search, read_only, shut_out: Mutex::default() }
+    }
+
+    fn tokens(&self) -> Arc<Tokens> {
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Knows other tokens from now on. A server without tokens keeps none, and one with tokens some: other rules follow from
+    /// that.
+    ///
+    /// # Errors
+    /// The tokens, which are not taken.
+    pub fn replace_tokens(&self, tokens: Tokens) -> Result<(), Tokens> {
+        let mut known = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        if known.is_empty() != tokens.is_empty() {
+            return Err(tokens);
+        }
+        *known = Arc::new(tokens);
+        Ok(())
     }
 
     /// Whether the server has no tokens: it is for its own machine alone.
     #[must_use]
     pub fn is_public(&self) -> bool {
-        self.tokens.is_empty()
+        self.tokens().is_empty()
     }
 
     /// Checks the names by which a request calls a server without tokens: a page of another origin
@@ -135,13 +153,14 @@ impl Admission {
     pub fn check(&self, request: AdmissionRequest<'_>) -> Result<AdmissionCheck, Problem> {
         let AdmissionRequest { method, route, authorization, address, now } = request;
         let checked = |key, result| Ok(AdmissionCheck { key, now, result });
-        if route == Route::Health {
+        if route.is_health() {
             return checked(None, Ok(Admitted::new(None)));
         }
         let scope = route.scope(method);
         let mut token = None;
+        let tokens = self.tokens();
         if let Some(scope) = scope
-            && !self.tokens.is_empty()
+            && !tokens.is_empty()
         {
             let bearer = authorization.and_then(bearer);
             // A wrong token is refused even where none is needed.
@@ -150,9 +169,10 @@ impl Admission {
                     return Err(Problem::too_many(wait));
                 }
                 let refused = |problem| checked(Some(RateKey::Refused(address)), Err(problem));
-                match bearer.and_then(|bearer| self.tokens.check(bearer, scope)) {
-                    Some((name, true)) => token = Some(name.to_owned()),
-                    Some(_) => return refused(Problem::forbidden(scope.name())),
+                match bearer.and_then(|bearer| tokens.check(bearer, scope, now.as_secs())) {
+                    Some((name, Grant::Allowed)) => token = Some(name.to_owned()),
+                    Some((_, Grant::OtherScope)) => return refused(Problem::forbidden(scope.name())),
+                    Some((_, Grant::Expired)) => return refused(Problem::expired()),
                     None => return refused(Problem::unauthorized()),
                 }
             }
@@ -339,6 +359,21 @@ mod tests {
         }
         admission.shut_out(ADDRESS, Duration::from_secs(2), Duration::from_secs(1));
         assert_eq!(admission.shut_out.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn tokens_are_replaced_and_expire() {
+        let admission =
+            Admission::new(Tokens::parse("a:search,until=1970-01-02:reader-token-0123456789").unwrap(), false, false);
+        let found = |seconds| {
+            let check = admission.check(request("POST", Route::Search, Some(READER), seconds)).unwrap();
+            check.admit(&admission, Ok(())).map(|admitted| admitted.token.unwrap())
+        };
+        assert_eq!((found(86_399), found(86_400)), (Ok("a".to_owned()), Err(Problem::expired())));
+        admission.replace_tokens(Tokens::parse("b:search:reader-token-0123456789").unwrap()).unwrap();
+        assert_eq!(found(86_400), Ok("b".to_owned()));
+        assert!(admission.replace_tokens(Tokens::default()).is_err() && found(86_400).is_ok(), "an end of all tokens");
+        assert!(Admission::default().replace_tokens(tokens()).is_err());
     }
 
     #[test]

@@ -8,8 +8,10 @@ pub mod encode;
 pub mod model;
 pub mod options;
 pub mod problem;
+pub mod ready;
 pub mod rerank;
 pub mod route;
+pub mod trace;
 pub mod videos;
 
 pub use admission::{Admission, AdmissionCheck, AdmissionRequest, Admitted, RateKey};
@@ -19,6 +21,7 @@ pub use options::{ListOptions, SearchOptions};
 pub use problem::{Problem, ProblemCode, ProblemDetails};
 pub use rerank::{Candidates, Reranked};
 pub use route::Route;
+pub use trace::TraceContext;
 pub use videos::PutResult;
 
 /// The OpenAPI document, also served at `/v1/openapi.json`.

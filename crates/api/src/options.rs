@@ -24,7 +24,7 @@ pub struct SearchOptions {
     pub explain: bool,
     /// Whether segments are computed for the hits; true.
     pub segments: bool,
-    /// Hits below this score are left out.
+    /// Hits below this score, 0 to 1, are left out; 0.
     pub min_score: f32,
 }
 
@@ -48,6 +48,10 @@ impl SearchOptions {
         let Self { top, budget, explain, segments, min_score } = parsed(query)?;
         if top == 0 || top > MAX_TOP {
             return Err(Problem::bad_request(format!("top is {top}, must be 1 to {MAX_TOP}")));
+        }
+        // Also what is no number.
+        if !(0.0..=1.0).contains(&min_score) {
+            return Err(Problem::bad_request(format!("min_score is {min_score}, must be 0 to 1")));
         }
         let budget = match budget {
             Some(text) => text.parse().map_err(|e: BudgetError| Problem::bad_request(e.to_string()))?,
@@ -83,5 +87,22 @@ impl ListOptions {
             return Err(Problem::bad_request(format!("limit is {}, must be 1 to {MAX_LIST}", options.limit)));
         }
         Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn scores_are_in_their_range() {
+        for score in ["0", "1", "0.5", "1e-3"] {
+            assert!(SearchOptions::parse(&format!("min_score={score}")).is_ok(), "{score}");
+        }
+        for score in ["-0.1", "1.01", "NaN", "inf", "-inf", "1e39", "x", ""] {
+            let problem = SearchOptions::parse(&format!("min_score={score}")).unwrap_err();
+            assert_eq!(problem.status(), 400, "{score}");
+        }
     }
 }

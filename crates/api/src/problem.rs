@@ -39,17 +39,23 @@ pub enum ProblemCode {
     MediaType,
     /// The body is damaged or does not fit.
     BadBody,
+    /// No part of the file is in the range that was asked for.
+    Range,
     /// Too many requests.
     TooManyRequests,
     /// The server failed.
     Internal,
+    /// The record of the video is damaged or lost; the video can be put again.
+    DamagedRecord,
     /// The server is busy, or ends.
     Busy,
+    /// The server's disk is full.
+    StorageFull,
 }
 
 impl ProblemCode {
     /// All codes, by status.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -61,10 +67,13 @@ impl ProblemCode {
         Self::OtherBundle,
         Self::TooLarge,
         Self::MediaType,
+        Self::Range,
         Self::BadBody,
         Self::TooManyRequests,
         Self::Internal,
+        Self::DamagedRecord,
         Self::Busy,
+        Self::StorageFull,
     ];
 
     /// The code as text.
@@ -98,10 +107,13 @@ impl ProblemCode {
             Self::OtherBundle => (409, "other-bundle", "The record was made by another bundle"),
             Self::TooLarge => (413, "too-large", "The body is too large"),
             Self::MediaType => (415, "media-type", "The media type is not supported"),
+            Self::Range => (416, "range", "The range is not in the file"),
             Self::BadBody => (422, "bad-body", "The body is not what it should be"),
             Self::TooManyRequests => (429, "too-many-requests", "Too many requests"),
             Self::Internal => (500, "internal", "Internal error"),
+            Self::DamagedRecord => (500, "damaged-record", "The record is damaged"),
             Self::Busy => (503, "busy", "The server is busy"),
+            Self::StorageFull => (507, "storage-full", "The server's disk is full"),
         }
     }
 }
@@ -168,6 +180,12 @@ impl Problem {
         Self::new(ProblemCode::Unauthorized, "send a known token as `Authorization: Bearer ...`")
     }
 
+    /// A token whose time is over.
+    #[must_use]
+    pub fn expired() -> Self {
+        Self::new(ProblemCode::Unauthorized, "this token has expired")
+    }
+
     /// A token that lacks the scope.
     #[must_use]
     pub fn forbidden(scope: &str) -> Self {
@@ -216,6 +234,26 @@ impl Problem {
     #[must_use]
     pub fn media_type(known: &str) -> Self {
         Self::new(ProblemCode::MediaType, format!("send {known}"))
+    }
+
+    /// A range that is not in a file of so many bytes.
+    #[must_use]
+    pub fn range(bytes: &str) -> Self {
+        Self::new(ProblemCode::Range, format!("the file has the range {bytes}"))
+    }
+
+    /// A record that is damaged or lost where it is kept. The reason belongs into the log.
+    #[must_use]
+    pub fn damaged_record() -> Self {
+        let detail = "the record of this video is damaged or lost: put the video again (`vidsieve push --check` does)";
+        Self::new(ProblemCode::DamagedRecord, detail)
+    }
+
+    /// A disk without room for the video: writes succeed again when there is room.
+    #[must_use]
+    pub fn storage_full() -> Self {
+        let detail = "there is no room for this video; writes go on by themselves when there is";
+        Self { retry_after: Some(30), ..Self::new(ProblemCode::StorageFull, detail) }
     }
 
     /// Too many requests; after the wait there may be another.

@@ -1,6 +1,7 @@
 //! The re-rank tier: a query's record and candidates, and what came of comparing them.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub struct Candidates {
     /// The checksums of the records that are meant, in the order of the ids: other versions are not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksums: Option<Vec<String>>,
-    /// Milliseconds after which no further candidate is begun: those that are left are told as missing. Whoever waits no longer
+    /// Milliseconds after which no further candidate is begun: those that are left are reported as missing. A client that has gone
     /// does not keep a tier busy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_ms: Option<u64>,
@@ -97,6 +98,24 @@ pub struct Compared {
 }
 
 impl Compared {
+    /// Whether every number is in its range, up to its last digits.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        const ROUNDING: f64 = 1e-4;
+        let share = |value: f64| (-ROUNDING..=1.0 + ROUNDING).contains(&value);
+        let seconds = |value: f64| value.is_finite() && value >= 0.0;
+        let span = |[start, end]: [f64; 2]| seconds(start) && seconds(end) && start <= end;
+        let sides = [self.coverage.query, self.coverage.target];
+        f64::from(self.fine_similarity).abs() <= 1.0 + ROUNDING
+            && share(f64::from(self.score))
+            && sides.iter().all(|side| seconds(side.seconds) && share(side.share))
+            && self
+                .segments
+                .iter()
+                .flatten()
+                .all(|segment| span(segment.query) && span(segment.target) && share(f64::from(segment.score)))
+    }
+
     /// The pair.
     #[must_use]
     pub const fn pair(&self) -> Pair {
@@ -127,10 +146,42 @@ pub struct Reranked {
 pub const ABSENT: &str = "it is not there";
 /// Why a record of another version is not compared.
 pub const OTHER_VERSION: &str = "another version is there than was asked for";
+/// Why an answer about a pair is not used.
+pub const UNSOUND: &str = "the re-rank tier's answer is out of its range";
 /// Why a record was not looked at.
 pub const LATE: &str = "it was not compared in time";
 
+/// Bytes of a tier's answer at most for so many candidates: a pair with all its segments is far below.
+#[must_use]
+pub fn answer_limit(candidates: usize) -> usize {
+    (16 << 10) + candidates.saturating_mul(64 << 10)
+}
+
 impl Reranked {
+    /// What a tier's answer says of each candidate that it names: values out of their range, and a candidate that comes
+    /// twice, are failures; other ids are left out.
+    #[must_use]
+    pub fn sifted(self, candidates: &Candidates) -> HashMap<String, Result<Compared, String>> {
+        let asked: HashSet<&str> = candidates.ids.iter().map(String::as_str).collect();
+        let pairs = self.pairs.into_iter().map(|pair| {
+            let id = pair.id.clone();
+            (id, if pair.is_sound() { Ok(pair) } else { Err(UNSOUND.to_owned()) })
+        });
+        let all = pairs.chain(self.missing.into_iter().map(|absent| (absent.id, Err(absent.reason))));
+        let mut sifted = HashMap::new();
+        for (id, result) in all.filter(|(id, _)| asked.contains(id.as_str())) {
+            match sifted.entry(id) {
+                Entry::Vacant(entry) => {
+                    entry.insert(result);
+                }
+                Entry::Occupied(mut entry) => {
+                    let _ = entry.insert(Err(UNSOUND.to_owned()));
+                }
+            }
+        }
+        sifted
+    }
+
     /// Tells the candidates from `first` on as not compared in time.
     pub fn leave(&mut self, candidates: &Candidates, first: usize) {
         let ids = candidates.ids.get(first..).unwrap_or_default();
@@ -185,5 +236,58 @@ impl Reranked {
                 Outcome::Failed(reason) => self.missing.push(Absent { id, reason }),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn sifted(pairs: &Value) -> HashMap<String, Result<Compared, String>> {
+        let answer: Reranked = serde_json::from_value(json!({ "pairs": pairs, "missing": [] })).unwrap();
+        let ids = ["a", "b"].map(str::to_owned).to_vec();
+        answer.sifted(&Candidates { ids, ..Candidates::default() })
+    }
+
+    fn pair(id: &str) -> Value {
+        let side = json!({ "seconds": 5.0, "share": 1.0 });
+        let segment = json!({ "query": [0.0, 5.0], "target": [1.0, 6.0], "at": ["whole", "middle"], "score": 0.5 });
+        json!({ "id": id, "fine_similarity": 0.9, "score": 0.8, "relation": "copy",
+                "coverage": { "query": side, "target": side }, "segments": [segment] })
+    }
+
+    #[test]
+    fn values_out_of_their_range_are_failures() {
+        assert!(sifted(&json!([pair("a")]))["a"].is_ok());
+        for (pointer, values) in [
+            ("/score", vec![json!(-0.1), json!(1.1), json!(2)]),
+            ("/fine_similarity", vec![json!(-1.5), json!(7)]),
+            ("/coverage/query/share", vec![json!(-1), json!(1.5)]),
+            ("/coverage/target/seconds", vec![json!(-1)]),
+            ("/segments/0/score", vec![json!(-1), json!(3)]),
+            ("/segments/0/query", vec![json!([3.0, 1.0]), json!([-1.0, 1.0])]),
+            ("/segments/0/target/0", vec![json!(100.0)]),
+        ] {
+            for value in values {
+                let mut wrong = pair("a");
+                *wrong.pointer_mut(pointer).unwrap() = value;
+                let sifted = sifted(&json!([wrong, pair("b")]));
+                assert_eq!(sifted["a"].as_ref().unwrap_err(), UNSOUND, "{wrong}");
+                assert!(sifted["b"].is_ok(), "the others count: {wrong}");
+            }
+        }
+        // Too large for its type.
+        let huge = pair("a").to_string().replace("0.8", "1e300");
+        assert!(!serde_json::from_str::<Compared>(&huge).is_ok_and(|pair| pair.is_sound()));
+    }
+
+    #[test]
+    fn each_candidate_is_told_of_once() {
+        let sifted = sifted(&json!([pair("a"), pair("a"), pair("c")]));
+        assert_eq!(sifted.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(sifted["a"].as_ref().unwrap_err(), UNSOUND);
     }
 }

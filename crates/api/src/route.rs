@@ -12,9 +12,9 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// Methods that pages of allowed origins may use.
 pub const CORS_METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 /// Request headers that they may send.
-pub const CORS_HEADERS: [&str; 2] = ["authorization", "content-type"];
+pub const CORS_HEADERS: [&str; 4] = ["authorization", "content-type", "if-none-match", "traceparent"];
 /// Response headers that they may read.
-pub const CORS_EXPOSED: [&str; 2] = ["etag", "retry-after"];
+pub const CORS_EXPOSED: [&str; 3] = ["etag", "retry-after", "x-request-id"];
 /// Seconds for which a browser caches a preflight.
 pub const CORS_SECONDS: u32 = 3600;
 
@@ -37,6 +37,8 @@ pub enum Route {
     Bundle,
     /// Reports that the server is up.
     Health,
+    /// Reports whether it can do its work, and what stands in the way.
+    Ready,
     /// Returns the OpenAPI document.
     OpenApi,
     /// Returns figures for Prometheus.
@@ -47,7 +49,7 @@ pub enum Route {
 
 impl Route {
     /// The routes of the OpenAPI document.
-    pub const DOCUMENTED: [Self; 10] = [
+    pub const DOCUMENTED: [Self; 11] = [
         Self::Search,
         Self::Rerank,
         Self::Encode,
@@ -56,6 +58,7 @@ impl Route {
         Self::Model,
         Self::Bundle,
         Self::Health,
+        Self::Ready,
         Self::OpenApi,
         Self::Metrics,
     ];
@@ -72,6 +75,7 @@ impl Route {
             Self::Model => "/v1/model",
             Self::Bundle => "/v1/model/bundle",
             Self::Health => "/v1/health",
+            Self::Ready => "/v1/ready",
             Self::OpenApi => "/v1/openapi.json",
             Self::Metrics => "/metrics",
             Self::Media => "/media/{*path}",
@@ -125,10 +129,16 @@ impl Route {
     #[must_use]
     pub fn scope(self, method: &str) -> Option<Scope> {
         match (self, method) {
-            (Self::Health | Self::OpenApi | Self::Media, _) => None,
+            (Self::Health | Self::Ready | Self::OpenApi | Self::Media, _) => None,
             (_, "PUT" | "DELETE") => Some(Scope::Write),
             _ => Some(Scope::Search),
         }
+    }
+
+    /// Whether it tells of the server's health: it has no rate, and is answered where nothing else is.
+    #[must_use]
+    pub const fn is_health(self) -> bool {
+        matches!(self, Self::Health | Self::Ready)
     }
 
     /// Whether a server with an open search answers this method without a token.

@@ -90,6 +90,13 @@ pub fn etag(value: u64) -> String {
     format!("\"{}\"", checksum(value))
 }
 
+/// Whether an `If-None-Match` header names a tag, or every one.
+#[must_use]
+pub fn matches(header: &str, tag: &str) -> bool {
+    // Tags of this API hold no commas. A weak comparison, as RFC 9110 wants it here.
+    header.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+}
+
 /// An id that can be used.
 ///
 /// # Errors
@@ -102,6 +109,17 @@ pub fn checked(id: Option<String>) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tags() {
+        let tag = etag(7);
+        for header in [tag.clone(), format!("\"x\", {tag}"), format!("W/{tag}"), "*".to_owned()] {
+            assert!(matches(&header, &tag), "{header}");
+        }
+        for header in ["", "\"x\"", "0000000000000007"] {
+            assert!(!matches(header, &tag), "{header}");
+        }
+    }
 
     #[test]
     fn checksums() {

@@ -3,6 +3,7 @@
 //! | module | question |
 //! |---|---|
 //! | [`trust`] | What is an answer worth where different footage looks alike, and is the relation right? |
+//! | [`films`] | Is a clip found in a long video, and where? |
 //! | `hard` | How well are copies by every kind of edit found among other takes and thousands of distractors? |
 //! | `ablation` | What is each part of a network, and each choice of its training, worth? |
 //!
@@ -18,6 +19,7 @@
 pub mod ablation;
 #[cfg(feature = "train")]
 mod error;
+pub mod films;
 #[cfg(feature = "train")]
 pub mod hard;
 pub mod trust;

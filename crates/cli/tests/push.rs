@@ -98,6 +98,108 @@ fn an_index_is_published() {
     assert!(String::from_utf8_lossy(&pages).contains(r#""id":"new""#));
 }
 
+/// Changes a record's bytes in a closed index; none removes it.
+fn damage(folder: &std::path::Path, id: &str, bytes: Option<&[u8]>) {
+    let table: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("records");
+    let database = redb::Database::open(folder.join("index.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut records = transaction.open_table(table).unwrap();
+        match bytes {
+            Some(bytes) => drop(records.insert(id, bytes).unwrap()),
+            None => drop(records.remove(id).unwrap()),
+        }
+    }
+    transaction.commit().unwrap();
+}
+
+/// What is lost or damaged behind an endpoint is mended and named; one video does not stand in the way of the others.
+#[test]
+fn a_check_mends_what_it_can() {
+    let dir = Scratch::new("push-check");
+    let (folder, target) = (dir.text("index"), dir.path("target"));
+    drop(fill(&dir.path("index"), 0..20));
+    drop(fill(&target, 0..20));
+    damage(&target, &id(2), Some(b"nonsense"));
+    let mut flipped = record(&bundle(), 5).into_bytes();
+    *flipped.last_mut().unwrap() ^= 1;
+    damage(&target, &id(5), Some(&flipped));
+    damage(&target, &id(8), None);
+    damage(&dir.path("index"), &id(11), Some(b"nonsense"));
+    let target = target.display().to_string();
+    let server = Running::start(&[&["--index", &*target, "--log", "none"], &FAST[..]].concat(), None);
+    let (status, body) = server.ask("GET", &format!("/v1/videos/{}", id(2)), "", b"");
+    let problem: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, &problem["type"]), (500, &Value::from("urn:vidsieve:problem:damaged-record")));
+    let url = format!("http://{}", server.address);
+    let names = |report: &Value, key: &str| -> Vec<String> {
+        report[key].as_array().unwrap().iter().map(|note| note["id"].as_str().unwrap().to_owned()).collect()
+    };
+    // Without the check nothing is noticed; a dry run tells and changes nothing.
+    assert_eq!(numbers(&json(&["push", "--index", &folder, "--to", &url, "--json"], 0)), [0, 20, 0, 0]);
+    let push = |more: &[&str], status| {
+        let all = ["push", "--index", &folder, "--to", &url, "--check", "--json"];
+        json(&[&all, more].concat(), status)
+    };
+    let start = Instant::now();
+    let dry = push(&["--dry-run"], 0);
+    assert_eq!(names(&dry, "mended"), [id(2), id(5), id(8)], "{dry}");
+    assert_eq!(server.ask("GET", &format!("/v1/videos/{}", id(2)), "", b"").0, 500);
+    let report = push(&[], 0);
+    assert_eq!((numbers(&report), names(&report, "mended")), ([3, 17, 0, 3], names(&dry, "mended")), "{report}");
+    assert!(start.elapsed() < Duration::from_secs(20), "a damaged record is not asked for again and again");
+    let again = push(&[], 0);
+    assert_eq!((numbers(&again), names(&again, "mended").len()), ([0, 20, 0, 0], 0));
+    // One that is damaged on both sides is named, and the others are published.
+    let (status, _) = server.ask("DELETE", &format!("/v1/videos/{}", id(11)), "", b"");
+    assert_eq!(status, 204);
+    let report = push(&[], 1);
+    assert_eq!(names(&report, "failed"), [id(11)], "{report}");
+    assert_eq!(count(&server), 19);
+}
+
+/// An endpoint that fails for one video alone is no reason to leave the others; one that fails for all is.
+#[test]
+fn failures_of_one_video_and_of_all() {
+    let dir = Scratch::new("push-500");
+    let server = empty(&dir, &FAST, None);
+    let folder = dir.text("index");
+    drop(fill(&dir.path("index"), 0..30));
+    let failed = "HTTP/1.1 500 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned();
+    let answer = failed.clone();
+    let one = Proxy::before(&server.address, move |seen| match seen.method.as_str() {
+        "PUT" if seen.path.ends_with("/00005.mp4") => Fate::Answered(answer.clone()),
+        _ => Fate::Passed,
+    });
+    let push = |address: &str| {
+        vidsieve(&["push", "--index", &folder, "--to", &format!("http://{address}"), "--tries", "2", "--json"])
+    };
+    let output = push(&one.address);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (report["written"].as_u64(), &report["failed"][0]["id"]),
+        (Some(29), &Value::from("00005.mp4")),
+        "{report}"
+    );
+    let all = Proxy::before(&server.address, move |seen| match seen.method.as_str() {
+        "PUT" => Fate::Answered(failed.clone()),
+        _ => Fate::Passed,
+    });
+    drop(fill(&dir.path("index"), 30..90));
+    let output = push(&all.address);
+    assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("goes on from there") && all.requests() < 80, "{}", stderr(&output));
+    // A full disk is that of all.
+    let full = r#"{"type":"urn:vidsieve:problem:storage-full","title":"The server's disk is full","status":507,"detail":"no room"}"#;
+    let answer = format!("HTTP/1.1 507 Full\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{full}", full.len());
+    let full = Proxy::before(&server.address, move |seen| match seen.method.as_str() {
+        "PUT" => Fate::Answered(answer.clone()),
+        _ => Fate::Passed,
+    });
+    let output = push(&full.address);
+    assert!(output.status.code() == Some(1) && stderr(&output).contains("disk there is full"), "{}", stderr(&output));
+}
+
 /// A push that is killed, or stopped, goes on where it was.
 #[test]
 fn killed_and_stopped() {

@@ -111,9 +111,78 @@ fn tokens_and_mistakes() {
     std::fs::write(&tokens, "me:search:short\n").unwrap();
     refused(&serve(&["--token-file", &tokens]), &["tokens", "line 1", "16 characters"]);
     refused(&serve(&["--token-file", &dir.text("none")]), &["none"]);
+    std::fs::write(&tokens, "me:search:0123456789abcdef-\u{fc}\n").unwrap();
+    refused(&serve(&["--token-file", &tokens]), &["tokens", "line 1", "header"]);
     refused(&serve(&["--addr", "0.0.0.0:0"]), &["0.0.0.0", "no tokens"]);
     refused(&serve(&["--cors", "example.org"]), &["example.org"]);
     refused(&serve(&["--www", &dir.text("none")]), &["none"]);
     refused(&serve(&["--store", "nowhere:x"]), &["nowhere:x"]);
     refused(&vidsieve(&["serve", "--index", &dir.text("no-index")]), &["no-index"]);
+}
+
+/// Options of a file, those of the command line before them; tokens that are read again; a name as address.
+#[test]
+fn a_configuration_file_and_tokens_that_change() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = Scratch::new("serve-config");
+    drop(support::records::fill(&dir.path("index"), 0..3));
+    let (config, tokens) = (dir.text("vidsieve.toml"), dir.text("tokens"));
+    let write = |path: &str, text: &str| std::fs::write(path, text).unwrap();
+    let private = |mode: u32| std::fs::set_permissions(&tokens, std::fs::Permissions::from_mode(mode)).unwrap();
+    write(&tokens, "a:search,write:0123456789abcdef\n");
+    private(0o644);
+    let index = dir.text("index");
+    write(
+        &config,
+        &format!(
+            "index = {index:?}\ntoken-file = {tokens:?}\nread-only = true\nopen-search = false\nrate = 1000\nlog = \"none\"\n"
+        ),
+    );
+    let (a, b) = ("authorization: Bearer 0123456789abcdef\r\n", "authorization: Bearer abcdef0123456789\r\n");
+    let server = Running::start(&["--config", &config, "--addr", "localhost:0", "--log", "json"], None);
+    assert_eq!(server.videos, 3);
+    assert!(server.address.starts_with("127.0.0.1:") || server.address.starts_with("[::1]:"), "{}", server.address);
+    let listed = |header: &str| server.ask("GET", "/v1/videos", header, b"").0;
+    assert_eq!((listed(a), listed(b)), (200, 401));
+    assert_eq!(server.ask("DELETE", "/v1/videos/x", a, b"").0, 403, "it only reads");
+    let changed = |text: &str| {
+        write(&tokens, text);
+        server.signal("-HUP");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    };
+    changed("b:search:abcdef0123456789\n");
+    assert_eq!((listed(a), listed(b)), (401, 200));
+    for nonsense in ["", "nonsense\n", "space/x:search:0123456789abcdef\n"] {
+        changed(nonsense);
+        assert_eq!(listed(b), 200, "{nonsense:?}");
+    }
+    private(0o600);
+    changed("b:search,until=2001-01-01:abcdef0123456789\n");
+    assert_eq!(listed(b), 401);
+    let (status, log) = server.end();
+    assert_eq!(status, Some(0));
+    assert!(log.contains("chmod 600") && log.contains("read again") && log.contains("stay what they were"), "{log}");
+    assert!(!log.contains("abcdef0123456789"), "{log}");
+
+    let serve = |text: &str| {
+        write(&config, text);
+        vidsieve(&["serve", "--config", &config])
+    };
+    refused(&serve("nonsense = 1\n"), &["vidsieve.toml", "nonsense"]);
+    refused(&serve("index = \n"), &["vidsieve.toml"]);
+    refused(&serve("rate = 0\n"), &["vidsieve.toml", "rate"]);
+    refused(&serve("rate = 1.5\n"), &["vidsieve.toml", "rate"]);
+    refused(&serve("rate = 1\n"), &["--index"]);
+    refused(&vidsieve(&["serve", "--config", &dir.text("none")]), &["none"]);
+    let wrong = vidsieve(&["serve", "--index", &index, "--addr", "localhost"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(stderr(&wrong).contains("localhost:8787"), "{}", stderr(&wrong));
+
+    // The example in the repository names options that there are.
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/vidsieve.toml");
+    write(&tokens, "a:search:0123456789abcdef\n");
+    let server = Running::start(&["--config", example, "--index", &index, "--token-file", &tokens], None);
+    assert_eq!(server.ask("GET", "/v1/ready", "", b"").0, 200);
+    assert_eq!(server.end().0, Some(0));
 }

@@ -251,7 +251,7 @@ pub struct CostEstimate {
     pub shards: u64,
     /// Memory of a full shard in MB.
     pub shard_mb: f64,
-    /// From a search to its pages, where nobody else asks.
+    /// From a search to its pages, without other load.
     pub latency_ms: EdgeLatency,
     /// Publishing now, once, as if nothing else were done that month.
     pub publish: Vec<BillLine>,

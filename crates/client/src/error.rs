@@ -21,7 +21,7 @@ pub enum EndpointError {
     /// A token would travel readable.
     #[error("{0}: a token is sent to other machines over https alone")]
     Plain(String),
-    /// Nobody answers.
+    /// No answer.
     #[error("{address}: no answer ({tries} tries): {reason}")]
     Unreachable {
         /// The endpoint.
@@ -68,6 +68,14 @@ pub enum EndpointError {
     Refused {
         /// The status.
         status: u16,
+        /// What it says.
+        detail: String,
+    },
+    /// Its disk is full: no video can be added.
+    #[error("{address}: the disk there is full: {detail}")]
+    Full {
+        /// The endpoint.
+        address: String,
         /// What it says.
         detail: String,
     },

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Url};
 use serde::Deserialize;
-use vidsieve_api::Route;
 use vidsieve_api::videos::{Listed, Listing};
+use vidsieve_api::{ProblemCode, ProblemDetails, Route};
 use vidsieve_index::retry::{Gate, is_transient, told};
 use vidsieve_record::BundleId;
 use vidsieve_record::wire::RECORD_TYPE;
@@ -34,7 +34,7 @@ pub const JOBS: usize = 8;
 const PAGE: usize = 1000;
 /// Most bytes of an answer.
 const MAX_ANSWER: usize = 256 << 20;
-/// Tries of the first request: an address that is wrong is told soon.
+/// Tries of the first request: a wrong address is reported soon.
 const FIRST_TRIES: u32 = 3;
 /// Time for a request, and the least bytes of its body that go in a second.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -111,6 +111,12 @@ fn detail(body: &[u8]) -> String {
             String::from_utf8_lossy(&body[..body.len().min(120)]).split_whitespace().collect::<Vec<_>>().join(" ")
         }
     }
+}
+
+/// Whether a body is a problem that lasts, whatever its status: the record of a video is damaged.
+fn is_lasting(body: &[u8]) -> bool {
+    let problem: Option<ProblemDetails> = serde_json::from_slice(body).ok();
+    problem.and_then(|problem| problem.code()) == Some(ProblemCode::DamagedRecord)
 }
 
 impl Endpoint {
@@ -197,6 +203,7 @@ impl Endpoint {
         let (address, detail) = (self.address.clone(), detail(body));
         match status {
             401 | 403 => EndpointError::Token { address, status, detail },
+            507 => EndpointError::Full { address, detail },
             _ => EndpointError::Refused { status, detail },
         }
     }
@@ -209,7 +216,9 @@ impl Endpoint {
             self.gate.pass().await;
             let (told, error) = match self.once(&request, failed > 0).await {
                 Ok((status, _, body)) if status < 300 => return Ok(body),
-                Ok((status, _, body)) if !is_transient(status) => return Err(self.refused(status, &body)),
+                Ok((status, _, body)) if !is_transient(status) || is_lasting(&body) => {
+                    return Err(self.refused(status, &body));
+                }
                 Ok((status, told, body)) => {
                     let error = EndpointError::Busy {
                         address: self.address.clone(),
@@ -250,7 +259,7 @@ impl Endpoint {
         }
     }
 
-    /// One try: status, the pause that is told, body.
+    /// One try: status, the pause that the server asks for, body.
     async fn once(&self, request: &Request<'_>, again: bool) -> Result<(u16, Option<Duration>, Vec<u8>), String> {
         let mut response = self.build(request, again).send().await.map_err(|e| reason(&e))?;
         let pause = response.headers().get(RETRY_AFTER).and_then(|v| told(v.to_str().ok()?));
@@ -272,7 +281,7 @@ impl Endpoint {
         })
     }
 
-    /// The bundle that its records must be made with. Asked first, so that an address or a token that is wrong is told soon.
+    /// The bundle that its records must be made with. Asked first, so that a wrong address or token is reported soon.
     ///
     /// # Errors
     /// [`EndpointError`].
@@ -380,7 +389,7 @@ impl Endpoint {
         }
     }
 
-    /// Searches for a record: a search that is refused is told, not repeated. `options` are those of the query string.
+    /// Searches for a record. A search that is refused is an error and is not retried. `options` are those of the query string.
     ///
     /// # Errors
     /// [`EndpointError`]; [`EndpointError::Busy`] for a status that a later try may not have.
@@ -406,6 +415,13 @@ impl Endpoint {
         let status = response.status().as_u16();
         let (mut body, mut first) = (Vec::new(), None);
         while let Some(chunk) = response.chunk().await.map_err(lost(1))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(EndpointError::Answer {
+                    address: self.address.clone(),
+                    what: "its answer",
+                    detail: format!("it is longer than {MAX_ANSWER} bytes"),
+                });
+            }
             body.extend_from_slice(&chunk);
             if first.is_none() && chunk.contains(&b'\n') {
                 first = Some(start.elapsed());

@@ -27,7 +27,7 @@ fn head(title: &str, height: f64) -> String {
 pub struct RowChart {
     /// Title.
     pub title: String,
-    /// Names of the values, in the order of their colours; at most seven are told apart.
+    /// Names of the values, in the order of their colours; at most seven can be distinguished.
     pub values: Vec<String>,
     /// Name of each row, and its values; one that is not finite is left out.
     pub rows: Vec<(String, Vec<f64>)>,

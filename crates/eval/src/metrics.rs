@@ -1,4 +1,4 @@
-//! Rankings and average precision as the data sets define them (§8 of the project's mathematics).
+//! Rankings and average precision as the data sets define them (`docs/mathematics.md`, §8).
 //!
 //! A result is a list of (video id, similarity) in database order; equal scores keep that order. `available` are the
 //! videos that could be indexed: the others are left out of every ranking.

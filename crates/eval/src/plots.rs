@@ -45,13 +45,13 @@ impl Axis {
         Self { label: label.into(), ..Self::default() }
     }
 
-    /// The same axis with fixed ends.
+    /// Returns the axis with fixed ends.
     #[must_use]
     pub fn range(self, from: f64, to: f64) -> Self {
         Self { range: Some((from, to)), ..self }
     }
 
-    /// The same axis by logarithm.
+    /// Returns the axis with a logarithmic scale.
     #[must_use]
     pub fn log2(self) -> Self {
         Self { scale: Scale::Log2, ..self }
@@ -81,13 +81,13 @@ impl Series {
         Self { name: name.into(), points, markers, ..Self::default() }
     }
 
-    /// The same line with a band around it.
+    /// Returns the line with a band around it.
     #[must_use]
     pub fn band(self, band: Vec<(f64, f64)>) -> Self {
         Self { band, ..self }
     }
 
-    /// The same line in thin grey.
+    /// Returns the line in thin grey.
     #[must_use]
     pub fn reference(self) -> Self {
         Self { reference: true, markers: false, ..self }
@@ -194,7 +194,7 @@ impl Plot {
         Self { title: title.into(), x, y, series: Vec::new() }
     }
 
-    /// The same plot with one more line.
+    /// Returns the plot with one more line.
     #[must_use]
     pub fn with(mut self, series: Series) -> Self {
         self.series.push(series);

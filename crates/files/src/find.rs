@@ -8,33 +8,12 @@ use ignore::overrides::{Override, OverrideBuilder};
 use ignore::{DirEntry, WalkBuilder};
 use walkdir::WalkDir;
 
+use crate::bins::is_bin;
 use crate::ids::{VideoFile, distinct};
 use crate::kinds::{extension, is_video, is_video_by_content};
 
 /// A file of a folder that says, as `.gitignore` does, what of the folder and below is left out.
 const IGNORE_FILE: &str = ".vidsieveignore";
-
-/// Folders of systems, lower case: what was deleted, thumbnails of a NAS, snapshots, what a repair left. Names that begin
-/// with a dot are passed over in any case.
-const SYSTEM_FOLDERS: [&str; 17] = [
-    "#recycle",
-    "#snapshot",
-    "$recycle.bin",
-    "@eadir",
-    "@recently-snapshot",
-    "@recycle",
-    "@tmp",
-    "files_trashbin",
-    "files_versions",
-    "found.000",
-    "lost+found",
-    "network trash folder",
-    "recycled",
-    "recycler",
-    "system volume information",
-    "temporary items",
-    "~snapshot",
-];
 
 /// Why files could not be found.
 #[derive(Debug, thiserror::Error)]
@@ -144,11 +123,7 @@ pub fn find_videos<P: AsRef<Path>>(paths: &[P], options: &FindOptions) -> Result
 fn is_passed_over(entry: &DirEntry) -> bool {
     entry.depth() > 0
         && (entry.file_name().as_encoded_bytes().starts_with(b".")
-            || (entry.file_type().is_some_and(|kind| kind.is_dir()) && is_system_folder(entry.file_name())))
-}
-
-fn is_system_folder(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| SYSTEM_FOLDERS.binary_search(&name.to_lowercase().as_str()).is_ok())
+            || (entry.file_type().is_some_and(|kind| kind.is_dir()) && is_bin(entry.file_name())))
 }
 
 fn walk(
@@ -312,7 +287,6 @@ mod tests {
         assert_eq!(found(&["lib/#recycle"], &[]).unwrap(), ["a.mp4"]);
         let error = found(&["lib"], &["a[b"]).unwrap_err();
         assert!(error.contains("a[b") && error.contains(".gitignore"), "{error}");
-        assert!(SYSTEM_FOLDERS.is_sorted() && SYSTEM_FOLDERS.iter().all(|name| name.to_lowercase() == **name));
     }
 
     #[test]

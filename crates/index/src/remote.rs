@@ -120,12 +120,29 @@ pub struct PushOptions {
     pub dry_run: bool,
     /// Remove videos from the store that the index does not have.
     pub prune: bool,
-    /// Read what is there already as well, and write again what is not what the index has.
+    /// Read what is there already as well, and write again what is lost, damaged or not what the index has.
     pub check: bool,
 }
 
+/// A video, or a part of a store, and why something was done about it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PushNote {
+    /// The id of a video, or the key of another part of a store.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl PushNote {
+    /// A note.
+    #[must_use]
+    pub fn new(id: &str, reason: impl fmt::Display) -> Self {
+        Self { id: id.to_owned(), reason: reason.to_string() }
+    }
+}
+
 /// What publishing did, or would do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PushReport {
     /// Videos that were written.
     pub written: u64,
@@ -137,6 +154,10 @@ pub struct PushReport {
     pub removed: u64,
     /// Requests that write, manifests included.
     pub writes: u64,
+    /// What was there but lost or damaged, and was written again.
+    pub mended: Vec<PushNote>,
+    /// Videos that could not be published; the others are.
+    pub failed: Vec<PushNote>,
 }
 
 /// The key of a video's record.

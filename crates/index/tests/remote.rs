@@ -196,6 +196,81 @@ fn a_folder() {
     });
 }
 
+/// Changes a record's bytes in a closed index; none removes it.
+fn damage(folder: &Path, id: &str, change: Option<&[u8]>) {
+    let table: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("records");
+    let database = redb::Database::open(folder.join("index.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut records = transaction.open_table(table).unwrap();
+        match change {
+            Some(bytes) => drop(records.insert(id, bytes).unwrap()),
+            None => drop(records.remove(id).unwrap()),
+        }
+    }
+    transaction.commit().unwrap();
+}
+
+/// Whatever is lost or damaged in a store is mended and named, and one video does not stand in the way of the others.
+#[test]
+fn a_check_mends_what_it_can() {
+    let folder = Folder::new("check");
+    let location = folder.at("store");
+    runtime().block_on(async {
+        let remote = Remote::open(&format!("fs:{}", location.display())).unwrap();
+        let ids: Vec<String> = (0..12).map(|n| format!("video {n}")).collect();
+        let made = index(&folder.at("index"), BUNDLE);
+        for (n, id) in (0..).zip(&ids) {
+            made.put(id, &record(BUNDLE, n), &Source::default()).unwrap();
+        }
+        remote.push(&made, PushOptions::default(), &Control::new()).await.unwrap();
+        drop(made);
+
+        let file = |n: usize| location.join(key(&ids[n]));
+        std::fs::remove_file(file(0)).unwrap();
+        std::fs::write(file(1), b"").unwrap();
+        let mut flipped = std::fs::read(file(2)).unwrap();
+        flipped[3000] ^= 1;
+        std::fs::write(file(2), flipped).unwrap();
+        std::fs::write(file(3), record(BUNDLE, 99).into_bytes()).unwrap();
+        // One that can be neither read nor written: a folder stands in its place.
+        std::fs::remove_file(file(4)).unwrap();
+        std::fs::create_dir_all(file(4).join("x")).unwrap();
+        std::fs::write(location.join("bundle.safetensors"), b"other").unwrap();
+        std::fs::write(location.join("meta.json"), b"{").unwrap();
+        // And in the index: one that is lost in the store as well, and one that is not.
+        damage(&folder.at("index"), &ids[5], Some(b"nonsense"));
+        std::fs::remove_file(file(5)).unwrap();
+        damage(&folder.at("index"), &ids[6], None);
+
+        let index = Index::open_read_only(&folder.at("index")).unwrap();
+        let check = PushOptions { check: true, ..PushOptions::default() };
+        let dry = remote.push(&index, PushOptions { dry_run: true, ..check }, &Control::new()).await.unwrap();
+        let of = |notes: &[vidsieve_index::remote::PushNote]| -> Vec<String> {
+            notes.iter().map(|note| note.id.clone()).collect()
+        };
+        assert!(of(&dry.mended).contains(&ids[0]) && !file(0).exists(), "{dry:?}");
+        let report = remote.push(&index, check, &Control::new()).await.unwrap();
+        let mut mended = vec!["bundle.safetensors".to_owned(), "meta.json".to_owned()];
+        mended.extend((0..4).map(|n| ids[n].clone()));
+        assert_eq!(of(&report.mended), mended, "{report:?}");
+        assert_eq!(of(&report.failed), [&*ids[4], &*ids[5]], "{report:?}");
+        assert!(report.mended.iter().chain(&report.failed).all(|note| note.reason.len() > 5), "{report:?}");
+        assert!(report.mended[2].reason.contains("lost"), "{report:?}");
+        assert_eq!((report.written, report.unchanged), (4, 6), "{report:?}");
+        for n in [0, 1, 2, 3, 6, 7] {
+            let there = remote.get(&ids[n]).await.unwrap().unwrap().unwrap();
+            assert_eq!(there, record(BUNDLE, u8::try_from(n).unwrap()), "{n}");
+        }
+        assert_eq!(remote.bundle_bytes().await.unwrap().unwrap(), b"weights");
+        // What the index has lost is not pruned, and a second check has nothing to mend.
+        let again = PushOptions { prune: true, ..check };
+        let report = remote.push(&index, again, &Control::new()).await.unwrap();
+        assert_eq!((report.mended.len(), report.removed, report.written), (0, 0, 0), "{report:?}");
+        assert!(remote.get(&ids[6]).await.unwrap().unwrap().is_ok());
+    });
+}
+
 /// What every store must do, at the location that the environment names: the credentials of a store come from the environment, and a
 /// process of its own can have its own.
 #[test]

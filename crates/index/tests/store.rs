@@ -67,6 +67,42 @@ fn source(path: &str) -> Source {
 }
 
 #[test]
+fn damage_travels_with_the_source() {
+    let folder = Folder::new("damage-of-source");
+    let index = Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap();
+    for damage in ["", "damaged in places", "cut off"].map(str::to_owned) {
+        let source = Source { damage, hash: None, ..source("/a") };
+        index.put("a", &record(1), &source).unwrap();
+        assert_eq!(index.summary("a").unwrap().unwrap().source, source);
+        assert!(index.relabel("a", "b", &source).unwrap());
+        assert_eq!(index.list().unwrap()[0].source, source);
+        assert_eq!(index.columns().unwrap().vectors, record(1).global().collect::<Vec<_>>());
+        index.remove("b").unwrap();
+    }
+    // A long text is cut between characters.
+    let long = Source { damage: "é".repeat(999), ..source("/a") };
+    index.put("a", &record(1), &long).unwrap();
+    assert_eq!(index.summary("a").unwrap().unwrap().source.damage, "é".repeat(500));
+}
+
+#[test]
+fn decisions_are_kept() {
+    let folder = Folder::new("decisions");
+    let index = Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap();
+    let of = |key: &str, value: &str| (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    index.put_decisions(&[of("b", "1"), of("a", "2")]).unwrap();
+    index.put_decisions(&[of("b", "3")]).unwrap();
+    drop(index);
+    let index = Index::open_read_only(&folder.0).unwrap();
+    assert_eq!(index.decisions().unwrap(), [of("a", "2"), of("b", "3")]);
+    assert!(matches!(index.put_decisions(&[of("c", "")]), Err(IndexError::ReadOnly(_))));
+    drop(index);
+    let index = Index::open(&folder.0).unwrap();
+    assert_eq!(index.remove_decisions(&[b"a".to_vec(), b"x".to_vec()]).unwrap(), 1);
+    assert_eq!(index.decisions().unwrap(), [of("b", "3")]);
+}
+
+#[test]
 fn videos_come_and_go() {
     let folder = Folder::new("videos");
     let index = Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap();
@@ -101,7 +137,7 @@ fn videos_come_and_go() {
         index.windows(each).unwrap().unwrap();
         all
     };
-    let of = |n| record(n).windows().collect::<Vec<_>>();
+    let of = |n| record(n).placed_windows().collect::<Vec<_>>();
     assert_eq!(windows(&index), [("a".to_owned(), of(3)), ("b".to_owned(), of(1))]);
     // A video that shows nothing, and has no window.
     index.put("b", &record(10), &source("/b")).unwrap();

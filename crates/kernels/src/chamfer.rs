@@ -1,4 +1,4 @@
-//! Region Chamfer similarity of float region vectors (§2.3 of the project's mathematics):
+//! Region Chamfer similarity of float region vectors (`docs/mathematics.md`, §2.3):
 //! `f2f[i][j] = (1/R) sum over query regions o of max over target regions p of <q_io, t_jp>`.
 //! Either side may be a [`Part`], some of the regions of every frame; R is then the number of regions in the query's part.
 //!

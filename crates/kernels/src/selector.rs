@@ -1,4 +1,4 @@
-//! The selector's MLP over many pairs (§5 of the project's mathematics): (self-similarity of the query, of the target,
+//! The selector's MLP over many pairs (`docs/mathematics.md`, §5): (self-similarity of the query, of the target,
 //! coarse similarity) to the probability that the coarse answer is wrong.
 //!
 //! Lane = pair. A block of two vectors of pairs goes through all layers while its activations stay in the first cache;
@@ -120,7 +120,7 @@ impl Mlp {
         p.iter_mut().for_each(|v| *v = sigmoid(*v));
     }
 
-    /// The same before the logistic function: the same order, without its rounding near 0 and 1.
+    /// Logits of the probabilities, before the logistic function: the same order, without its rounding near 0 and 1.
     ///
     /// # Panics
     /// If `target_self`, `coarse` and `out` differ in length.
@@ -138,7 +138,7 @@ impl Mlp {
         p.iter_mut().for_each(|v| *v = sigmoid(*v));
     }
 
-    /// The same before the logistic function.
+    /// Logits of given inputs, before the logistic function.
     ///
     /// # Panics
     /// If `inputs` and `out` differ in length.

@@ -1,4 +1,4 @@
-//! Weighting of region vectors: ViSiL's l2-attention and DnS's h-attention (§2.1 of the project's mathematics).
+//! Weighting of region vectors: ViSiL's l2-attention and DnS's h-attention (`docs/mathematics.md`, §2.1).
 
 use vidsieve_kernels::{
     Isa,

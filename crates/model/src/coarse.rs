@@ -1,4 +1,4 @@
-//! The coarse student S^c (§4 of the project's mathematics): h-attention, region pooling, transformer, NetVLAD, one vector.
+//! The coarse student S^c (`docs/mathematics.md`, §4): h-attention, region pooling, transformer, NetVLAD, one vector.
 
 use ndarray::{ArrayView3, s};
 use vidsieve_kernels::{

@@ -1,4 +1,4 @@
-//! Official PyTorch files to a bundle: which network a file holds is told by its tensors' names and shapes.
+//! Official PyTorch files to a bundle: names and shapes of its tensors say which network a file holds.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -90,22 +90,22 @@ pub enum ConvertError {
 
 /// A file to convert.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub struct ConvertSource<'a> {
     /// Name in messages and in the provenance; a teacher whose name contains `sym` is the symmetric variant.
     pub name: &'a str,
     /// The file.
     pub bytes: &'a [u8],
 }
 
-impl fmt::Debug for Source<'_> {
+impl fmt::Debug for ConvertSource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("name", &self.name).field("bytes", &self.bytes.len()).finish()
+        f.debug_struct("ConvertSource").field("name", &self.name).field("bytes", &self.bytes.len()).finish()
     }
 }
 
 /// How to convert.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct ConvertOptions {
     /// Storage of the bundle's tensors.
     pub storage: Storage,
     /// Dimensions after whitening: needed for a PCA file that is given alone (default 512, or all there are) and for a
@@ -220,7 +220,7 @@ impl Gathered {
 ///
 /// # Errors
 /// [`ConvertError`], naming the file at fault and the remedy.
-pub fn convert(sources: &[Source<'_>], options: &Options) -> Result<Bundle, ConvertError> {
+pub fn convert(sources: &[ConvertSource<'_>], options: &ConvertOptions) -> Result<Bundle, ConvertError> {
     if sources.is_empty() {
         return Err(ConvertError::Nothing);
     }
@@ -293,7 +293,7 @@ fn part(
     state: StateDict,
     args: &[(String, Value)],
     kind: Kind,
-    options: &Options,
+    options: &ConvertOptions,
 ) -> Result<(), ConvertError> {
     let wrong = |source| ConvertError::Weights { file: file.to_owned(), source };
     let dims = options.dims.or_else(|| integer(args, "dims")).or(gathered.dims.as_ref().map(|d| d.0));

@@ -247,7 +247,7 @@ impl Encoder {
         Ok(Part { frames, weights, codes, coarse: values(coarse), selector: values(selector) })
     }
 
-    /// As [`Encoder::describe`], from region vectors `[T, R, D]` of the same bundle and T weights.
+    /// Describes frames as [`Encoder::describe`] does, from region vectors `[T, R, D]` of the same bundle and T weights.
     /// Vectors do not show whether their frame was informative: where its pixels are not at hand,
     /// 255 makes it count fully.
     ///

@@ -1,4 +1,4 @@
-//! From frames to a video tensor (§1 of the project's mathematics), and networks straight from a bundle.
+//! From frames to a video tensor (`docs/mathematics.md`, §1), and networks straight from a bundle.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The DnS merge rule (§5 of the project's mathematics): who is looked at again, and one ranking of all.
+//! The DnS merge rule (`docs/mathematics.md`, §5): which pairs are re-ranked, and one ranking of all.
 
 /// `int(share * available)`: how many of the available targets get the fine similarity. Truncates, as the paper's
 /// evaluation does: 5 % of 6 videos are none.

@@ -1,4 +1,4 @@
-//! The selector SN (§5 of the project's mathematics): one self-similarity scalar a video, and for a pair the probability
+//! The selector SN (`docs/mathematics.md`, §5): one self-similarity scalar a video, and for a pair the probability
 //! that the coarse answer is wrong.
 
 use std::ops::Range;

@@ -224,7 +224,7 @@ mod tests {
         control.report(&Progress::new("encoding", 2.0, Some(8.0), Unit::Seconds).of("a.mp4"));
         control.report(&Progress::new("encoding", 9.0, None, Unit::Seconds));
         control.report(&Progress::new("encoding", 9.0, Some(0.0), Unit::Seconds));
-        Control::new().report(&Progress::new("nobody listens", 0.0, None, Unit::Steps));
+        Control::new().report(&Progress::new("no listener", 0.0, None, Unit::Steps));
         let seen = seen.into_inner().unwrap_or_default();
         assert_eq!(seen, [(Some("a.mp4".to_owned()), Some(0.25)), (None, None), (None, None)]);
     }

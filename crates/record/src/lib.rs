@@ -27,4 +27,4 @@ pub use record::{
     CHECKSUM, HEADER, MAGIC, MAX_BITS, MAX_BYTES, MAX_DIMS, MAX_FRAMES, MAX_REGIONS, Parts, Record, RecordError, Shape,
     VERSION, checksum,
 };
-pub use window::WindowVector;
+pub use window::{PlacedWindow, WindowVector};

@@ -3,7 +3,7 @@
 //! A shard holds the videos whose hash starts with its prefix. One that is full gives half of its videos to a new shard: it keeps
 //! those whose next bit is 0, the new one, named by the prefix with a 1, takes those whose next bit is 1. A shard so keeps the name
 //! under which it began, and from that name and its depth (how long its prefix has become) follow all shards that it split
-//! off. Whoever has asked a shard knows them: there is no directory to be kept, and nothing that is learnt becomes wrong,
+//! off. Every answer of a shard names them: there is no directory to be kept, and nothing that is learnt becomes wrong,
 //! since shards are never joined.
 
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ impl Shard {
         known.then(|| Self(name.to_owned()))
     }
 
-    /// Its name: the prefix, or [`ROOT`].
+    /// Name of the shard: the prefix, or [`ROOT`].
     #[must_use]
     pub fn name(&self) -> &str {
         if self.0.is_empty() { ROOT } else { &self.0 }

@@ -76,6 +76,48 @@ impl WindowVector {
     }
 }
 
+/// S^c's vector of a stretch of a video, as a scan needs it: with seconds in place of frames.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlacedWindow {
+    /// Where the stretch begins and ends in the video, in seconds.
+    pub seconds: [f32; 2],
+    /// What the values are multiplied by.
+    pub scale: f32,
+    /// The vector's direction, D values.
+    pub values: Vec<i8>,
+}
+
+impl PlacedWindow {
+    /// Places a window in time.
+    #[must_use]
+    pub fn new(window: WindowVector, seconds: [f32; 2]) -> Self {
+        Self { seconds, scale: window.scale, values: window.values }
+    }
+
+    /// Returns windows as bytes: start, end, scale and values of each, little-endian.
+    #[must_use]
+    pub fn to_bytes(windows: impl Iterator<Item = Self>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for Self { seconds: [start, end], scale, values } in windows {
+            bytes.extend([start, end, scale].map(f32::to_le_bytes).as_flattened());
+            bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        }
+        bytes
+    }
+
+    /// Returns the windows of [`PlacedWindow::to_bytes`], of vectors of `dims` values; `None` for
+    /// bytes of another length, and for seconds that are none.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8], dims: usize) -> Option<Vec<Self>> {
+        let place = |window: WindowVector| {
+            let seconds = [window.first, window.last].map(f32::from_bits);
+            (seconds[0] >= 0.0 && seconds[1] >= seconds[0]).then(|| Self::new(window, seconds))
+        };
+        // Start and end lie where a window has its frames.
+        WindowVector::of_bytes(bytes, dims)?.into_iter().map(place).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -86,6 +128,16 @@ mod tests {
     fn nothing_has_no_direction() {
         let none = WindowVector::quantise(3, 5, &[0.0, 0.0]);
         assert_eq!((none.scale, none.values, none.first, none.last), (0.0, vec![0, 0], 3, 5));
+    }
+
+    #[test]
+    fn seconds_that_are_none_are_refused() {
+        let of = |seconds| {
+            let window = PlacedWindow::new(WindowVector::quantise(0, 0, &[0.5]), seconds);
+            PlacedWindow::of_bytes(&PlacedWindow::to_bytes(std::iter::once(window)), 1)
+        };
+        assert!(of([1.0, 2.0]).is_some());
+        assert_eq!([of([2.0, 1.0]), of([-1.0, 1.0]), of([f32::NAN, 1.0]), of([0.0, f32::NAN])], [const { None }; 4]);
     }
 
     proptest! {
@@ -102,6 +154,10 @@ mod tests {
             prop_assert_eq!(WindowVector::of_bytes(&bytes, vector.len()), Some(windows));
             bytes.pop();
             prop_assert_eq!(WindowVector::of_bytes(&bytes, vector.len()), None);
+            let placed = vec![PlacedWindow::new(window.clone(), [0.0, 2.5]), PlacedWindow::new(window, [1.5, 1e6])];
+            let bytes = PlacedWindow::to_bytes(placed.iter().cloned());
+            prop_assert_eq!(PlacedWindow::of_bytes(&bytes, vector.len()), Some(placed));
+            prop_assert_eq!(PlacedWindow::of_bytes(&bytes[1..], vector.len()), None);
         }
     }
 }

@@ -36,8 +36,8 @@ impl Budget {
     /// Pairs that [`Budget::Auto`] always pays for.
     pub const AUTO_PAIRS: usize = 500;
 
-    /// Of `doubt` in the order of selection (most doubtful first), how many are paid for. A time pays for all: who compares
-    /// looks at the clock.
+    /// Of `doubt` in the order of selection (most doubtful first), how many are selected. A time budget selects all pairs; the
+    /// caller stops at the deadline.
     #[must_use]
     pub fn pairs(self, videos: usize, doubt: impl Iterator<Item = f32>) -> usize {
         use vidsieve_model::merge::budget_of_share;

@@ -43,7 +43,7 @@ impl Engine {
     pub fn cosine<B: AsRef<[u8]>>(&self, query: &Query, record: &Record<B>) -> Result<f32, SearchError> {
         let mut table = Table::new(record.shape().dims);
         table.put_record("", record)?;
-        Ok(table.cosines(self.isa(), query)?.first().copied().unwrap_or(NO_COSINE))
+        Ok(table.coarse(self.isa(), query)?.cosines.first().copied().unwrap_or(NO_COSINE))
     }
 
     /// Compares a query with a record; also returns the frames that are aligned in each segment.

@@ -81,6 +81,10 @@ pub struct Hit {
     pub untold: Option<Untold>,
     /// Where the videos match, best first; empty if that was not looked for.
     pub segments: Vec<Segment>,
+    /// Of a hit that was not compared: the seconds of the video that are most like the query, if it is not the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub near: Option<[f32; 2]>,
     /// Why a pair that was to be compared was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]

@@ -11,11 +11,13 @@ use crate::hit::{Explanation, Hit, HitStage, Outcome};
 use crate::query::Query;
 use crate::relation::Untold;
 use crate::table::{NO_COSINE, Table};
+use crate::windows::CoarseScan;
 
 /// The coarse answer to a query: every video's cosine and doubt, and the pairs to look at again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     coarse: Vec<f32>,
+    near: Vec<Option<[f32; 2]>>,
     doubt: Option<Vec<f32>>,
     selected: Vec<usize>,
 }
@@ -47,7 +49,8 @@ impl Plan {
     /// Chooses the pairs that the budget pays for: the most doubtful, or without doubts the most
     /// similar.
     #[must_use]
-    pub fn new(coarse: Vec<f32>, doubt: Option<Vec<f32>>, budget: Budget) -> Self {
+    pub fn new(coarse: impl Into<CoarseScan>, doubt: Option<Vec<f32>>, budget: Budget) -> Self {
+        let CoarseScan { cosines: coarse, near } = coarse.into();
         let pairs = match budget {
             // Who asks for a probability gets what is above it; without a selector nothing has one.
             Budget::Probability(p) => doubt.as_ref().map_or(0, |d| d.iter().filter(|d| **d > p).count()),
@@ -56,7 +59,7 @@ impl Plan {
         let keys: Vec<[f32; 2]> =
             doubt.as_ref().unwrap_or(&coarse).iter().zip(&coarse).map(|(key, coarse)| [*key, *coarse]).collect();
         let selected = best(&keys, pairs);
-        Self { coarse, doubt, selected }
+        Self { coarse, near, doubt, selected }
     }
 
     /// The videos to look at again, most doubtful first.
@@ -130,6 +133,7 @@ impl Plan {
                     coverage: fine.map(|pair| pair.verdict.coverage),
                     untold: fine.map_or_else(|| self.untold(table, i), |pair| pair.verdict.untold),
                     segments: Vec::new(),
+                    near: if fine.is_some() { None } else { self.near.get(i).copied().flatten() },
                     unavailable,
                     explain: explain.then(|| Explanation {
                         coarse_cosine: self.coarse[i],
@@ -151,7 +155,7 @@ impl Engine {
     /// [`SearchError::Record`] for a query of another bundle, [`SearchError::Dims`] for vectors of
     /// different lengths.
     pub fn plan(&self, query: &Query, table: &Table, budget: Budget) -> Result<Plan, SearchError> {
-        self.plan_scanned(query, table, table.cosines(self.isa(), query)?, budget)
+        self.plan_scanned(query, table, table.coarse(self.isa(), query)?, budget)
     }
 
     /// [`Engine::plan`] of cosines that were computed before, so that callers can time scan and
@@ -163,11 +167,11 @@ impl Engine {
         &self,
         query: &Query,
         table: &Table,
-        coarse: Vec<f32>,
+        coarse: CoarseScan,
         budget: Budget,
     ) -> Result<Plan, SearchError> {
         self.same_bundle(query.bundle)?;
-        let doubt = self.doubt(query.self_similarity, table.self_similarities(), &coarse);
+        let doubt = self.doubt(query.self_similarity, table.self_similarities(), &coarse.cosines);
         Ok(Plan::new(coarse, doubt, budget))
     }
 }

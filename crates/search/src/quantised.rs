@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use vidsieve_kernels::{Isa, scan};
-use vidsieve_record::WindowVector;
+use vidsieve_record::PlacedWindow;
 
 use crate::engine::Engine;
 use crate::error::SearchError;
@@ -13,7 +13,7 @@ use crate::windows::{Probe, Windows};
 /// int8 vectors and self-similarities of videos that are known by a number, and which of them show
 /// nothing: D + 9 bytes a video, and 16 to find its place.
 ///
-/// Cosines are right to about 0.005. Whoever needs them exactly takes some more candidates than
+/// Cosines are right to about 0.005. A caller that needs them exactly takes some more candidates than
 /// wanted ([`Quantised::candidates`]) and computes theirs from exact vectors.
 #[derive(Debug, Clone, Default)]
 pub struct Quantised {
@@ -45,6 +45,19 @@ const DOUBT_MARGIN: f32 = 0.05;
 const fn with_margin(wanted: usize) -> usize {
     if wanted == 0 { 0 } else { wanted + wanted / 2 + 32 }
 }
+
+/// The result of [`Quantised::scan`], in the order of places.
+#[derive(Debug, Clone, Default)]
+pub struct QuantisedScan {
+    /// The cosines.
+    pub cosines: Vec<f32>,
+    /// The best window of each video, for [`Quantised::best_window`].
+    pub windows: BestWindows,
+}
+
+/// The best window of each video of a scan.
+#[derive(Debug, Clone, Default)]
+pub struct BestWindows((Vec<f32>, Vec<u32>));
 
 impl Quantised {
     /// An empty table of vectors of `dims` values.
@@ -93,7 +106,7 @@ impl Quantised {
         vector: &[f32],
         self_similarity: f32,
         informative: bool,
-        windows: &[WindowVector],
+        windows: &[PlacedWindow],
     ) -> Result<(), SearchError> {
         let lengths = windows.iter().map(|window| window.values.len());
         if let Some(found) = std::iter::once(vector.len()).chain(lengths).find(|&length| length != self.dims) {
@@ -123,7 +136,7 @@ impl Quantised {
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
-    pub fn put_windows(&mut self, number: u32, windows: &[WindowVector]) -> Result<(), SearchError> {
+    pub fn put_windows(&mut self, number: u32, windows: &[PlacedWindow]) -> Result<(), SearchError> {
         if let Some(window) = windows.iter().find(|window| window.values.len() != self.dims) {
             return Err(SearchError::Dims { expected: self.dims, found: window.values.len() });
         }
@@ -151,17 +164,17 @@ impl Quantised {
         true
     }
 
-    /// The cosine of every video with a query, to about 0.005 ([`crate::Table::cosines`]), and that of its windows alone,
+    /// The cosine of every video with a query, to about 0.005 ([`crate::Table::coarse`]), and that of its windows alone,
     /// exactly; [`NO_COSINE`](crate::table::NO_COSINE) of a video that shows nothing, or has no window.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
-    pub fn scan(&self, isa: Isa, probe: &Probe) -> Result<[Vec<f32>; 2], SearchError> {
+    pub fn scan(&self, isa: Isa, probe: &Probe) -> Result<QuantisedScan, SearchError> {
         if self.is_empty() {
-            return Ok([Vec::new(), Vec::new()]);
+            return Ok(QuantisedScan::default());
         }
         let windows = self.windows.best(isa, probe, self.len());
-        let mut cosines = windows.clone();
+        let mut cosines = windows.0.clone();
         let mut scores = vec![0f32; self.len()];
         for (query, scale) in probe.codes() {
             if query.len() != self.dims {
@@ -171,7 +184,14 @@ impl Quantised {
             cosines.iter_mut().zip(&scores).for_each(|(cosine, &score)| *cosine = cosine.max(score));
         }
         without_cosines(&self.informative, &mut cosines);
-        Ok([cosines, windows])
+        Ok(QuantisedScan { cosines, windows: BestWindows(windows) })
+    }
+
+    /// The cosine of the best window of the video at a place, and its seconds; none of a video without windows.
+    #[must_use]
+    pub fn best_window(&self, best: &BestWindows, place: usize) -> Option<(f32, [f32; 2])> {
+        let BestWindows((cosines, rows)) = best;
+        Some((*cosines.get(place)?, self.windows.seconds(*rows.get(place)?)?))
     }
 
     /// The places among which the wanted videos are, by the cosines of [`Quantised::scan`]; each
@@ -204,6 +224,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
+    use vidsieve_record::WindowVector;
 
     use super::*;
     use crate::table::NO_COSINE;
@@ -224,8 +245,9 @@ mod tests {
                 }
             }
             prop_assert_eq!(table.len(), map.len());
-            let [scores, windows] = table.scan(Isa::best(), &Probe::new(&[1.0, 0.0], &[])).unwrap();
-            prop_assert!(windows.iter().all(|&cosine| cosine == NO_COSINE));
+            let QuantisedScan { cosines: scores, windows } =
+                table.scan(Isa::best(), &Probe::new(&[1.0, 0.0], &[])).unwrap();
+            prop_assert!((0..table.len()).all(|place| table.best_window(&windows, place).is_none()));
             for (number, x) in map {
                 let at = table.place(number).unwrap();
                 prop_assert_eq!(table.number(at), Some(number));
@@ -239,18 +261,29 @@ mod tests {
     #[test]
     fn windows_as_in_the_table_of_exact_vectors() {
         let window = |x: f32, y: f32| WindowVector::quantise(0, 15, &[x, y]);
+        let placed = |x: f32, y: f32, start: f32| PlacedWindow::new(window(x, y), [start, start + 16.0]);
         let mut table = Quantised::new(2);
-        table.put(7, &[1.0, 0.0], 0.0, true, &[window(-1.0, 0.1), window(0.6, 0.8)]).unwrap();
-        table.put(8, &[0.0, 1.0], 0.0, true, &[window(0.0, 1.0)]).unwrap();
+        table.put(7, &[1.0, 0.0], 0.0, true, &[placed(-1.0, 0.1, 0.0), placed(0.6, 0.8, 8.0)]).unwrap();
+        table.put(8, &[0.0, 1.0], 0.0, true, &[placed(0.0, 1.0, 4.0)]).unwrap();
         let probe = Probe::new(&[0.6, 0.8], &[window(1.0, 0.0)]);
-        let [cosines, windows] = table.scan(Isa::best(), &probe).unwrap();
-        assert!((cosines[0] - 1.0).abs() < 0.01 && (windows[0] - 1.0).abs() < 0.01, "{cosines:?} {windows:?}");
-        assert!((cosines[1] - 0.8).abs() < 0.01 && (windows[1] - 0.8).abs() < 0.01, "{cosines:?} {windows:?}");
+        let found = |table: &Quantised, place: usize, cosine: f32, window: f32, seconds: [f32; 2]| {
+            let QuantisedScan { cosines, windows } = table.scan(Isa::best(), &probe).unwrap();
+            let (best, at) = table.best_window(&windows, place).unwrap();
+            assert!((cosines[place] - cosine).abs() < 0.01, "{cosines:?}");
+            assert!((best - window).abs() < 0.01 && at == seconds, "{best} {at:?}");
+        };
+        found(&table, 0, 1.0, 1.0, [8.0, 24.0]);
+        found(&table, 1, 0.8, 0.8, [4.0, 20.0]);
         table.remove(7);
-        let [cosines, windows] = table.scan(Isa::best(), &probe).unwrap();
-        assert!((cosines[0] - 0.8).abs() < 0.01 && windows.len() == 1, "{cosines:?}");
+        found(&table, 0, 0.8, 0.8, [4.0, 20.0]);
         assert!(matches!(
-            table.put(9, &[0.0, 1.0], 0.0, true, &[WindowVector::quantise(0, 1, &[1.0])]),
+            table.put(
+                9,
+                &[0.0, 1.0],
+                0.0,
+                true,
+                &[PlacedWindow::new(WindowVector::quantise(0, 1, &[1.0]), [0.0, 1.0])]
+            ),
             Err(SearchError::Dims { .. })
         ));
     }

@@ -43,7 +43,7 @@ impl Relation {
     pub const ALL: [Self; 6] =
         [Self::Copy, Self::Excerpt, Self::Contains, Self::SharesPart, Self::SameScene, Self::Different];
 
-    /// Its name, as in JSON.
+    /// Name of the relation, as in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Relation {
         }
     }
 
-    /// The same pair seen from the target.
+    /// The relation of the same pair seen from the target.
     #[must_use]
     pub const fn reversed(self) -> Self {
         match self {

@@ -15,6 +15,7 @@ use crate::relation::Untold;
 use crate::segments::Segment;
 use crate::session::{BATCH, Fetched, Session};
 use crate::table::Table;
+use crate::windows::CoarseScan;
 
 /// Records that are in memory while segments are computed.
 pub const ALIGNED: usize = 32;
@@ -120,12 +121,12 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
         clock: C,
     ) -> Result<Self, SearchError> {
         let begin = clock();
-        let cosines = table.cosines(engine.borrow().isa(), query.borrow())?;
+        let coarse = table.coarse(engine.borrow().isa(), query.borrow())?;
         let scan = clock() - begin;
-        Self::plan(engine, query, table, cosines, parameters, clock, scan)
+        Self::plan(engine, query, table, coarse, parameters, clock, scan)
     }
 
-    /// [`SearchRun::new`] with the cosines of a table whose vectors were scanned elsewhere. All the
+    /// [`SearchRun::new`] with the coarse answer of a table whose vectors were scanned elsewhere. All the
     /// time that the clock shows counts as the scan's.
     ///
     /// # Errors
@@ -134,25 +135,25 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>, C: Fn() -> f64> SearchRun<E, Q, C> {
         engine: E,
         query: Q,
         table: &Table,
-        cosines: Vec<f32>,
+        coarse: impl Into<CoarseScan>,
         parameters: SearchParameters,
         clock: C,
     ) -> Result<Self, SearchError> {
         let scan = clock();
-        Self::plan(engine, query, table, cosines, parameters, clock, scan)
+        Self::plan(engine, query, table, coarse.into(), parameters, clock, scan)
     }
 
     fn plan(
         engine: E,
         query: Q,
         table: &Table,
-        cosines: Vec<f32>,
+        coarse: CoarseScan,
         parameters: SearchParameters,
         clock: C,
         scan: f64,
     ) -> Result<Self, SearchError> {
         let begin = clock();
-        let session = Session::new(engine, query, table, cosines, parameters.budget)?;
+        let session = Session::new(engine, query, table, coarse, parameters.budget)?;
         let timings = SearchTimings { scan, select: clock() - begin, ..SearchTimings::default() };
         Ok(Self {
             session,

@@ -14,6 +14,7 @@ use crate::hit::{Hit, Outcome};
 use crate::plan::Plan;
 use crate::query::Query;
 use crate::table::Table;
+use crate::windows::CoarseScan;
 
 /// Pairs whose records are in memory at the same time.
 pub const BATCH: usize = 64;
@@ -37,12 +38,18 @@ pub struct Session<E, Q> {
 }
 
 impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
-    /// A search of `table`, whose scan for the query is `coarse` ([`Table::scan`]).
+    /// A search of `table`, whose scan for the query is `coarse` ([`Table::coarse`]).
     ///
     /// # Errors
     /// [`SearchError::Record`] for a query of another bundle.
-    pub fn new(engine: E, query: Q, table: &Table, coarse: Vec<f32>, budget: Budget) -> Result<Self, SearchError> {
-        let plan = engine.borrow().plan_scanned(query.borrow(), table, coarse, budget)?;
+    pub fn new(
+        engine: E,
+        query: Q,
+        table: &Table,
+        coarse: impl Into<CoarseScan>,
+        budget: Budget,
+    ) -> Result<Self, SearchError> {
+        let plan = engine.borrow().plan_scanned(query.borrow(), table, coarse.into(), budget)?;
         let selected = plan.selected().iter().map(|&i| table.id(i).to_owned()).collect();
         let changes = table.changes();
         Ok(Self { engine, query, budget, plan, changes, selected, done: 0, outcomes: HashMap::new() })

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 
 use vidsieve_kernels::{Isa, scan};
-use vidsieve_record::{Record, WindowVector};
+use vidsieve_record::{PlacedWindow, Record};
 
 use crate::error::SearchError;
 use crate::query::Query;
-use crate::windows::{Probe, Windows};
+use crate::windows::{CoarseScan, Probe, Windows};
 
 /// The cosine of a pair of which one video shows nothing (black, flat, faded): its score is 0, and
 /// there is no doubt of it.
 pub const NO_COSINE: f32 = -1.0;
 
 /// Ids, S^c vectors and self-similarities of the indexed videos, and which of them show nothing: 4
-/// D + 5 bytes a video beside its id, and D + 8 for each window of a video.
+/// D + 5 bytes a video beside its id, and D + 16 for each window of a video.
 ///
 /// Videos are numbered from 0; the order is that of insertion until one is removed, whose place the
 /// last one takes.
@@ -153,7 +153,7 @@ impl Table {
     pub fn put_record<B: AsRef<[u8]>>(&mut self, id: &str, record: &Record<B>) -> Result<bool, SearchError> {
         let vector: Vec<f32> = record.global().collect();
         let there = self.put(id, &vector, record.self_similarity(), record.is_informative())?;
-        let windows: Vec<WindowVector> = record.windows().collect();
+        let windows: Vec<PlacedWindow> = record.placed_windows().collect();
         self.put_windows(id, &windows)?;
         Ok(there)
     }
@@ -168,7 +168,7 @@ impl Table {
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
-    pub fn put_windows(&mut self, id: &str, windows: &[WindowVector]) -> Result<(), SearchError> {
+    pub fn put_windows(&mut self, id: &str, windows: &[PlacedWindow]) -> Result<(), SearchError> {
         if let Some(window) = windows.iter().find(|window| window.values.len() != self.dims) {
             return Err(SearchError::Dims { expected: self.dims, found: window.values.len() });
         }
@@ -229,24 +229,43 @@ impl Table {
 
     /// The cosine of every video with a query, in the table's order: the greatest of their vectors and of
     /// those of their windows, so that a clip is found in a film and a film by a clip of it;
-    /// [`NO_COSINE`] where either shows nothing.
+    /// [`NO_COSINE`] where either shows nothing. With it the seconds of the window that a cosine comes from.
     ///
     /// # Errors
     /// [`SearchError::Dims`] for a vector of another length.
-    pub fn cosines(&self, isa: Isa, query: &Query) -> Result<Vec<f32>, SearchError> {
-        let probe = Probe::new(&query.global, &query.windows);
+    pub fn coarse(&self, isa: Isa, query: &Query) -> Result<CoarseScan, SearchError> {
         if !query.is_informative() {
+            return Ok(vec![NO_COSINE; self.len()].into());
+        }
+        self.probe(isa, &Probe::new(&query.global, &query.windows))
+    }
+
+    /// The cosine of every video with one of the table, as [`Table::coarse`] with its record as query.
+    ///
+    /// # Errors
+    /// [`SearchError::Dims`] for a damaged table.
+    ///
+    /// # Panics
+    /// If there is no such video.
+    pub fn cosines_of(&self, isa: Isa, video: usize) -> Result<Vec<f32>, SearchError> {
+        if !self.is_informative(video) {
             return Ok(vec![NO_COSINE; self.len()]);
         }
-        let mut cosines = self.scan(isa, &query.global)?;
-        for vector in probe.vectors().skip(1) {
+        Ok(self.probe(isa, &self.windows.probe(self.vector(video), number(video)))?.cosines)
+    }
+
+    fn probe(&self, isa: Isa, probe: &Probe) -> Result<CoarseScan, SearchError> {
+        let mut cosines = vec![NO_COSINE; self.len()];
+        for vector in probe.vectors() {
             for (cosine, other) in cosines.iter_mut().zip(self.scan(isa, vector)?) {
                 *cosine = cosine.max(other);
             }
         }
-        self.windows.raise(isa, &probe, &mut cosines);
+        let rows = self.windows.raise(isa, probe, &mut cosines);
         without_cosines(&self.informative, &mut cosines);
-        Ok(cosines)
+        let near = rows.into_iter().zip(&cosines);
+        let near = near.map(|(row, cosine)| self.windows.seconds(row).filter(|_| *cosine > NO_COSINE)).collect();
+        Ok(CoarseScan { cosines, near })
     }
 
     /// The cosine of every video with a vector of unit length, in the table's order: [`NO_COSINE`]
@@ -298,6 +317,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
+    use vidsieve_record::WindowVector;
 
     use super::*;
 
@@ -331,11 +351,14 @@ mod tests {
 
     #[test]
     fn the_best_window_counts() {
+        let placed = |x: f32, y: f32, start: f32| {
+            PlacedWindow::new(WindowVector::quantise(0, 15, &[x, y]), [start, start + 16.0])
+        };
         let window = |x: f32, y: f32| WindowVector::quantise(0, 15, &[x, y]);
         let mut table = Table::new(2);
         for (id, vector) in [("film", [1.0, 0.0]), ("clip", [0.0, 1.0]), ("black", [0.0, 1.0])] {
             table.put(id, &vector, 0.0, id != "black").unwrap();
-            table.put_windows(id, &[window(-1.0, 0.1), window(0.6, 0.8)]).unwrap();
+            table.put_windows(id, &[placed(-1.0, 0.1, 0.0), placed(0.6, 0.8, 8.0)]).unwrap();
         }
         let query = |windows: Vec<WindowVector>| Query {
             bundle: vidsieve_record::BundleId::of(b"a bundle"),
@@ -346,23 +369,29 @@ mod tests {
             codes: vidsieve_model::fine::VideoTensor::Float { data: vec![0.0], frames: 1, regions: 1, dims: 1 },
             timeline: crate::segments::Timeline::new(vec![0.0], 1.0),
         };
-        let of = |table: &Table, windows| table.cosines(Isa::best(), &query(windows)).unwrap();
-        let near = |found: &[f32], expected: &[f32]| {
+        let of = |table: &Table, windows| table.coarse(Isa::best(), &query(windows)).unwrap().cosines;
+        let like = |found: &[f32], expected: &[f32]| {
             assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 0.01), "{found:?} {expected:?}");
         };
-        near(&of(&table, vec![]), &[1.0, 1.0, NO_COSINE]);
+        like(&of(&table, vec![]), &[1.0, 1.0, NO_COSINE]);
+        let near = table.coarse(Isa::best(), &query(vec![])).unwrap().near;
+        assert_eq!(near, [Some([8.0, 24.0]), Some([8.0, 24.0]), None]);
         assert_eq!(table.window_count(), 6);
         table.put_windows("film", &[]).unwrap();
-        near(&of(&table, vec![]), &[0.6, 1.0, NO_COSINE]);
-        near(&of(&table, vec![window(1.0, 0.0)]), &[1.0, 1.0, NO_COSINE]);
+        like(&of(&table, vec![]), &[0.6, 1.0, NO_COSINE]);
+        like(&of(&table, vec![window(1.0, 0.0)]), &[1.0, 1.0, NO_COSINE]);
+        // Videos of the table with each other, by their windows too.
+        like(&table.cosines_of(Isa::best(), 0).unwrap(), &[1.0, 0.6, NO_COSINE]);
+        like(&table.cosines_of(Isa::best(), 1).unwrap(), &[0.6, 1.0, NO_COSINE]);
+        like(&table.cosines_of(Isa::best(), 2).unwrap(), &[NO_COSINE; 3]);
         // The last one takes the place of the one that is removed, with its windows.
         table.remove("film");
         assert_eq!((table.id(0), table.window_count()), ("black", 4));
-        near(&of(&table, vec![]), &[NO_COSINE, 1.0]);
+        like(&of(&table, vec![]), &[NO_COSINE, 1.0]);
         table.put("clip", &[0.0, 1.0], 0.0, true).unwrap();
-        near(&of(&table, vec![]), &[NO_COSINE, 0.8]);
+        like(&of(&table, vec![]), &[NO_COSINE, 0.8]);
         assert!(matches!(
-            table.put_windows("clip", &[WindowVector::quantise(0, 1, &[1.0])]),
+            table.put_windows("clip", &[PlacedWindow::new(WindowVector::quantise(0, 1, &[1.0]), [0.0, 1.0])]),
             Err(SearchError::Dims { .. })
         ));
     }

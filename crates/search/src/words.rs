@@ -89,6 +89,16 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
+/// The middle of a stretch as a player shows it: "12:40", "1:02:05".
+fn clock([from, to]: [f32; 2]) -> String {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = ((f64::from(from) + f64::from(to)) / 2.0).max(0.0) as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, minutes, seconds) => format!("{minutes}:{seconds:02}"),
+        (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
 /// "12 %", "0.3 %", "under 0.1 %".
 fn percent(share: f64) -> String {
     let tenths = (share * 1000.0).round();
@@ -108,13 +118,16 @@ impl Comparison {
 }
 
 impl Hit {
-    /// The relation in words ([`describe`]). Of a hit that was not compared "likely; not compared", or why
-    /// nothing can be told of it, or nothing.
+    /// The relation in words ([`describe`]). Of a hit that was not compared "likely; not compared", "likely, near 12:40; not
+    /// compared", or why nothing can be told of it, or nothing.
     #[must_use]
     pub fn describe(&self) -> Option<String> {
         match (self.relation, &self.coverage) {
             (Some(relation), Some(coverage)) => Some(describe(relation, coverage, self.untold, &self.segments)),
-            _ if self.score >= LIKELY => Some("likely; not compared".to_owned()),
+            _ if self.score >= LIKELY => Some(match self.near {
+                Some(seconds) => format!("likely, near {}; not compared", clock(seconds)),
+                None => "likely; not compared".to_owned(),
+            }),
             _ => self.untold.map(unknown),
         }
     }
@@ -136,6 +149,8 @@ mod tests {
         coverage: Option<Coverage>,
         untold: Option<Untold>,
         segments: Vec<Segment>,
+        #[serde(default)]
+        near: Option<[f32; 2]>,
         words: Option<String>,
     }
 
@@ -144,7 +159,7 @@ mod tests {
         let cases: Vec<Case> = serde_json::from_str(include_str!("../tests/words.json")).unwrap();
         let mut seen = Vec::new();
         for case in cases {
-            let Case { score, relation, coverage, untold, segments, words } = case;
+            let Case { score, relation, coverage, untold, segments, near, words } = case;
             let hit = Hit {
                 id: "a".to_owned(),
                 score,
@@ -156,6 +171,7 @@ mod tests {
                 coverage,
                 untold,
                 segments,
+                near,
                 unavailable: None,
                 explain: None,
             };

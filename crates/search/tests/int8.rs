@@ -22,7 +22,7 @@ proptest! {
         for (number, video) in (0u32..).zip(&videos) {
             table.put(number, video, 0.5, true, &[]).unwrap();
         }
-        let [cosines, _] = table.scan(Isa::best(), &Probe::new(&query, &[])).unwrap();
+        let cosines = table.scan(Isa::best(), &Probe::new(&query, &[])).unwrap().cosines;
         for (cosine, video) in cosines.iter().zip(&videos) {
             let exact: f32 = query.iter().zip(video).map(|(a, b)| a * b).sum();
             prop_assert!((cosine - exact).abs() < 0.002, "{cosine} {exact}");

@@ -140,7 +140,7 @@ fn a_time_budget_and_the_timings_are_of_the_callers_clock() {
 #[test]
 fn pairs_and_segments_may_be_settled_elsewhere() {
     let world = World::new(200);
-    let cosines = world.table.cosines(world.engine.isa(), &world.query).unwrap();
+    let cosines = world.table.coarse(world.engine.isa(), &world.query).unwrap();
     let clock = Cell::new(5.0);
     let run =
         SearchRun::scanned(&world.engine, &world.query, &world.table, cosines, parameters(Budget::All), || clock.get());

@@ -48,7 +48,7 @@ fn a_query_that_shows_nothing_finds_nothing() {
     let world = World::new(20);
     let query = Query::from_record(&world.records[9]).unwrap();
     assert!(!query.is_informative());
-    let cosines = world.table.cosines(world.engine.isa(), &query).unwrap();
+    let cosines = world.table.coarse(world.engine.isa(), &query).unwrap().cosines;
     assert!(cosines.iter().all(|cosine| *cosine == NO_COSINE));
     for budget in [Budget::None, Budget::Pairs(5), Budget::All] {
         for page in pages(&world, &query, budget) {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use vidsieve_api::Tokens;
 use vidsieve_index::remote::RemoteError;
 use vidsieve_index::store::IndexError;
@@ -28,8 +29,17 @@ pub struct Config {
     pub burst: u32,
     /// Searches and encodings that compute at the same time.
     pub workers: usize,
-    /// Connections at the same time; more wait until there is a place.
+    /// Connections at the same time. Beyond them the one that has kept the server waiting the longest gives way; where none
+    /// does, new ones are told of the server's health alone.
     pub connections: usize,
+    /// Connections of one address at the same time; those of trusted proxies are not counted.
+    pub connections_of_address: usize,
+    /// Longest time, in all, for which a client may keep an answer waiting, beyond a second for each 50,000 bytes that it takes.
+    pub stall: Duration,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether the log tells clients' addresses.
+    pub log_addresses: bool,
     /// Longest wait for a body, for the memory to hold it, and for a free worker.
     pub patience: Duration,
     /// Longest wait for the head of a request, of a new connection and between two requests.
@@ -46,7 +56,7 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// 64 MiB, 50 requests a second, two workers, 512 connections, 30 s.
+    /// 64 MiB, 50 requests a second, two workers, 512 connections, 128 of an address, 30 s.
     fn default() -> Self {
         Self {
             tokens: Tokens::default(),
@@ -58,6 +68,10 @@ impl Default for Config {
             burst: 100,
             workers: 2,
             connections: 512,
+            connections_of_address: 128,
+            stall: Duration::from_secs(30),
+            trusted_proxies: Vec::new(),
+            log_addresses: false,
             patience: Duration::from_secs(30),
             idle: Duration::from_secs(30),
             grace: Duration::from_secs(10),
@@ -111,6 +125,11 @@ pub enum ServeError {
         "--cors * lets every page that is visited on this machine use the server: name the origins, or give tokens"
     )]
     AnyOrigin,
+    /// Tokens that are replaced while the server runs.
+    #[error(
+        "a server without tokens takes none while it runs, and one with tokens is not left without: start it again"
+    )]
+    Tokens,
     /// One index has one namespace.
     #[error("a token's name has a `/`: namespaces are of the edge tier, here a token would see all of the index")]
     Namespace,

@@ -5,11 +5,15 @@ mod admission;
 mod body;
 mod compute;
 mod config;
+mod files;
 mod gate;
+mod held;
 mod log;
-mod media;
 mod metrics;
 mod observe;
+mod pace;
+mod places;
+mod ready;
 mod request;
 mod routes;
 mod search;
@@ -17,6 +21,7 @@ mod state;
 mod videos;
 mod work;
 
+use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -33,20 +38,44 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use vidsieve_index::remote::Remote;
 use vidsieve_index::store::Index;
 
+use crate::held::Held;
+use crate::metrics::{GAVE_WAY, SLOW};
+use crate::observe::Spare;
+use crate::pace::{Paced, Serving};
+use crate::places::Place;
 use crate::state::State;
 
 pub use config::{Config, ServeError};
+pub use ipnet::IpNet;
 pub use vidsieve_api::{MIN_TOKEN, OPENAPI, Problem, Scope, TokenError, Tokens};
 
 /// Most bytes of a request's head.
 const HEAD: usize = 64 << 10;
 /// Pause after the system refused a connection: it lacks something, and asking again at once would not bring it.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Time for the head of the one request of a connection that only tells of the server's health, and for its answer.
+const SPARE_TIME: Duration = Duration::from_secs(2);
+
+/// What can be changed while a server answers.
+#[derive(Debug, Clone)]
+pub struct Reload(Arc<State>);
+
+impl Reload {
+    /// Knows other tokens from now on; requests under way go on.
+    ///
+    /// # Errors
+    /// [`ServeError::Namespace`], [`ServeError::Tokens`]: the tokens stay what they were.
+    pub fn tokens(&self, tokens: Tokens) -> Result<(), ServeError> {
+        if tokens.have_namespaces() {
+            return Err(ServeError::Namespace);
+        }
+        self.0.gate.admission.replace_tokens(tokens).map_err(|_| ServeError::Tokens)
+    }
+}
 
 /// A server that is ready to answer.
 #[derive(Debug)]
@@ -97,35 +126,51 @@ impl Server {
         self.listener.local_addr().ok()
     }
 
+    /// What can be changed while it answers.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        Reload(self.state.clone())
+    }
+
     /// Answers until `shutdown` is done; then no connection is taken, and what is under way has the grace period to end. What
     /// computes on other threads after that stops soon, but is not waited for.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let Self { listener, router, state } = self;
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(state.config.idle).max_buf_size(HEAD);
         let router = TowerToHyperService::new(router);
-        let places = Arc::new(Semaphore::new(state.config.connections.clamp(1, Semaphore::MAX_PERMITS)));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::<()>::new();
         let mut shutdown = pin!(shutdown);
         loop {
             let (stream, peer, place) = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = accept(&listener, &places) => accepted,
+                accepted = accept(&listener, &state) => accepted,
             };
             while connections.try_join_next().is_some() {}
             // A refined page does not wait for the acknowledgement of the coarse one; where this cannot be set it does.
             let _ = stream.set_nodelay(true);
-            let router = router.clone();
+            let (http, stall) = protocol(&state.config, place.is_spare());
+            let (router, pace, spare) = (router.clone(), place.pace.clone(), place.is_spare());
             let service = service_fn(move |mut request: hyper::Request<Incoming>| {
                 request.extensions_mut().insert(ConnectInfo(peer));
-                router.call(request)
+                if spare {
+                    request.extensions_mut().insert(Spare);
+                }
+                let serving = Serving::of(&pace);
+                let answer = router.call(request);
+                async move { Ok::<_, Infallible>(answer.await?.map(|body| Held::body(body, move |_, _| drop(serving)))) }
             });
-            let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+            let stream = Paced::new(TokioIo::new(stream), place.pace.clone(), stall);
+            let connection = graceful.watch(http.serve_connection(stream, service));
+            let state = state.clone();
             connections.spawn(async move {
-                let _place = place;
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection ended early");
+                tokio::select! {
+                    ended = connection => if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection ended early");
+                    },
+                    () = place.pace.ended() => state.metrics.closed(GAVE_WAY),
+                }
+                if place.pace.is_slow() {
+                    state.metrics.closed(SLOW);
                 }
             });
         }
@@ -140,17 +185,24 @@ impl Server {
     }
 }
 
-/// The next connection, when there is a place for it.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    // It is never closed.
-    let place = places.clone().acquire_owned().await.ok();
+/// How a connection is spoken with, and how long its client may keep an answer waiting.
+fn protocol(config: &Config, spare: bool) -> (http1::Builder, Duration) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).max_buf_size(HEAD);
+    let (head, stall) = if spare { (SPARE_TIME, SPARE_TIME) } else { (config.idle, config.stall) };
+    http.header_read_timeout(head).keep_alive(!spare);
+    (http, stall)
+}
+
+/// The next connection, and its place.
+async fn accept(listener: &TcpListener, state: &State) -> (TcpStream, SocketAddr, Place) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, place),
-            // Whoever connected has gone already.
+            Ok((stream, peer)) => {
+                let place = state.places.wait(peer.ip(), state.gate.is_proxy(peer.ip())).await;
+                return (stream, peer, place);
+            }
+            // The client has gone already.
             Err(error)
                 if matches!(
                     error.kind(),

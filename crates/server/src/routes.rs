@@ -11,14 +11,17 @@ use axum::routing::{MethodRouter, any, get, post};
 use axum::{Json, Router};
 use serde_json::json;
 use tower_http::cors::{AllowOrigin, CorsLayer};
-use tower_http::services::ServeDir;
 use vidsieve_api::admission::is_origin;
 use vidsieve_api::route::{CORS_EXPOSED, CORS_HEADERS, CORS_METHODS, CORS_SECONDS};
+use vidsieve_api::videos::matches;
 use vidsieve_api::{OPENAPI, Problem, Route};
 
 use crate::config::ServeError;
+use crate::metrics::Readings;
+use crate::ready::readiness;
+use crate::request::text;
 use crate::state::State;
-use crate::{admission, compute, media, observe, search, videos};
+use crate::{admission, compute, files, observe, search, videos};
 
 /// Paths of the API that are no routes: a web application has none of them.
 const UNKNOWN: [&str; 3] = ["/v1", "/v1/", "/v1/{*rest}"];
@@ -34,9 +37,10 @@ fn handlers(route: Route) -> MethodRouter<Arc<State>> {
         Route::Model => get(model),
         Route::Bundle => get(bundle),
         Route::Health => get(health),
+        Route::Ready => get(ready),
         Route::OpenApi => get(openapi),
         Route::Metrics => get(metrics),
-        Route::Media => get(media::serve),
+        Route::Media => get(files::media),
     }
 }
 
@@ -53,9 +57,9 @@ pub(crate) fn router(state: Arc<State>) -> Result<Router, ServeError> {
     for path in UNKNOWN {
         router = router.route(path, any(unknown));
     }
-    router = match &state.config.www {
-        Some(www) => router.fallback_service(ServeDir::new(www)),
-        None => router.fallback(unknown),
+    router = match state.config.www.is_some() {
+        true => router.fallback(files::page),
+        false => router.fallback(unknown),
     };
     if !state.config.cors.is_empty() {
         router = router.layer(cors(&state.config.cors)?);
@@ -93,7 +97,7 @@ async fn model(Shared(state): Shared<Arc<State>>) -> Response {
 
 async fn bundle(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Response {
     let etag = format!("\"{}\"", state.index.bundle());
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|v| v.as_bytes() == etag.as_bytes()) {
+    if text(&headers, header::IF_NONE_MATCH).is_some_and(|tags| matches(tags, &etag)) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
     }
     // What needs a token is not kept for others.
@@ -106,9 +110,20 @@ async fn bundle(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Respon
     (headers, state.bundle_bytes.clone()).into_response()
 }
 
+/// That the server answers, in any case and soon; whether it can do its work tells `status`, and [`ready`] more.
 async fn health(Shared(state): Shared<Arc<State>>) -> Response {
+    /// Longest look at what works.
+    const LOOK: Duration = Duration::from_millis(500);
+    let looked = tokio::time::timeout(LOOK, readiness(&state)).await;
+    let status = looked.map_or("degraded", |readiness| readiness.health());
     let videos = state.metrics.videos.get();
-    Json(json!({ "status": "ok", "videos": videos, "version": env!("CARGO_PKG_VERSION") })).into_response()
+    Json(json!({ "status": status, "videos": videos, "version": env!("CARGO_PKG_VERSION") })).into_response()
+}
+
+async fn ready(Shared(state): Shared<Arc<State>>) -> Response {
+    let readiness = readiness(&state).await;
+    let status = StatusCode::from_u16(readiness.http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    (status, Json(readiness)).into_response()
 }
 
 async fn openapi() -> Response {
@@ -117,7 +132,11 @@ async fn openapi() -> Response {
 
 async fn metrics(Shared(state): Shared<Arc<State>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], state.metrics.text()).into_response()
+    let (connections, spare) = state.places.counts();
+    let ready = readiness(&state).await.is_ready();
+    let (index_bytes, room) = (state.index.file_bytes().ok(), state.index.room());
+    let readings = Readings { connections, spare, index_bytes, room, ready };
+    ([(header::CONTENT_TYPE, kind)], state.metrics.text(readings)).into_response()
 }
 
 async fn unknown() -> Problem {

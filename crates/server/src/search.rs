@@ -16,6 +16,7 @@ use vidsieve_search::{Engine, PageStage, Query, SearchError, SearchPage, SearchP
 
 use crate::body::body_of;
 use crate::log;
+use crate::metrics::PageLabels;
 use crate::request::{Answered, parameters};
 use crate::state::State;
 use crate::work::worker;
@@ -24,6 +25,7 @@ use crate::work::worker;
 const PAGES: usize = 2;
 
 pub(crate) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Answered {
+    let received = Instant::now();
     let parameters = SearchOptions::parse(parameters(&request))?;
     let (body, share) = body_of(&state, request).await?;
     let query = state.model.query(body)?;
@@ -31,7 +33,7 @@ pub(crate) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) 
     let (sender, receiver) = mpsc::channel::<Result<SearchPage, Problem>>(PAGES);
     tokio::task::spawn_blocking(move || {
         let _held = (permit, share);
-        let pages = Pages { state: &state, query: &query, parameters, sender: &sender };
+        let pages = Pages { state: &state, query: &query, parameters, received, sender: &sender };
         if let Err(error) = pages.send() {
             // Sending fails if the client has gone.
             let _ = sender.blocking_send(Err(log::internal(&error)));
@@ -52,6 +54,8 @@ struct Pages<'a> {
     state: &'a State,
     query: &'a Query,
     parameters: SearchParameters,
+    /// When the request came.
+    received: Instant,
     sender: &'a mpsc::Sender<Result<SearchPage, Problem>>,
 }
 
@@ -95,9 +99,15 @@ impl Pages<'_> {
             match step {
                 SearchStep::Page(page) => {
                     let unused = page.page == PageStage::Refined && self.is_over();
+                    let label = match page.page {
+                        PageStage::Coarse => "coarse",
+                        PageStage::Refined => "refined",
+                    };
                     if unused || self.sender.blocking_send(Ok(*page)).is_err() {
                         return Ok(());
                     }
+                    let seconds = self.received.elapsed().as_secs_f64();
+                    self.state.metrics.page_seconds.get_or_create(&PageLabels { page: label }).observe(seconds);
                 }
                 SearchStep::Compare(_) => self.compare(&mut run),
                 SearchStep::Align(_) if self.is_over() => return Ok(()),

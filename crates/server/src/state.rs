@@ -1,7 +1,7 @@
 //! What all requests share.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use axum::body::Bytes;
 use tokio::sync::Semaphore;
@@ -17,10 +17,15 @@ use crate::config::{Config, ServeError};
 use crate::gate::Gate;
 use crate::log::without_ids;
 use crate::metrics::Metrics;
+use crate::places::Places;
+use crate::ready::Faults;
 
 /// Bodies of the largest size for which there is memory; of smaller ones there may be more at the
 /// same time.
 const BODIES: usize = 4;
+
+/// Why a record of the store was not compared.
+const SILENT: &str = "the store does not answer";
 
 /// What all requests share.
 #[derive(Debug)]
@@ -33,6 +38,10 @@ pub(crate) struct State {
     pub(crate) model: ServerModel,
     pub(crate) bundle_bytes: Bytes,
     table: RwLock<Table>,
+    /// Held while the index and then the table are changed, so that both see changes of an id in the same order.
+    order: Mutex<()>,
+    pub(crate) faults: Faults,
+    pub(crate) places: Arc<Places>,
     /// Searches and encodings that compute at the same time.
     pub(crate) work: Arc<Semaphore>,
     /// Memory for bodies, in KiB.
@@ -71,7 +80,15 @@ impl State {
         )?;
         index.windows(|id, windows| table.put_windows(id, &windows))??;
         let bodies = (kib(config.body_limit) as usize).saturating_mul(BODIES).min(Semaphore::MAX_PERMITS);
+        let build = vec![
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("bundle", bundle.id().to_string()),
+            ("instruction_set", config.isa.name().to_owned()),
+        ];
         let state = Self {
+            order: Mutex::default(),
+            faults: Faults::default(),
+            places: Places::new(config.connections, config.connections_of_address),
             work: Arc::new(Semaphore::new(config.workers.clamp(1, Semaphore::MAX_PERMITS))),
             bodies: Arc::new(Semaphore::new(bodies)),
             gate: Gate::new(&config),
@@ -83,7 +100,7 @@ impl State {
             store,
             engine,
             encoder,
-            metrics: Metrics::new(),
+            metrics: Metrics::new(build),
             ending: AtomicBool::new(false),
         };
         state.counted(&state.table());
@@ -92,6 +109,11 @@ impl State {
 
     pub(crate) fn table(&self) -> RwLockReadGuard<'_, Table> {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to change the index, which one has at a time.
+    pub(crate) fn writing(&self) -> MutexGuard<'_, ()> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn table_mut(&self) -> RwLockWriteGuard<'_, Table> {
@@ -129,18 +151,30 @@ impl State {
                 use futures::StreamExt;
                 let mut all: Vec<_> = ids.iter().map(|_| Err(Outcome::Missing)).collect();
                 // This runs on a thread for blocking work.
-                tokio::runtime::Handle::current().block_on(async {
+                let mut failure = None;
+                let mut come = vec![false; ids.len()];
+                let fetching = async {
                     let mut many = std::pin::pin!(remote.get_many(ids));
                     while let Some((i, found)) = many.next().await {
+                        come[i] = true;
                         all[i] = match found {
                             Ok(found) => of(found).and_then(|record| self.as_indexed(&ids[i], record)),
                             Err(error) => {
                                 tracing::warn!(%error, "a record cannot be fetched");
-                                Err(Outcome::Failed("the store does not answer".to_owned()))
+                                failure = Some(SILENT.to_owned());
+                                Err(Outcome::Failed(SILENT.to_owned()))
                             }
                         };
                     }
-                });
+                };
+                let in_time = tokio::time::timeout(self.config.patience, fetching);
+                if tokio::runtime::Handle::current().block_on(in_time).is_err() {
+                    tracing::warn!("the store of records does not answer in time");
+                    failure = Some(SILENT.to_owned());
+                    let late = all.iter_mut().zip(&come).filter(|(_, come)| !**come);
+                    late.for_each(|(found, _)| *found = Err(Outcome::Failed(SILENT.to_owned())));
+                }
+                self.faults.fetched(failure);
                 all
             }
         }

@@ -7,14 +7,14 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse as _;
-use vidsieve_api::videos::{self, Listed, Listing, etag};
+use vidsieve_api::videos::{self, Listed, Listing, etag, matches};
 use vidsieve_api::{ListOptions, Problem, PutResult};
 use vidsieve_index::store::{Put, Source};
 use vidsieve_record::wire;
 
 use crate::body::body_of;
 use crate::log;
-use crate::request::{Answered, parameters};
+use crate::request::{Answered, parameters, text};
 use crate::state::State;
 use crate::work::blocking;
 
@@ -45,7 +45,7 @@ pub(crate) async fn read(
     let entry = blocking(move || state.index.get(&id)).await?.map_err(|e| log::index(&e))?;
     let entry = entry.ok_or_else(|| Problem::not_found("no video has this id"))?;
     let etag = etag(entry.record.checksum());
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|v| v.as_bytes() == etag.as_bytes()) {
+    if text(&headers, header::IF_NONE_MATCH).is_some_and(|tags| matches(tags, &etag)) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     let headers = [(header::CONTENT_TYPE, wire::RECORD_TYPE.to_owned()), (header::ETAG, etag)];
@@ -63,10 +63,12 @@ pub(crate) async fn put(
     let etag = etag(record.checksum());
     let put = blocking(move || -> Result<Put, Problem> {
         let _held = share;
-        // The table is locked while the index is written, so that both see writes of one id in the
-        // same order.
+        // Searches go on while the index is written.
+        let _order = state.writing();
+        let put = state.index.put(&id, &record, &Source::default());
+        state.faults.wrote(record.as_bytes().len() as u64, &put);
+        let put = put.map_err(|e| log::index(&e))?;
         let mut table = state.table_mut();
-        let put = state.index.put(&id, &record, &Source::default()).map_err(|e| log::index(&e))?;
         table.put_record(&id, &record).map_err(|e| log::internal(&e))?;
         state.counted(&table);
         Ok(put)
@@ -84,8 +86,11 @@ pub(crate) async fn put(
 pub(crate) async fn remove(path: Result<Path<String>, PathRejection>, Shared(state): Shared<Arc<State>>) -> Answered {
     let id = id_of(path)?;
     let there = blocking(move || -> Result<bool, Problem> {
+        let _order = state.writing();
+        let there = state.index.remove(&id);
+        state.faults.wrote(0, &there);
+        let there = there.map_err(|e| log::index(&e))?;
         let mut table = state.table_mut();
-        let there = state.index.remove(&id).map_err(|e| log::index(&e))?;
         table.remove(&id);
         state.counted(&table);
         Ok(there)

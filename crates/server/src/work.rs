@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 use vidsieve_api::Problem;
@@ -12,6 +13,13 @@ use crate::state::State;
 
 /// Waits for a place among those that compute.
 pub(crate) async fn worker(state: &State) -> Result<OwnedSemaphorePermit, Problem> {
+    let start = Instant::now();
+    let waited = worker_in_time(state).await;
+    state.metrics.queue_wait.observe(start.elapsed().as_secs_f64());
+    waited
+}
+
+async fn worker_in_time(state: &State) -> Result<OwnedSemaphorePermit, Problem> {
     match tokio::time::timeout(state.config.patience, state.work.clone().acquire_owned()).await {
         Ok(Ok(permit)) => Ok(permit),
         _ => Err(Problem::busy()),

@@ -73,7 +73,7 @@ impl Backend {
         })
     }
 
-    /// How long a decoder that was told to stop is waited for; `None`: until it ends. A child can be killed, a call
+    /// How long a decoder that is to stop is waited for; `None`: until it ends. A child can be killed, a call
     /// of a library cannot: its thread is left behind then.
     pub(crate) fn patience(&self) -> Option<Duration> {
         match self {

@@ -207,7 +207,7 @@ fn upright(matrix: Option<[i32; 9]>) -> String {
     filters
 }
 
-/// Reads a file to its end or until nobody wants more.
+/// Reads a file to its end or until the receiver has gone.
 pub(crate) fn run(delivery: Delivery) {
     let (messages, times) = (Messages::default(), FrameTimes::default());
     let mut reading = Reading { delivery, messages, times, converter: None };

@@ -210,7 +210,7 @@ impl Thinning {
 
 /// How one run of FFmpeg ended.
 enum End {
-    /// All was read, or nobody wants more.
+    /// All was read, or the receiver has gone.
     Done,
     /// Again, with this thinning.
     Again(Option<Thinning>),

@@ -123,7 +123,7 @@ pub(crate) fn seconds(micros: i64) -> f64 {
 pub(crate) enum Stop {
     /// The decoder left out frames, and one of them may be the answer.
     Doubt,
-    /// Nobody takes samples any more.
+    /// The receiver of samples has gone.
     Closed,
 }
 

@@ -17,7 +17,7 @@ use vidsieve_search::Query;
 use vidsieve_search::segments::Timeline;
 use vidsieve_video::{Frame, Frames, Info, Limits, Options, Sampling, Warning};
 
-use crate::{Error, Model};
+use crate::{Error, Model, View};
 
 /// Frames that one task describes.
 const BATCH: usize = 8;
@@ -62,11 +62,12 @@ pub(crate) fn check_sampling(sampling: Sampling) -> Result<(), Error> {
 pub struct EncodeOptions {
     sampling: Sampling,
     files: usize,
+    view: View,
 }
 
 impl Default for EncodeOptions {
     fn default() -> Self {
-        Self { sampling: Sampling::default(), files: 1 }
+        Self { sampling: Sampling::default(), files: 1, view: View::Upright }
     }
 }
 
@@ -80,6 +81,12 @@ impl EncodeOptions {
     /// seconds.
     pub const fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = sampling;
+        self
+    }
+
+    /// Sets how the frames are seen: upright by default. A copy that is turned or mirrored is like the video in the same view.
+    pub const fn view(mut self, view: View) -> Self {
+        self.view = view;
         self
     }
 
@@ -216,7 +223,13 @@ pub fn encode_file(
         let mut frames = Frames::open(path, decoding)?;
         let promised = frames.info().duration;
         let done = |at: f64| control.report(&Progress::new("encoding", at, promised, Unit::Seconds).of(&name));
-        let encoded = describe_all(encoder, &name, block, &mut || Ok(frames.next().transpose()?), &done)?;
+        let encoded = match options.view {
+            View::Upright => describe_all(encoder, &name, block, &mut || Ok(frames.next().transpose()?), &done)?,
+            view => {
+                let turned = |frame: Frame| view.apply(frame.time(), frame.width(), frame.height(), frame.data());
+                describe_all(encoder, &name, block, &mut || Ok(frames.next().transpose()?.map(turned)), &done)?
+            }
+        };
         let info = frames.info().clone();
         // What was read, not what the header promises.
         let timeline = match frames.length() {

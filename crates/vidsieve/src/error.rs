@@ -140,6 +140,25 @@ pub enum Error {
     /// Videos that cannot be compared, such as those of two models.
     #[error(transparent)]
     Search(#[from] SearchError),
+    /// A file that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A plan, or the log of one, that cannot be used.
+    #[error("{}: {detail}", path.display())]
+    Plan {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A decision that cannot be kept.
+    #[error("{0}")]
+    Decision(String),
     /// Adding videos stopped before all files were processed. What was committed stays, and adding the same paths again
     /// continues from there.
     #[error("{}: stopped: {source}", report.index)]

@@ -2,7 +2,8 @@
 //!
 //! An [`Archive`] is an index of videos in a folder. [`Archive::add`] decodes and encodes files,
 //! [`Archive::search`] finds the videos that show the footage of a query - a file, an excerpt of it or an
-//! edited copy - and says where they match, [`Archive::dedupe`] groups copies and lists excerpts. Without an index,
+//! edited copy - and says where they match, [`Archive::dedupe`] groups copies and lists excerpts, and a [`DedupePlan`]
+//! says what is to be done with the copies, does it, and can be taken back ([`undo_plan`]). Without an index,
 //! [`encode_file`] and [`encode_frames`] encode a video and [`compare()`] compares two of them.
 //!
 //! The method is Distill-and-Select (Kordopatis-Zilos et al., IJCV 2022): a vector for each video answers at
@@ -49,17 +50,25 @@ mod compare;
 mod encode;
 mod error;
 mod model;
+mod plan;
+mod view;
 
 pub use archive::{
-    AddOptions, Archive, ArchiveCopy, ArchiveListing, ArchiveOptions, ArchiveVideo, CompactReport, CopyGroup,
-    CopyMember, CopyPair, DamagedVideo, DedupeOptions, DedupeReport, ExcerptVideo, FileState, IndexNote, IndexReport,
-    IndexStage, IndexStageTimes, KeepReason, NoteStatus, QueryTimings, RelatedPair, RemoveMissingReport, RemoveReport,
-    SearchAnswer, SearchOptions, SearchQuery, UnreachableFolder, UntoldVideo, VerifyReport, find_videos,
+    AddOptions, Archive, ArchiveCopy, ArchiveListing, ArchiveOptions, ArchiveVideo, CompactReport, CopyFile, CopyGroup, CopyMember,
+    CopyPair, DamagedVideo, DecidedVideo, Decision, DecisionKind, DedupeOptions, DedupeReport, ExcerptVideo,
+    FileDamage, FileState, IndexNote, IndexReport, IndexStage, IndexStageTimes, KeepBy, KeepReason, LinkedVideo,
+    NameKind, NoteStatus, OtherName, QueryTimings, RelatedPair, RemoveMissingReport, RemoveReport, SourceState, SearchAnswer, SearchOptions, SearchQuery,
+    TurnedHit, UnreachableFolder, UntoldVideo, VerifyReport, find_videos,
 };
 pub use compare::{compare, compare_aligned, frame_similarities};
 pub use encode::{EncodeOptions, EncodedVideo, RgbPicture, encode_file, encode_files, encode_frames};
 pub use error::Error;
 pub use model::{Model, instruction_set};
+pub use plan::{
+    ActedFile, ApplyReport, DedupePlan, HeldFile, PlanAction, PlanFile, PlanGroup, PlanPath, SkippedFile, UndoReport,
+    undo_plan,
+};
+pub use view::View;
 
 pub use vidsieve_files::{FindOptions, FoundVideos, VideoFile};
 pub use vidsieve_progress::{CancelToken, Control, Progress, Unit};
@@ -70,3 +79,8 @@ pub use vidsieve_search::{
     SearchTimings, Segment, SegmentPlace, Untold, segments::LIKELY,
 };
 pub use vidsieve_video::{Info, Sampling, Warning};
+
+/// The programs of the guide, compiled as its readers have them.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/embed-in-rust.md")]
+mod guide {}

@@ -112,15 +112,20 @@ fn reports_have_the_names_that_the_command_prints() {
     archive.insert("black", &black(archive.model().unwrap())).unwrap();
     let report = archive.dedupe(&DedupeOptions::new(), &Control::new()).unwrap();
     let json = serde_json::to_value(&report).unwrap();
-    assert_eq!(keys(&json), "budget clusters compared excerpts interrupted min_score missing model seconds videos");
+    assert_eq!(
+        keys(&json),
+        "budget clusters compared excerpts hidden interrupted linked min_score missing model seconds unfit videos"
+    );
     let group = &json["clusters"][0];
     assert_eq!((json["clusters"].as_array().unwrap().len(), &group["keep"]), (1, &"film 1".into()), "{json}");
     assert_eq!((keys(group), &group["reason"]), ("keep pairs reason videos".into(), &"first by name".into()));
-    assert_eq!(keys(&group["videos"][1]), "bytes duration exists height id keep path score width");
+    let of_file = "bitrate bytes codec duration exists frame_rate height id in_bin is_link";
+    let names = format!("{of_file} keep names path protected score state width");
+    assert_eq!(keys(&group["videos"][1]), names);
     assert_eq!(keys(&group["pairs"][0]), "a b coverage score");
     let excerpt = &json["excerpts"][0];
-    let names = "bytes duration exists height id of path score seconds segments share start width";
-    assert_eq!((keys(excerpt).as_str(), &excerpt["of"]), (names, &"film 2".into()), "{json}");
+    let names = format!("{of_file} names of path protected score seconds segments share start state width");
+    assert_eq!((keys(excerpt), &excerpt["of"]), (names, &"film 2".into()), "{json}");
     let start = excerpt["start"].as_f64().unwrap();
     assert!((start - 3.0).abs() <= 1.0 && excerpt["id"] == "scene of film 2", "{excerpt}");
     let none = archive.dedupe(&DedupeOptions::new().budget(Budget::None), &Control::new()).unwrap();

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
     edge::edge_built()?;
     let model = root().join(&index).join("model.safetensors");
     let mut tier = Line::new("node")
-        .args("workers/local.mjs --port 8787 --site")
+        .args("workers/local.mjs --port 8788 --site")
         .arg(&path(&www))
         .arg("--media")
         .arg(&path(&videos))
@@ -95,12 +95,12 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
         .start()?;
     let published = tier
         .until("answers at")
-        .and_then(|()| vidsieve().args("push --to http://127.0.0.1:8787 --index").arg(&path(&index)).run());
+        .and_then(|()| vidsieve().args("push --to http://127.0.0.1:8788 --index").arg(&path(&index)).run());
     if let Err(message) = published {
         tier.end();
         return Err(message);
     }
-    eprintln!("open http://127.0.0.1:8787 in a browser; Ctrl-C ends it");
+    eprintln!("open http://127.0.0.1:8788 in a browser; Ctrl-C ends it");
     tier.wait()
 }
 

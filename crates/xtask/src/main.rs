@@ -1,7 +1,9 @@
 //! `cargo xtask`: everything a contributor or CI does to the workspace, step by step. Each step prints what it runs.
 
+mod book;
 mod demo;
 mod edge;
+mod lint;
 mod native;
 mod node;
 mod run;
@@ -39,6 +41,8 @@ enum Task {
     BuildWeb,
     /// The edge Workers, to workers/*/build.
     BuildEdge,
+    /// The documentation site, to target/book, with its links checked.
+    Book,
     /// The kernel benchmarks in WebAssembly under Node: simd128 and relaxed-simd.
     BenchWasm {
         /// Arguments of the benchmark, e.g. --json --rounds 20.
@@ -97,6 +101,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::BuildWeb => web::build(),
         Task::BuildEdge => edge::build(),
+        Task::Book => book::build(),
         Task::BenchWasm { args } => native::bench_wasm(&args),
         Task::BenchWeb { args } => web::bench(&args),
         Task::ParityWasm { dir } => native::parity_wasm(dir.as_deref()),

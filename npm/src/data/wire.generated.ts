@@ -300,10 +300,13 @@ export type ProblemCode =
   | "other-bundle"
   | "too-large"
   | "media-type"
+  | "range"
   | "bad-body"
   | "too-many-requests"
   | "internal"
-  | "busy";
+  | "damaged-record"
+  | "busy"
+  | "storage-full";
 
 /** A problem as JSON. */
 export interface ProblemDetails {

@@ -13,14 +13,23 @@ const UNTOLD: Record<Untold, string> = {
 
 /**
  * The relation of a pair in words: "an excerpt of it: 4.0 s at its end, 12 %". "It" is the target. Of a hit that was not
- * compared "likely; not compared", or why nothing can be told of it, or null.
+ * compared "likely; not compared", "likely, near 12:40; not compared", or why nothing can be told of it, or null.
  */
 export function describe(pair: Comparison): string;
 export function describe(pair: Hit | Comparison): string | null;
-export function describe({ relation, coverage, untold, segments, score }: Hit | Comparison): string | null {
+export function describe(pair: Hit | Comparison): string | null {
+  const { relation, coverage, untold, segments, score } = pair;
   if (relation && coverage) return untold ? UNTOLD[untold] : related(relation, coverage, segments);
-  if (score >= LIKELY) return "likely; not compared";
+  const near = "near" in pair ? pair.near : undefined;
+  if (score >= LIKELY) return near ? `likely, near ${clock(near)}; not compared` : "likely; not compared";
   return untold ? UNTOLD[untold] : null;
+}
+
+/** The middle of a stretch as a player shows it: "12:40", "1:02:05". */
+function clock([from, to]: [number, number]): string {
+  const whole = Math.floor(Math.max(0, (from + to) / 2));
+  const [hours, minutes, seconds] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, String(whole % 60).padStart(2, "0")];
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${seconds}` : `${minutes}:${seconds}`;
 }
 
 function related(relation: Relation, { query, target }: Coverage, segments: Segment[]): string {

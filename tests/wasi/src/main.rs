@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 
 fn run_parity(args: &[&str]) -> Result<bool, String> {
     let dir = args.iter().find(|a| !a.starts_with("--")).ok_or("parity needs a folder")?;
-    let report = parity::run(Path::new(dir), parity::Options::default(), |_| ()).map_err(|e| e.to_string())?;
+    let report = parity::run(Path::new(dir), parity::ParityOptions::default(), |_| ()).map_err(|e| e.to_string())?;
     if args.contains(&"--json") {
         println!("{}", serde_json::to_string_pretty(&report).map_err(|e| e.to_string())?);
     } else {
@@ -38,7 +38,7 @@ fn run_parity(args: &[&str]) -> Result<bool, String> {
 
 fn run_bench(args: &[&str]) -> Result<bool, String> {
     let value = |name: &str| args.iter().position(|a| *a == name).and_then(|i| args.get(i + 1));
-    let mut options = bench::Options { quick: args.contains(&"--quick"), ..bench::Options::default() };
+    let mut options = bench::BenchOptions { quick: args.contains(&"--quick"), ..bench::BenchOptions::default() };
     if let Some(rounds) = value("--rounds") {
         options.rounds = rounds.parse().map_err(|_| format!("--rounds {rounds}: not a number"))?;
     }

@@ -1,4 +1,4 @@
-//! What fails inside. Clients are told that it did; the log is told what.
+//! Internal errors: clients get the fact, the log gets the reason.
 
 use vidsieve_api::Problem;
 use worker::{KvError, console_error};

@@ -16,7 +16,7 @@ pub use config::{flag, number, text};
 pub use error::EdgeError;
 pub use gate::{Gate, INTERNAL_HOST};
 pub use records::{Records, key};
-pub use reply::{Exchange, body_of, json, problem, raw, with_body};
+pub use reply::{Exchange, body_of, bytes_of, json, problem, raw, with_body};
 pub use time::{now, within};
 
 /// Bytes of this instance's memory: of WebAssembly it is what the isolate holds beside JavaScript's heap, and it never shrinks.

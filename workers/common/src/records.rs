@@ -13,6 +13,8 @@ use crate::error::EdgeError;
 
 /// Seconds that a record stays in the caches before KV: a day.
 const KEPT: u64 = 86_400;
+/// Seconds for which it may count that a record was not there: the least that KV knows.
+const MISSED: u64 = 30;
 
 /// The key of a video's record.
 #[must_use]
@@ -33,7 +35,7 @@ enum Store {
 }
 
 impl Records {
-    /// Those of the binding `RECORDS`: a bucket of R2, or a namespace of KV.
+    /// The store of the binding `RECORDS`: a bucket of R2, or a namespace of KV.
     ///
     /// # Errors
     /// [`EdgeError::Runtime`].
@@ -52,8 +54,15 @@ impl Records {
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, EdgeError> {
         const DOING: &str = "reading a record";
         match &self.store {
-            // A key names its content, which does not change.
-            Store::Kv(kv) => kv.get(key).cache_ttl(KEPT).bytes().await.map_err(EdgeError::kv(DOING)),
+            Store::Kv(kv) => {
+                let fail = EdgeError::kv(DOING);
+                // A key names its content, which does not change.
+                if let Some(found) = kv.get(key).cache_ttl(KEPT).bytes().await.map_err(&fail)? {
+                    return Ok(Some(found));
+                }
+                // That nothing was there is kept in caches for as long: asked again past them.
+                kv.get(key).cache_ttl(MISSED).bytes().await.map_err(&fail)
+            }
             Store::Bucket(bucket) => {
                 let object = bucket.get(key).execute().await.map_err(EdgeError::runtime(DOING))?;
                 let Some(object) = object else { return Ok(None) };

@@ -30,7 +30,7 @@ const BODY_LIMIT: usize = 16_000_000;
 #[event(fetch)]
 pub async fn main(mut request: Request, env: Env, _context: Context) -> worker::Result<Response> {
     let route = Route::of_path(&request.path()).filter(|route| ROUTES.contains(route));
-    let exchange = Exchange::begin(request.method(), route.map_or("other", Route::template));
+    let exchange = Exchange::begin(&request, route.map_or("other", Route::template));
     let answer = match answer(&mut request, &env).await {
         Ok(response) => Ok(response),
         Err(refusal) => problem(&refusal),
@@ -99,5 +99,5 @@ async fn fetched(records: &Records, key: Option<String>) -> Fetched<Vec<u8>> {
     }
 }
 
-/// What clients are told of a record that KV does not give.
+/// What answers say of a record that KV does not give.
 const UNREADABLE: &str = "its record cannot be read";

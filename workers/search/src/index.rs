@@ -18,7 +18,7 @@ use crate::message::{
     Candidate, DEPTH, FULL, Found, Ids, List, MOVED, Named, SHARD, Scan, VIDEOS, join, read, split, to_bytes, to_values,
 };
 
-/// Milliseconds for which a count of videos is told again.
+/// Milliseconds for which a count of videos is reused.
 const COUNTED: f64 = 5000.0;
 /// More candidates than a shard's share is asked for: hashes spread videos evenly, not exactly.
 const SLACK: usize = 64;
@@ -26,8 +26,8 @@ const SLACK: usize = 64;
 thread_local! {
     /// The shards of each index, as far as this isolate knows.
     static TREES: RefCell<HashMap<String, Tree>> = RefCell::new(HashMap::new());
-    /// Videos of each index, and when they were counted.
-    static COUNTS: RefCell<HashMap<String, (f64, usize)>> = RefCell::new(HashMap::new());
+    /// Videos of each index and shards that did not answer, and when they were counted.
+    static COUNTS: RefCell<HashMap<String, (f64, usize, usize)>> = RefCell::new(HashMap::new());
 }
 
 /// What a shard answered.
@@ -113,7 +113,7 @@ impl Index {
         Err(lost("that it does not hold a video that is its own"))
     }
 
-    /// Asks all shards at once, also those that are told of in the answers. What is late or fails is lost.
+    /// Asks all shards at once, also those that the answers name. What is late or fails is lost.
     async fn ask_all<T>(
         &self,
         path: &str,
@@ -276,18 +276,19 @@ impl Index {
         Ok(page)
     }
 
-    /// How many videos there are, as of the last seconds; of a shard that does not answer, what it had when it last did.
-    pub(crate) async fn count(&self) -> usize {
+    /// How many videos there are, as of the last seconds; of a shard that does not answer, what it had when it last did. And
+    /// how many shards did not answer.
+    pub(crate) async fn count(&self) -> (usize, usize) {
         let known = COUNTS.with_borrow(|counts| counts.get(&self.base).copied());
-        if let Some((at, videos)) = known
+        if let Some((at, videos, lost)) = known
             && now() - at < COUNTED
         {
-            return videos;
+            return (videos, lost);
         }
         let asked = self.ask_all("count", |_, _| Vec::new(), |_| Ok(())).await;
         let videos = if asked.lost == 0 { asked.videos } else { self.tree().shards().map(|(_, k)| k.videos).sum() };
-        COUNTS.with_borrow_mut(|counts| counts.insert(self.base.clone(), (now(), videos)));
-        videos
+        COUNTS.with_borrow_mut(|counts| counts.insert(self.base.clone(), (now(), videos, asked.lost)));
+        (videos, asked.lost)
     }
 
     /// Shards that are known.

@@ -22,7 +22,7 @@ use worker::{Context, Env, Request, Response, event};
 #[event(fetch)]
 pub async fn main(mut request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let route = vidsieve_api::Route::of_path(&request.path());
-    let mut exchange = Exchange::begin(request.method(), route.map_or("other", |r| r.template()));
+    let mut exchange = Exchange::begin(&request, route.map_or("other", |r| r.template()));
     let origin = request.headers().get("origin").ok().flatten();
     let answered = async {
         let gate = Gate::of(&env)?;

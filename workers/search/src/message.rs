@@ -38,6 +38,8 @@ pub(crate) struct Candidate {
     pub(crate) checksum: String,
     /// The exact one.
     pub(crate) cosine: f32,
+    /// The seconds of the window that it comes from; none where it is the whole video's.
+    pub(crate) near: Option<[f32; 2]>,
     pub(crate) self_similarity: f32,
     /// Whether the video shows anything.
     pub(crate) informative: bool,

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use vidsieve_api::encode::{self, EncodeInput, media_type};
+use vidsieve_api::ready::{Check, Readiness};
 use vidsieve_api::rerank::{ABSENT, Absent, LATE, OTHER_VERSION};
-use vidsieve_api::videos::{self, Listing, etag};
+use vidsieve_api::videos::{self, Listing, etag, matches};
 use vidsieve_api::{
     Admitted, Candidates, ListOptions, NDJSON, OPENAPI, Problem, PutResult, Reranked, Route, SearchOptions,
+    TraceContext,
 };
 use vidsieve_edge::{
     EdgeError, Exchange, Gate, Networks, Records, body_of, json, key, memory, networks, now, number, raw,
@@ -38,6 +40,7 @@ struct AdmittedRequest<'a> {
     networks: Rc<Networks>,
     index: Index,
     admitted: Admitted,
+    trace: TraceContext,
 }
 
 /// Answers a request that is no preflight.
@@ -61,10 +64,19 @@ pub(crate) async fn answer(
         let kind = "application/json".to_owned();
         return Ok(raw(200, &[("content-type", kind)], OPENAPI.as_bytes().to_vec())?);
     }
-    let networks = networks(env).await?;
+    let networks = match networks(env).await {
+        Ok(networks) => networks,
+        // Without its bundle the tier cannot do anything: this is said, and not why.
+        Err(error) if route.is_health() => {
+            error.log();
+            let failure = Some("the bundle cannot be read".to_owned());
+            return ready(&Readiness::new(vec![Check::new("bundle", true, failure)]));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let deadline = Duration::from_millis(number(env, "COARSE_MS", COARSE_MS)?);
     let index = Index::new(env, &admitted.namespace, networks.id(), deadline);
-    let admitted = AdmittedRequest { env, networks, index, admitted };
+    let admitted = AdmittedRequest { env, networks, index, admitted, trace: exchange.trace };
     match route {
         Route::Search => admitted.search(request, context).await,
         Route::Rerank => admitted.rerank(request).await,
@@ -81,14 +93,26 @@ pub(crate) async fn answer(
         Route::Model => Ok(json(200, &[], &admitted.networks.model)?),
         Route::Bundle => admitted.bundle(request, gate),
         Route::Health => {
-            let videos = admitted.index.count().await;
+            let (videos, lost) = admitted.index.count().await;
             let version = env!("CARGO_PKG_VERSION");
-            Ok(json(200, &[], &serde_json::json!({ "status": "ok", "videos": videos, "version": version }))?)
+            let status = shards_ready(lost).health();
+            Ok(json(200, &[], &serde_json::json!({ "status": status, "videos": videos, "version": version }))?)
         }
+        Route::Ready => ready(&shards_ready(admitted.index.count().await.1)),
         Route::Metrics => admitted.metrics().await,
         // The document is answered above; media are files of a native server.
         Route::OpenApi | Route::Media => Err(Problem::unknown_route()),
     }
+}
+
+/// What follows from shards that did not answer.
+fn shards_ready(lost: usize) -> Readiness {
+    let failure = (lost > 0).then(|| format!("{lost} parts of the index did not answer"));
+    Readiness::new(vec![Check::new("bundle", true, None), Check::new("shards", false, failure)])
+}
+
+fn ready(readiness: &Readiness) -> Result<Response, Problem> {
+    Ok(json(readiness.http_status(), &[], readiness)?)
 }
 
 fn query_string(request: &Request) -> Result<String, Problem> {
@@ -102,7 +126,7 @@ fn header(request: &Request, name: &str) -> Option<String> {
 
 /// 304 if `If-None-Match` matches.
 fn unchanged(request: &Request, tag: &str) -> Result<Option<Response>, EdgeError> {
-    if header(request, "if-none-match").as_deref() != Some(tag) {
+    if !header(request, "if-none-match").is_some_and(|tags| matches(&tags, tag)) {
         return Ok(None);
     }
     raw(304, &[("etag", tag.to_owned())], Vec::new()).map(Some)
@@ -121,9 +145,9 @@ impl AdmittedRequest<'_> {
         let parameters = SearchOptions::parse(&query_string(request)?)?;
         let record = self.record(request).await?;
         let query = self.networks.model.query(record.as_slice())?;
-        let Self { env, networks, index, admitted } = self;
+        let Self { env, networks, index, admitted, trace } = self;
         let namespace = admitted.namespace;
-        let search = Search { env: env.clone(), networks, index, namespace, record, query, parameters };
+        let search = Search { env: env.clone(), networks, index, namespace, record, query, parameters, trace };
         let (lines, work) = search.begin().await?;
         context.wait_until(work);
         let lines = lines.map(|line| Ok::<_, worker::Error>(line.into_bytes()));
@@ -161,6 +185,7 @@ impl AdmittedRequest<'_> {
             query: &query,
             record,
             segments: candidates.segments,
+            trace: self.trace,
         };
         let within = candidates.within().map_or(f64::INFINITY, |within| within.as_secs_f64() * 1000.0);
         let end = now() + number(self.env, "RERANK_MS", RERANK_MS)?.min(within);
@@ -205,9 +230,8 @@ impl AdmittedRequest<'_> {
             record = self.index.kept(id).await?.filter(is_it);
         }
         let Some(record) = record else {
-            return Err(
-                EdgeError::Answer { who: "KV", what: "no record for a video that is indexed".to_owned() }.into()
-            );
+            EdgeError::Answer { who: "KV", what: "no sound record for a video that is indexed".to_owned() }.log();
+            return Err(Problem::damaged_record());
         };
         Ok(raw(200, &[("content-type", wire::RECORD_TYPE.to_owned()), ("etag", tag)], record)?)
     }
@@ -255,12 +279,16 @@ impl AdmittedRequest<'_> {
 
     /// Figures of this isolate and this index.
     async fn metrics(&self) -> Result<Response, Problem> {
-        let (videos, shards, memory) = (self.index.count().await, self.index.shards(), memory());
+        let (videos, lost) = self.index.count().await;
+        let (shards, memory, ready) = (self.index.shards(), memory(), u8::from(lost == 0));
+        let version = env!("CARGO_PKG_VERSION");
         let text = format!(
-            "# TYPE vidsieve_index_videos gauge\nvidsieve_index_videos {videos}\n# TYPE vidsieve_index_shards gauge\n\
+            "# TYPE vidsieve_build info\nvidsieve_build_info{{version=\"{version}\",bundle=\"{}\"}} 1\n\
+             # TYPE vidsieve_ready gauge\nvidsieve_ready {ready}\n# TYPE vidsieve_index_videos gauge\nvidsieve_index_videos {videos}\n# TYPE vidsieve_index_shards gauge\n\
              vidsieve_index_shards {shards}\n# TYPE vidsieve_wasm_memory_bytes gauge\n\
              # HELP vidsieve_wasm_memory_bytes Of the isolate that answers, shards in it included\n\
-             vidsieve_wasm_memory_bytes {memory}\n# EOF\n"
+             vidsieve_wasm_memory_bytes {memory}\n# EOF\n",
+            self.networks.id()
         );
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8".to_owned();
         Ok(raw(200, &[("content-type", kind)], text.into_bytes())?)

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
-use vidsieve_api::Problem;
 use vidsieve_api::rerank::LATE;
+use vidsieve_api::{Problem, TraceContext};
 use vidsieve_edge::{EdgeError, Networks, now, number};
 use vidsieve_search::{
-    Budget, NO_COSINE, Outcome, Query, SearchError, SearchPage, SearchParameters, SearchRun, SearchStep, Table,
+    Budget, CoarseScan, NO_COSINE, Outcome, Query, SearchError, SearchPage, SearchParameters, SearchRun, SearchStep,
+    Table,
 };
 use worker::Env;
 
@@ -32,6 +33,8 @@ pub(crate) struct Search {
     pub(crate) record: Vec<u8>,
     pub(crate) query: Query,
     pub(crate) parameters: SearchParameters,
+    /// The trace of the request.
+    pub(crate) trace: TraceContext,
 }
 
 /// What the shards answered, and the pairs to compare.
@@ -39,7 +42,7 @@ struct Planned {
     start: f64,
     scanned: Scanned,
     table: Table,
-    cosines: Vec<f32>,
+    coarse: CoarseScan,
     /// What may be compared here.
     budget: Budget,
     /// Pairs that the budget pays for beyond what is compared here.
@@ -97,13 +100,15 @@ impl Search {
         }
         let ids = scanned.candidates.iter().map(|c| c.id.clone()).collect();
         let scalars = scanned.candidates.iter().map(|c| c.self_similarity).collect();
-        let cosines: Vec<f32> = scanned.candidates.iter().map(|c| c.cosine).collect();
+        let cosines = scanned.candidates.iter().map(|c| c.cosine).collect();
+        let coarse = CoarseScan { cosines, near: scanned.candidates.iter().map(|c| c.near).collect() };
         let informative: Vec<bool> = scanned.candidates.iter().map(|c| c.informative).collect();
         // The vectors were compared where they lie.
         let table = Table::from_columns(0, ids, Vec::new(), scalars, &informative).map_err(|e| internal(&e))?;
         let paid = match self.parameters.budget {
             Budget::Probability(p) => {
-                let doubt = self.networks.engine.doubt(self.query.self_similarity, table.self_similarities(), &cosines);
+                let doubt =
+                    self.networks.engine.doubt(self.query.self_similarity, table.self_similarities(), &coarse.cosines);
                 doubt.map_or(0, |doubt| doubt.iter().filter(|d| **d > p).count())
             }
             budget => budget.pairs(scanned.videos, std::iter::empty()),
@@ -117,7 +122,7 @@ impl Search {
             Budget::Probability(p) if paid <= most => Budget::Probability(p),
             _ => Budget::Pairs(paid.min(most)),
         };
-        Ok(Planned { start, scanned, table, cosines, budget, cut })
+        Ok(Planned { start, scanned, table, coarse, budget, cut })
     }
 
     /// Adds to a page what the candidates alone do not show.
@@ -143,10 +148,10 @@ impl Search {
 
     async fn answer(&self, mut planned: Planned, sender: &UnboundedSender<String>) -> Result<(), Problem> {
         let Self { networks, query, .. } = self;
-        let (cosines, start) = (std::mem::take(&mut planned.cosines), planned.start);
+        let (coarse, start) = (std::mem::take(&mut planned.coarse), planned.start);
         let parameters = SearchParameters { budget: planned.budget, ..self.parameters };
         let clock = move || now() - start;
-        let mut run = SearchRun::scanned(&networks.engine, query, &planned.table, cosines, parameters, clock)
+        let mut run = SearchRun::scanned(&networks.engine, query, &planned.table, coarse, parameters, clock)
             .map_err(|e| internal(&e))?
             .unbatched();
         let targets: HashMap<&str, Target> = planned
@@ -190,8 +195,8 @@ impl Search {
     }
 
     fn comparing(&self, segments: bool) -> Comparing<'_> {
-        let Self { env, networks, index, namespace, query, record, .. } = self;
-        Comparing { env, networks, index, namespace, query, record, segments }
+        let Self { env, networks, index, namespace, query, record, trace, .. } = self;
+        Comparing { env, networks, index, namespace, query, record, segments, trace: *trace }
     }
 
     fn deadline(&self) -> Result<f64, Problem> {

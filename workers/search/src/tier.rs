@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use vidsieve_api::rerank::{Compared, LATE};
-use vidsieve_api::{Candidates, Reranked, videos};
-use vidsieve_edge::{EdgeError, INTERNAL_HOST, Networks, now, text, with_body, within};
+use vidsieve_api::rerank::{Compared, LATE, answer_limit};
+use vidsieve_api::trace::TRACEPARENT;
+use vidsieve_api::{Candidates, Reranked, TraceContext, videos};
+use vidsieve_edge::{EdgeError, INTERNAL_HOST, Networks, bytes_of, now, text, with_body, within};
 use vidsieve_record::Record;
 use vidsieve_record::wire::RERANK_TYPE;
 use vidsieve_search::Query;
@@ -24,7 +25,7 @@ const AT_ONCE: usize = 6;
 /// Videos that are compared here at most.
 const HERE: usize = 64;
 
-/// What clients are told where the tier fails.
+/// What answers say if the tier fails.
 pub(crate) const SILENT: &str = "the re-rank tier does not answer";
 /// Of the time that is left the tier has all but this, so that it can tell what it compared; a quarter at most.
 const REPLYING_MS: f64 = 500.0;
@@ -52,6 +53,8 @@ pub(crate) struct Comparing<'a> {
     /// The query's record.
     pub(crate) record: &'a [u8],
     pub(crate) segments: bool,
+    /// The trace of the request.
+    pub(crate) trace: TraceContext,
 }
 
 impl Comparing<'_> {
@@ -87,10 +90,8 @@ impl Comparing<'_> {
             within_ms: Some(within_ms),
         };
         match self.asked(&candidates).await {
-            Ok(Reranked { pairs, missing }) => {
-                let pairs = pairs.into_iter().map(|pair| (pair.id.clone(), Ok(pair)));
-                let all = pairs.chain(missing.into_iter().map(|m| (m.id, Err(m.reason))));
-                let mut all: HashMap<String, Result<Compared, String>> = all.collect();
+            Ok(answer) => {
+                let mut all = answer.sifted(&candidates);
                 // What is not told of was not compared.
                 for id in &candidates.ids {
                     all.entry(id.clone()).or_insert_with(|| Err(SILENT.to_owned()));
@@ -107,27 +108,32 @@ impl Comparing<'_> {
     /// Asks the tier: a server that `RERANK_URL` names, or the Worker behind the binding `RERANK`.
     async fn asked(&self, candidates: &Candidates) -> Result<Reranked, EdgeError> {
         let body = candidates.body(self.record);
+        let trace = self.trace.to_string();
         let fail = EdgeError::runtime("asking the re-rank tier");
         let mut response: Response = match text(self.env, "RERANK_URL") {
             Some(url) => {
                 let token = text(self.env, "RERANK_TOKEN").map(|token| format!("Bearer {token}"));
-                let mut headers = vec![("content-type", RERANK_TYPE)];
+                let mut headers = vec![("content-type", RERANK_TYPE), (TRACEPARENT, trace.as_str())];
                 headers.extend(token.as_deref().map(|token| ("authorization", token)));
                 let url = format!("{}/v1/rerank", url.trim().trim_end_matches('/'));
                 Fetch::Request(with_body(&url, Method::Post, &headers, &body)?).send().await.map_err(&fail)?
             }
             None => {
-                let headers = [("content-type", RERANK_TYPE), ("x-vidsieve-namespace", self.namespace)];
+                let headers = [
+                    ("content-type", RERANK_TYPE),
+                    ("x-vidsieve-namespace", self.namespace),
+                    (TRACEPARENT, trace.as_str()),
+                ];
                 let url = format!("https://{INTERNAL_HOST}/v1/rerank");
                 let request = with_body(&url, Method::Post, &headers, &body)?;
                 self.env.service("RERANK").map_err(&fail)?.fetch_request(request).await.map_err(&fail)?
             }
         };
-        let status = response.status_code();
+        let (status, who) = (response.status_code(), "the re-rank tier");
         if status != 200 {
-            return Err(EdgeError::Answer { who: "the re-rank tier", what: format!("status {status}") });
+            return Err(EdgeError::Answer { who, what: format!("status {status}") });
         }
-        read("the re-rank tier", &response.bytes().await.map_err(&fail)?)
+        read(who, &bytes_of(who, &mut response, answer_limit(candidates.ids.len())).await?)
     }
 
     /// Compares the videos that the tier has not, not in this version, or damaged, and that their shards still keep.

@@ -35,7 +35,7 @@ pub enum TrustError {
 }
 
 impl TrustError {
-    pub(super) fn file(path: &Path, reason: impl std::fmt::Display) -> Self {
+    pub(crate) fn file(path: &Path, reason: impl std::fmt::Display) -> Self {
         Self::File { path: path.to_owned(), reason: reason.to_string() }
     }
 }

@@ -18,7 +18,7 @@ const LAG: f64 = 1.5;
 
 /// Frames as small grey pictures, [`LOOKED`] a second.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Thumbnails(Vec<Vec<u8>>);
+pub(crate) struct Thumbnails(Vec<Vec<u8>>);
 
 /// Greatest difference of a cell.
 fn difference(a: &[u8], b: &[u8]) -> u8 {
@@ -83,7 +83,7 @@ impl Thumbnails {
     }
 
     /// Whether many frames of one are frames of the other too.
-    pub(super) fn alike(&self, other: &Self) -> bool {
+    pub(crate) fn alike(&self, other: &Self) -> bool {
         let (few, many) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };
         let there = |frame: &&Vec<u8>| many.0.iter().any(|other| difference(frame, other) < ALIKE);
         few.0.iter().filter(there).count() * 4 > few.0.len()

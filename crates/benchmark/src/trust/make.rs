@@ -9,11 +9,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use vidsieve::{Control, Progress, Unit};
-use vidsieve_edits::Clip;
 use vidsieve_video::{Codec, Writer, WriterOptions};
 
 use super::kinds::{PairPlan, TrustKind, VideoPlan, tells};
-use super::recipe::{Stretches, shared, union};
+use super::recipe::{ClipRecipe, Stretches, shared, union};
 use super::sources::{Decoded, TrustSource};
 use super::{SET_FILE, TrueSeconds, TrustError, TrustPair, TrustSet, TrustVideo, VERSION};
 
@@ -128,7 +127,7 @@ fn chosen(names: &[String]) -> Result<Vec<TrustKind>, TrustError> {
 }
 
 /// To tenths of a millisecond, so that files show short numbers.
-fn round(seconds: f64) -> f64 {
+pub(crate) fn round(seconds: f64) -> f64 {
     (seconds * 1e4).round() / 1e4
 }
 
@@ -152,15 +151,23 @@ fn described(kind: &TrustKind, pair: &PairPlan) -> TrustPair {
 
 /// The file of a video, below the set's folder.
 fn file(video: &VideoPlan) -> String {
+    file_in(VIDEOS, video)
+}
+
+/// The file of a video in a folder of a set, by how it is made.
+pub(crate) fn file_in(folder: &str, video: &VideoPlan) -> String {
     let VideoPlan { label, recipe, rate, crf } = video;
     // A recipe is plain values, which always serialise.
     let text = serde_json::json!([recipe, rate.num, rate.den, crf]).to_string();
     let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).take(DIGITS / 2).collect();
-    format!("{VIDEOS}/{label}-{digest}.mp4")
+    format!("{folder}/{label}-{digest}.mp4")
 }
 
-/// Writes the videos that are not there; returns how many were.
-fn write_all(
+/// Writes the videos that are not there; returns how many were. Their folders must be there.
+///
+/// # Errors
+/// [`TrustError`]; [`TrustError::Cancelled`] where it was stopped.
+pub(crate) fn write_all(
     folder: &Path,
     sources: &[TrustSource],
     videos: &BTreeMap<String, &VideoPlan>,
@@ -177,8 +184,7 @@ fn write_all(
         if control.is_cancelled() {
             return Err(TrustError::Cancelled);
         }
-        let mut clip = plan.recipe.build(&given)?;
-        write_video(&folder.join(file), clip.as_mut(), plan)?;
+        write_video(&folder.join(file), plan, &given)?;
         let count = done.fetch_add(1, Ordering::Relaxed) + 1;
         #[allow(clippy::cast_precision_loss)]
         control.report(&Progress::new("making", count as f64, Some(videos.len() as f64), Unit::Videos).of(file));
@@ -187,21 +193,42 @@ fn write_all(
     Ok(kept)
 }
 
-fn write_video(path: &Path, clip: &mut dyn Clip, plan: &VideoPlan) -> Result<(), TrustError> {
+/// Writes a video. Of clips that follow each other one is in memory at a time.
+fn write_video(path: &Path, plan: &VideoPlan, given: &Decoded<'_>) -> Result<(), TrustError> {
     let failed = |e: vidsieve_video::Error| TrustError::file(path, e);
-    let (width, height) = clip.size();
-    let (width, height) = ((width & !1).max(2), (height & !1).max(2));
-    let codec = Codec::H264 { crf: plan.crf, preset: "veryfast" };
-    let options = WriterOptions { codec, ..WriterOptions::h264(width, height, plan.rate) };
+    let pieces: Vec<ClipRecipe> = match &plan.recipe {
+        ClipRecipe::Joined { of, size: Some(size) } => {
+            of.iter().map(|part| ClipRecipe::Joined { of: vec![part.clone()], size: Some(*size) }).collect()
+        }
+        whole => vec![whole.clone()],
+    };
     let rate = plan.rate.value();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let count = ((clip.duration() * rate).round() as u32).max(1);
-    let mut writer = Writer::create(path, &options).map_err(failed)?;
-    for i in 0..count {
-        let frame = clip.frame(f64::from(i) / rate)?;
-        let same = (frame.width, frame.height) == (width, height);
-        let frame = if same { frame } else { frame.crop(0, 0, width, height) };
-        writer.write(&frame.pixels).map_err(failed)?;
+    let count_until = |seconds: f64| (seconds * rate).round() as u32;
+    let (mut writer, mut number, mut passed) = (None, 0u32, 0.0);
+    for (at, piece) in pieces.iter().enumerate() {
+        let mut clip = piece.build(given)?;
+        let (width, height) = clip.size();
+        let (width, height) = ((width & !1).max(2), (height & !1).max(2));
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            none => {
+                let codec = Codec::H264 { crf: plan.crf, preset: "veryfast" };
+                let options = WriterOptions { codec, ..WriterOptions::h264(width, height, plan.rate) };
+                none.insert(Writer::create(path, &options).map_err(failed)?)
+            }
+        };
+        let end = passed + clip.duration();
+        let until = if at + 1 == pieces.len() { count_until(end).max(1) } else { count_until(end) };
+        while number < until {
+            let frame = clip.frame((f64::from(number) / rate - passed).max(0.0))?;
+            let same = (frame.width, frame.height) == (width, height);
+            let frame = if same { frame } else { frame.crop(0, 0, width, height) };
+            writer.write(&frame.pixels).map_err(failed)?;
+            number += 1;
+        }
+        passed = end;
     }
+    let writer = writer.ok_or_else(|| TrustError::file(path, "there are no clips to join"))?;
     writer.finish().map_err(failed)
 }

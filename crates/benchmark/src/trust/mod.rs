@@ -11,9 +11,9 @@ mod error;
 #[cfg(feature = "train")]
 mod fit;
 mod groups;
-mod kinds;
+pub(crate) mod kinds;
 mod likeness;
-mod make;
+pub(crate) mod make;
 pub mod recipe;
 mod report;
 mod run;

@@ -54,7 +54,7 @@ pub struct TrustSource {
     pub moves: bool,
     /// Whether it shows the same again, as loops and still scenes do.
     pub repeats: bool,
-    pub(super) thumbnails: Thumbnails,
+    pub(crate) thumbnails: Thumbnails,
 }
 
 impl TrustSource {

@@ -188,7 +188,7 @@ fn print_encode(r: &synthetic::EncodeReport) {
 }
 
 fn kernels(rounds: usize, only: Option<String>, quick: bool, check: bool, as_json: bool) -> Result<ExitCode, Failure> {
-    let options = bench::Options { rounds, only, quick };
+    let options = bench::BenchOptions { rounds, only, quick };
     let lacking = bench::without_tract(&options);
     if !lacking.is_empty() {
         let names = lacking.join(", ");

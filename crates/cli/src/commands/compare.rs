@@ -12,9 +12,9 @@ use crate::output::{Failure, json, line, write};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A video, often the shorter one: the score says how much of it is in the other.
+    /// The query, usually the shorter video: the score is the probability that its footage is in the other one.
     a: PathBuf,
-    /// The video that it is looked for in.
+    /// The target: the video that may contain it.
     b: PathBuf,
     /// Write the frame similarities as a picture (PNG): rows are A's frames, columns B's, lines the matching segments.
     #[arg(long, value_name = "OUT.png")]

@@ -27,6 +27,9 @@ pub(crate) enum Command {
     /// Pairs that look alike, share a part or are the same footage: what is claimed, which relation is found.
     #[command(subcommand)]
     Trust(super::trust::Command),
+    /// Clips of a few seconds inside long videos: whether they are found, with which budget, and where.
+    #[command(subcommand)]
+    Films(super::films::Command),
     /// Held-out clips with every kind of edit among thousands of distractors: rows by kind, shares re-ranked, bits, reliability.
     #[cfg(feature = "train")]
     Hard(super::hard::Args),
@@ -48,13 +51,14 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Parity { dir, json, isa } => (dir, json, isa),
         Command::Retrieval(args) => return super::retrieval::run(&args),
         Command::Trust(command) => return super::trust::run(&command),
+        Command::Films(command) => return super::films::run(&command),
         #[cfg(feature = "train")]
         Command::Hard(args) => return super::hard::run(&args),
         #[cfg(feature = "train")]
         Command::Ablation(args) => return super::ablation::run(&args),
     };
     let bar = indicatif::ProgressBar::new_spinner();
-    let options = parity::Options { isa: isa.unwrap_or_else(Isa::best) };
+    let options = parity::ParityOptions { isa: isa.unwrap_or_else(Isa::best) };
     let report = parity::run(&dir, options, |file| {
         bar.set_message(file.to_owned());
         bar.tick();

@@ -15,13 +15,13 @@ use crate::output::{Failure, json, line};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder of the index; it is made where there is none.
+    /// Folder of the index; created if it does not exist.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
     /// Bundle of a new index (default: the built-in one); an index keeps the one it was made with.
     #[arg(long, value_name = "BUNDLE")]
     model: Option<PathBuf>,
-    /// Files that are decoded at the same time (default: half the cores, 2 to 8).
+    /// Files to decode at the same time (default: half the cores, 2 to 8).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
     /// Leave out files and folders that match, as in .gitignore: '*.tmp.mp4', '/private/'; repeat for several. A folder's

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use vidsieve::{Archive, ArchiveVideo, Control, FileState, Progress};
+use vidsieve::{Archive, ArchiveVideo, Control, SourceState, Progress};
 
 use crate::native::{interrupt, terminal};
 use crate::output::{self, Failure, line, size};
@@ -74,7 +74,7 @@ pub(crate) fn list(args: &Args) -> Result<ExitCode, Failure> {
         ]);
     }
     output::text(terminal::table(&rows, &[1, 2, 3, 4, 5]));
-    let missing = listing.videos.iter().filter(|v| v.file == FileState::Missing).count();
+    let missing = listing.videos.iter().filter(|v| v.file == SourceState::Missing).count();
     if missing > 0 {
         line(format_args!(
             "the files of {missing} videos are gone: `vidsieve remove --missing` takes these videos out"
@@ -86,9 +86,9 @@ pub(crate) fn list(args: &Args) -> Result<ExitCode, Failure> {
 /// What there is to say of a video's file.
 fn state(video: &ArchiveVideo) -> String {
     let file = match video.file {
-        FileState::Missing => "the file is gone",
-        FileState::Unreachable => "its folder is not there",
-        FileState::Changed => "the file has changed",
+        SourceState::Missing => "the file is gone",
+        SourceState::Unreachable => "its folder is not there",
+        SourceState::Changed => "the file has changed",
         _ => "",
     };
     let damage = if video.damage.is_empty() { "" } else { "read in part" };

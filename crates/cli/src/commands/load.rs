@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// File with its token, with the scopes search and write (default: the environment variable VIDSIEVE_TOKEN).
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Drawn records that are put first; 0 searches for what is there and writes nothing.
+    /// Drawn records to put first; 0 writes nothing and searches for videos that are already published.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     videos: usize,
     /// Frames of each.
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Requests that write at the same time.
     #[arg(long, value_name = "N", default_value = "8", value_parser = count)]
     jobs: usize,
-    /// Records follow from it, and their ids hold it.
+    /// Seed of the records; their ids contain it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Leave the records there.

@@ -9,6 +9,8 @@ pub(crate) mod complete;
 pub(crate) mod dedupe;
 #[cfg(feature = "eval")]
 pub(crate) mod eval;
+#[cfg(feature = "eval")]
+pub(crate) mod films;
 #[cfg(feature = "train")]
 pub(crate) mod hard;
 pub(crate) mod index;

@@ -9,7 +9,7 @@ use vidsieve_model::bundle::Bundle;
 #[cfg(feature = "convert")]
 use vidsieve_model::bundle::Storage;
 #[cfg(feature = "convert")]
-use vidsieve_model::convert::{Options, Source, convert};
+use vidsieve_model::convert::{ConvertOptions, ConvertSource, convert};
 
 use crate::output::{self, Failure, line, size};
 
@@ -68,13 +68,14 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         #[cfg(feature = "convert")]
         Command::Convert { from, out, storage, dims, symmetric, licence, json } => {
             let files = from.iter().map(|p| Ok((name_of(p), output::read(p)?))).collect::<Result<Vec<_>, Failure>>()?;
-            let sources: Vec<Source<'_>> = files.iter().map(|(name, bytes)| Source { name, bytes }).collect();
+            let sources: Vec<ConvertSource<'_>> =
+                files.iter().map(|(name, bytes)| ConvertSource { name, bytes }).collect();
             let storage = match storage {
                 StorageKind::F32 => Storage::F32,
                 StorageKind::F16 => Storage::F16,
                 StorageKind::Int8 => Storage::Int8,
             };
-            let bundle = convert(&sources, &Options { storage, dims, symmetric, licence })?;
+            let bundle = convert(&sources, &ConvertOptions { storage, dims, symmetric, licence })?;
             output::make_folder_of(&out)?;
             output::write(&out, bundle.as_bytes())?;
             if json {

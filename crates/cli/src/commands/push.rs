@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vidsieve::{Control, Progress};
 use vidsieve_client::costs::{CostEstimate, CostLoad, CostTarget, EdgeWork, PriceTable};
 use vidsieve_client::{Endpoint, EndpointError, Pushed, Retry, Settings};
-use vidsieve_index::remote::{PushOptions, Remote, RemoteError};
+use vidsieve_index::remote::{PushNote, PushOptions, Remote, RemoteError};
 use vidsieve_index::store::Index;
 
 use crate::native::drawn::drawn;
@@ -32,13 +32,13 @@ pub(crate) struct Args {
     /// Where to publish it.
     #[arg(long, value_name = "LOCATION", required_unless_present = "videos")]
     to: Option<String>,
-    /// Only say what would be written, and what that costs.
+    /// Only print what would be written, and what that costs.
     #[arg(long)]
     dry_run: bool,
-    /// Remove videos there that the index does not have.
+    /// Remove published videos that the index does not have.
     #[arg(long)]
     prune: bool,
-    /// Read what is there already as well, and write again what is damaged.
+    /// Also read what is already published, and write lost or damaged records again.
     #[arg(long)]
     check: bool,
     /// File with the token of an endpoint (default: the environment variable VIDSIEVE_TOKEN).
@@ -47,7 +47,7 @@ pub(crate) struct Args {
     /// Requests to an endpoint at the same time.
     #[arg(long, value_name = "N", default_value_t = vidsieve_client::JOBS, value_parser = jobs)]
     jobs: usize,
-    /// Times that a request to an endpoint is made before it is given up.
+    /// Tries of a request to an endpoint.
     #[arg(long, value_name = "N", default_value_t = Retry::default().tries, value_parser = clap::value_parser!(u32).range(1..=100))]
     tries: u32,
     #[command(flatten)]
@@ -144,10 +144,12 @@ fn publish(args: &Args, folder: &Path, to: &str) -> Result<ExitCode, Failure> {
         Ok(pushed) => pushed,
         Err(stopped) => return stopped.tell(),
     };
-    for (id, reason) in &pushed.failed {
-        eprintln!("vidsieve: {}: {}", terminal::plain(id), terminal::plain(reason));
+    for (what, notes) in [("", &pushed.report.failed), ("mended: ", &pushed.report.mended)] {
+        for note in notes {
+            eprintln!("vidsieve: {}: {what}{}", terminal::plain(&note.id), terminal::plain(&note.reason));
+        }
     }
-    let failed = !pushed.failed.is_empty();
+    let failed = !pushed.report.failed.is_empty();
     let estimate = match CostTarget::of(to).filter(|_| args.dry_run) {
         Some(target) => Some(estimate(args, target, &load(&index, &pushed, &args.costs)?)?),
         None => None,
@@ -226,12 +228,12 @@ pub(crate) fn token(path: Option<&Path>) -> Result<Option<String>, Failure> {
 
 impl Outcome {
     fn json(&self, index: &Index, dry_run: bool, costs: Option<&CostEstimate>) -> Result<Value, Failure> {
-        let Pushed { report, failed, repeated } = &self.pushed;
-        let failed: Vec<Value> = failed.iter().map(|(id, reason)| json!({ "id": id, "reason": reason })).collect();
+        let Pushed { report, repeated } = &self.pushed;
         let mut value = json!({
             "location": self.location, "model": index.bundle().to_string(), "videos": index.len()?,
             "dry_run": dry_run, "written": report.written, "bytes": report.bytes, "unchanged": report.unchanged,
-            "removed": report.removed, "writes": report.writes, "repeated": repeated, "failed": failed,
+            "removed": report.removed, "writes": report.writes, "repeated": repeated, "mended": report.mended,
+            "failed": report.failed,
             "seconds": self.seconds,
         });
         if let Some(costs) = costs {
@@ -241,9 +243,13 @@ impl Outcome {
     }
 
     fn print(&self, dry_run: bool) {
-        let Pushed { report, failed, repeated } = &self.pushed;
+        let Pushed { report, repeated } = &self.pushed;
         let would = if dry_run { "would be " } else { "" };
-        let failed = if failed.is_empty() { String::new() } else { format!(", {} failed", failed.len()) };
+        let some = |notes: &[PushNote], what: &str| match notes.len() {
+            0 => String::new(),
+            count => format!(", {count} {what}"),
+        };
+        let failed = some(&report.mended, "mended") + &some(&report.failed, "failed");
         let repeated = if *repeated == 0 { String::new() } else { format!(", {repeated} made again") };
         line(format_args!(
             "{} videos ({}) {would}written to {}, {} unchanged, {} {would}removed{failed}; {} requests that write{repeated}, {:.1} s",

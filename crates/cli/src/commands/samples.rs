@@ -36,10 +36,10 @@ const STRENGTH: f32 = 0.5;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder to write to: `originals/`, `copies/` and `samples.json`. Files that are there stay.
+    /// Folder to write to: `originals/`, `copies/` and `samples.json`. Existing files stay.
     #[arg(long)]
     out: PathBuf,
-    /// Clips and edits follow from it.
+    /// Seed of clips and edits.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Print what was written as JSON.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use vidsieve::{
     Archive, Budget, Control, Hit, HitStage, PageStage, Progress, QueryTimings, SearchOptions, SearchPage, SearchQuery,
-    Unit,
+    TurnedHit, Unit,
 };
 
 use crate::commands::compare::span;
@@ -19,24 +19,27 @@ pub(crate) struct Args {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// A video file; or `id:NAME`, a video of the index, which is then not among the answers.
+    /// The query: a video file, or `id:NAME` for a video of the index, which is then no hit of its own.
     video: OsString,
-    /// Most answers.
+    /// Most hits.
     #[arg(long, value_name = "K", default_value_t = 10)]
     top: usize,
-    /// What may be spent on comparing frame by frame: 5% of the index, 100pairs, p>0.5 (all that the selector doubts more),
+    /// What may be re-ranked frame by frame: 5% of the index, 100pairs, p>0.5 (every pair with a greater doubt),
     /// 200ms, all, none, auto (5 %, at least 500).
     #[arg(long, default_value = "auto")]
     budget: Budget,
-    /// Say what the scores are made of.
+    /// Show the numbers behind the scores.
     #[arg(long)]
     explain: bool,
     /// With --json: one line for the coarse page and one for the refined page, each as soon as it is known.
     #[arg(long, requires = "json")]
     pages: bool,
-    /// Leave out answers below this score.
+    /// Leave out hits below this score.
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     min_score: f32,
+    /// Search for copies that are turned or mirrored too: the video is encoded and searched eight times.
+    #[arg(long)]
+    turned: bool,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -54,8 +57,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             line("");
         }
     };
-    let mut options =
-        SearchOptions::new().top(args.top).budget(args.budget).min_score(args.min_score).explain(args.explain);
+    let mut options = SearchOptions::new()
+        .top(args.top)
+        .budget(args.budget)
+        .min_score(args.min_score)
+        .explain(args.explain)
+        .turned(args.turned);
     if args.pages || watched {
         options = options.on_page(&on_page);
     }
@@ -87,6 +94,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         json(&answer)?;
     } else if !args.json {
         print(&answer.hits, args.explain);
+        for TurnedHit { id, view, .. } in &answer.turned {
+            line(format_args!("{}: found with the query {}", terminal::plain(id), view.to_string().replace('-', " ")));
+        }
         let timings = &answer.timings_ms;
         line(format_args!(
             "{} videos, {} compared frame by frame; {:.0} ms, of which {:.0} ms for the video itself",

@@ -1,15 +1,17 @@
 //! `vidsieve serve`.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::{CommandFactory as _, FromArgMatches as _};
 use serde_json::json;
 use vidsieve_index::remote::Remote;
 use vidsieve_index::store::Index;
-use vidsieve_server::{Config, Server, Tokens};
+use vidsieve_server::{Config, IpNet, Reload, Server, Tokens};
 
 use crate::output::{self, Failure, line};
 
@@ -19,15 +21,21 @@ const TOKENS: &str = "VIDSIEVE_TOKENS";
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Tokens: a file (or VIDSIEVE_TOKENS) with lines NAME:SCOPES:TOKEN or NAME:SCOPES:sha256=HEX; scopes are \
-    `search`, `write` or `search,write`, a token has at least 16 characters. Without tokens anyone who reaches the address may \
-    do anything, so that only addresses of this machine are listened to."
+    `search`, `write` or `search,write`, with `,until=2027-01-31` behind them for a token that expires; a token has at least 16 \
+    characters. Without tokens anyone who reaches the address may do anything, so that only addresses of this machine are \
+    listened to. SIGHUP reads the file again.\n\n\
+    Configuration: a file of TOML whose keys are the long options without their dashes, such as `read-only = true` or \
+    `cors = [\"https://example.org\"]`. Options on the command line take the place of the file's."
 )]
 pub(crate) struct Args {
     /// Folder of the index.
-    #[arg(long, value_name = "DIR")]
-    index: PathBuf,
-    /// Where to listen; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
+    #[arg(long, value_name = "DIR", required_unless_present = "config")]
+    index: Option<PathBuf>,
+    /// File with options.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Name or address to listen on, with a port; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787", value_parser = address)]
     addr: SocketAddr,
     /// Only read the index: other processes may read it too, PUT and DELETE are refused.
     #[arg(long)]
@@ -50,9 +58,21 @@ pub(crate) struct Args {
     /// Searches and encodings that compute at the same time (default: the cores).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// Connections at the same time.
+    /// Connections at the same time; beyond them the one that waits for its client the longest gives way.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     connections: u32,
+    /// Connections of one address at the same time (default: a quarter of all).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    connections_per_address: Option<u32>,
+    /// Seconds for which a client may keep an answer waiting, beyond a second for each 50 kB that it takes.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    stall: u32,
+    /// Address or network of a proxy whose X-Forwarded-For names the client; repeat for several.
+    #[arg(long, value_name = "NETWORK", value_parser = network)]
+    trusted_proxy: Vec<IpNet>,
+    /// Write clients' addresses to the log.
+    #[arg(long)]
+    log_addresses: bool,
     /// Seconds that a connection may be idle, or take for the head of a request.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
     idle: u32,
@@ -68,10 +88,10 @@ pub(crate) struct Args {
     /// Records to compare come from this store (see `vidsieve push`) instead of the index: the re-rank tier of an edge.
     #[arg(long, value_name = "LOCATION")]
     store: Option<String>,
-    /// Folder with a web application that is served as well.
+    /// Folder of a web application to serve at /.
     #[arg(long, value_name = "DIR")]
     www: Option<PathBuf>,
-    /// Folder of media that is served below /media/, to everybody: with tokens it needs --open-search.
+    /// Folder of media to serve below /media/, without a token: with tokens it needs --open-search.
     #[arg(long, value_name = "DIR")]
     media: Option<PathBuf>,
     /// How the log on standard error is written (default: text on a terminal, json elsewhere).
@@ -92,10 +112,84 @@ enum Log {
     None,
 }
 
+/// Where to listen. Of several addresses of a name one of version 4, which most clients try as well.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |why: &dyn std::fmt::Display| format!("{why}; write 127.0.0.1:8787 or localhost:8787");
+    let all: Vec<SocketAddr> = text.to_socket_addrs().map_err(|e| wrong(&e))?.collect();
+    let first = all.iter().find(|address| address.is_ipv4()).or(all.first());
+    first.copied().ok_or_else(|| wrong(&"the name has no address"))
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let one = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| one()).map_err(|_| "write an address, or a network such as 10.0.0.0/8".to_owned())
+}
+
+/// The arguments alone, to read those of a file.
+#[derive(Debug, clap::Parser)]
+struct Alone {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// The options of a file as arguments.
+fn of_file(path: &Path) -> Result<Vec<OsString>, Failure> {
+    let fail = |why: &dyn std::fmt::Display| {
+        let why = why.to_string();
+        Failure::new(format_args!("{}: {}", path.display(), why.lines().next().unwrap_or_default()))
+    };
+    let table: toml::Table = std::fs::read_to_string(path).map_err(|e| fail(&e))?.parse().map_err(|e| fail(&e))?;
+    let mut arguments = Vec::new();
+    for (key, value) in table {
+        let values = match value {
+            toml::Value::Array(values) => values,
+            toml::Value::Boolean(false) => continue,
+            value => vec![value],
+        };
+        for value in values {
+            let argument = match value {
+                toml::Value::Boolean(true) => format!("--{key}"),
+                toml::Value::String(text) => format!("--{key}={text}"),
+                toml::Value::Integer(number) => format!("--{key}={number}"),
+                _ => return Err(fail(&format_args!("{key} is neither a text, a whole number, true nor false"))),
+            };
+            arguments.push(argument.into());
+        }
+    }
+    Ok(arguments)
+}
+
+/// The arguments of this process with those of a file before them.
+fn with_file(path: &Path) -> Result<Args, Failure> {
+    let mut all = vec![OsString::from("serve")];
+    all.extend(of_file(path)?);
+    // Behind the names of the program and of the command.
+    all.extend(std::env::args_os().skip(2));
+    let matches = Alone::command().args_override_self(true).try_get_matches_from(all);
+    let alone = matches.and_then(|matches| Alone::from_arg_matches(&matches)).map_err(|error| {
+        // Those of this process alone were read before.
+        let text = error.to_string();
+        let reason = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        Failure::new(format_args!("{}: {reason}", path.display()))
+    })?;
+    Ok(alone.args)
+}
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    match &args.config {
+        Some(path) => serve(&with_file(path)?),
+        None => serve(args),
+    }
+}
+
+fn serve(args: &Args) -> Result<ExitCode, Failure> {
     let config = config(args)?;
-    let index = if args.read_only { Index::open_read_only(&args.index) } else { Index::open(&args.index) }?;
+    let folder = args.index.as_deref().ok_or_else(|| Failure::new("name an index: --index DIR"))?;
+    let index = if args.read_only { Index::open_read_only(folder) } else { Index::open(folder) }?;
     log(args.log);
+    if let Some(file) = &args.token_file {
+        check_private(file);
+    }
     let store = args.store.as_deref().map(Remote::open).transpose()?;
     let videos = index.len()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -107,33 +201,73 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
                 &json!({ "address": address.to_string(), "url": format!("http://{address}"), "videos": videos }),
             )?;
         } else {
-            line(format_args!("{videos} videos of {} at http://{address}; Ctrl-C ends it", args.index.display()));
+            line(format_args!("{videos} videos of {} at http://{address}; Ctrl-C ends it", folder.display()));
+        }
+        if let Some(file) = args.token_file.clone() {
+            tokio::spawn(reloaded(file, server.reload()));
         }
         server.run(ended()).await;
         Ok::<_, Failure>(())
     })?;
-    // Work that nobody waits for any more does not hold the end up.
+    // Work whose client has gone does not delay the end.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
 
-fn config(args: &Args) -> Result<Config, Failure> {
-    let text = match &args.token_file {
+/// Reads the file of tokens again whenever the process is asked to (SIGHUP). What cannot be read changes nothing.
+async fn reloaded(file: PathBuf, reload: Reload) {
+    #[cfg(unix)]
+    if let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        while hangup.recv().await.is_some() {
+            let changed = tokens(Some(&file)).map_err(|e| e.to_string());
+            match changed.and_then(|tokens| reload.tokens(tokens).map_err(|e| e.to_string())) {
+                Ok(()) => {
+                    check_private(&file);
+                    tracing::info!("the tokens were read again");
+                }
+                Err(error) => tracing::error!(error, "the tokens stay what they were"),
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (file, reload);
+}
+
+/// Warns of a file of secrets that others can read.
+fn check_private(path: &Path) {
+    #[cfg(unix)]
+    if let Ok(meta) = std::fs::metadata(path)
+        && std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o026 != 0
+    {
+        tracing::warn!("{}: others can read or change the tokens: chmod 600", path.display());
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
+/// The tokens of a file, or of the environment.
+fn tokens(file: Option<&Path>) -> Result<Tokens, Failure> {
+    let text = match file {
         Some(path) => {
             let text = std::fs::read_to_string(path);
             Some(text.map_err(|e| Failure::new(format_args!("{}: {e}", path.display())))?)
         }
         None => std::env::var(TOKENS).ok(),
     };
-    let from = args.token_file.as_ref().map_or_else(|| TOKENS.to_owned(), |p| p.display().to_string());
+    let from = file.map_or_else(|| TOKENS.to_owned(), |p| p.display().to_string());
     let tokens = match &text {
         Some(text) => Tokens::parse(text).map_err(|e| Failure::new(format_args!("{from}: {e}")))?,
         None => Tokens::default(),
     };
     if text.is_some() && tokens.is_empty() {
-        // Whoever names a file of tokens does not want a server without.
+        // A file of tokens without a token is a mistake: the server would be open.
         return Err(Failure::new(format_args!("{from}: there is no token in it")));
     }
+    Ok(tokens)
+}
+
+fn config(args: &Args) -> Result<Config, Failure> {
+    let tokens = tokens(args.token_file.as_deref())?;
     for folder in [&args.www, &args.media].into_iter().flatten() {
         if !folder.is_dir() {
             return Err(Failure::new(format_args!("{}: this is no folder", folder.display())));
@@ -151,6 +285,10 @@ fn config(args: &Args) -> Result<Config, Failure> {
         burst: args.burst,
         workers: args.workers.map_or(cores, usize::from),
         connections: args.connections as usize,
+        connections_of_address: args.connections_per_address.unwrap_or(args.connections.div_ceil(4)) as usize,
+        stall: seconds(args.stall),
+        trusted_proxies: args.trusted_proxy.clone(),
+        log_addresses: args.log_addresses,
         idle: seconds(args.idle),
         isa: vidsieve::instruction_set()?,
         patience: seconds(args.patience),

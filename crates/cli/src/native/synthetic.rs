@@ -111,13 +111,14 @@ pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u6
     let (index, engine) = (Index::open_read_only(&folder.0)?, Engine::new(isa, bundle)?);
     let at = Instant::now();
     let columns = index.columns()?;
-    let table = Table::from_columns(
+    let mut table = Table::from_columns(
         drawn.shape().dims,
         columns.ids,
         columns.vectors,
         columns.self_similarity,
         &columns.informative,
     )?;
+    index.windows(|id, windows| table.put_windows(id, &windows))??;
     let columns_ms = ms(at.elapsed());
     let query = Query::from_record(&drawn.record(u64::MAX)?)?;
     let mut best: Option<(Times, usize)> = None;
@@ -125,7 +126,7 @@ pub(crate) fn run(bundle: &Bundle, options: &Options, progress: &dyn Fn(&str, u6
     for round in 0..options.rounds.max(1) {
         progress("querying", round as u64);
         let start = Instant::now();
-        let coarse = table.cosines(isa, &query)?;
+        let coarse = table.coarse(isa, &query)?;
         let scan = ms(start.elapsed());
         let at = Instant::now();
         let mut session = Session::new(&engine, &query, &table, coarse, options.budget)?;

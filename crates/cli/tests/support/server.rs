@@ -18,7 +18,10 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(arguments: &[&str], tokens: Option<&str>) -> Self {
         let mut command = command();
-        command.args(["serve", "--addr", "127.0.0.1:0", "--json"]).args(arguments);
+        command.args(["serve", "--json"]).args(arguments);
+        if !arguments.contains(&"--addr") {
+            command.args(["--addr", "127.0.0.1:0"]);
+        }
         if let Some(tokens) = tokens {
             command.env("VIDSIEVE_TOKENS", tokens);
         }
@@ -46,10 +49,15 @@ impl Running {
         (status, answer[end + 4..].to_vec())
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
     /// Asks it to end; its exit status and its log.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
-        let pid = self.child.id().to_string();
-        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("-TERM");
         let mut log = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         (self.child.wait().unwrap().code(), log)

@@ -10,10 +10,10 @@ use super::measure::{DIMS, REGIONS, codes, contestant, rows, same, sizes, vector
 use super::network::Network;
 #[cfg(feature = "tract")]
 use super::tract;
-use super::{BenchError, Options, Row};
+use super::{BenchError, BenchOptions, Row};
 use crate::rule;
 
-type Group = fn(&Options, &mut Vec<Row>) -> Result<(), BenchError>;
+type Group = fn(&BenchOptions, &mut Vec<Row>) -> Result<(), BenchError>;
 
 /// Groups by name, in the order in which they run.
 pub(super) const ALL: &[(&str, Group)] = &[
@@ -35,7 +35,7 @@ const COMPARATOR: &str = "comparator";
 const PAIR: &str = "pair_fine_binary";
 const COARSE: &str = "coarse_index";
 
-fn chamfer_binary(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+fn chamfer_binary(options: &BenchOptions, out: &mut Vec<Row>) -> Result<(), BenchError> {
     let shape = hamming::Shape::new(REGIONS, DIMS).map_err(BenchError::contestant)?;
     for &frames in sizes(options) {
         let name = format!("chamfer_binary_{frames}x{frames}x{REGIONS}x{DIMS}");
@@ -76,7 +76,7 @@ fn chamfer_binary(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchErro
     Ok(())
 }
 
-fn chamfer_float(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+fn chamfer_float(options: &BenchOptions, out: &mut Vec<Row>) -> Result<(), BenchError> {
     let frames = sizes(options)[0];
     let name = format!("chamfer_float_{frames}x{frames}x{REGIONS}x{DIMS}");
     let (q, t) = (vectors("q", frames, DIMS), vectors("t", frames, DIMS));
@@ -100,7 +100,7 @@ fn chamfer_float(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError
     Ok(())
 }
 
-fn comparator_maps(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+fn comparator_maps(options: &BenchOptions, out: &mut Vec<Row>) -> Result<(), BenchError> {
     let network = Network::new();
     let kernels = network.kernels()?;
     for &side in sizes(options) {
@@ -149,7 +149,7 @@ fn comparator_maps(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchErr
 /// One query against many global vectors: all similarities, and the best 100 by way of int8 and of signs with exact
 /// rescoring. One unit is one vector.
 #[allow(clippy::cast_precision_loss)]
-fn scans(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+fn scans(options: &BenchOptions, out: &mut Vec<Row>) -> Result<(), BenchError> {
     const BEST: usize = 100;
     let (count, dims) = match (options.quick, cfg!(target_family = "wasm")) {
         (true, _) => (500, 64),
@@ -214,7 +214,7 @@ fn scans(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn selector_pairs(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+fn selector_pairs(options: &BenchOptions, out: &mut Vec<Row>) -> Result<(), BenchError> {
     const HIDDEN: usize = 100;
     let pairs = if options.quick { 1_000 } else { 200_000 };
     let name = format!("selector_{pairs}_pairs");

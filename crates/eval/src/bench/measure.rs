@@ -1,6 +1,6 @@
 //! What the groups share: sizes, inputs, contestants and the rows that come of them.
 
-use super::{BenchError, Contestant, Options, Row, race};
+use super::{BenchError, BenchOptions, Contestant, Row, race};
 use crate::rule;
 
 pub(super) const REGIONS: usize = 9;
@@ -16,7 +16,7 @@ pub(super) fn rows(
     name: &str,
     mut contestants: Vec<Contestant<'_>>,
     references: usize,
-    options: &Options,
+    options: &BenchOptions,
     out: &mut Vec<Row>,
 ) {
     if references == 0 {
@@ -70,6 +70,6 @@ pub(super) fn vectors(name: &str, frames: usize, dims: usize) -> Vec<f32> {
     x
 }
 
-pub(super) fn sizes(options: &Options) -> &'static [usize] {
+pub(super) fn sizes(options: &BenchOptions) -> &'static [usize] {
     if options.quick { &[12] } else { &[60, 30, 120] }
 }

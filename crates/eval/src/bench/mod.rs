@@ -44,7 +44,7 @@ impl BenchError {
 
 /// How to measure.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct BenchOptions {
     /// Rounds; the best time of each contestant counts.
     pub rounds: usize,
     /// Only kernels whose name contains this.
@@ -53,13 +53,13 @@ pub struct Options {
     pub quick: bool,
 }
 
-impl Options {
+impl BenchOptions {
     fn selects(&self, group: &str) -> bool {
         self.only.as_ref().is_none_or(|only| group.contains(only.as_str()))
     }
 }
 
-impl Default for Options {
+impl Default for BenchOptions {
     fn default() -> Self {
         Self { rounds: 15, only: None, quick: false }
     }
@@ -84,7 +84,7 @@ pub struct Row {
 
 /// All rows of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct BenchReport {
     /// Version of Vidsieve.
     pub version: &'static str,
     /// Target of the build.
@@ -99,7 +99,7 @@ pub struct Report {
     pub kernels: Vec<Row>,
 }
 
-impl Report {
+impl BenchReport {
     /// The report as a table.
     pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
         let warning = self.debug.then(|| "built without optimisation: these times mean nothing".to_owned());
@@ -136,7 +136,7 @@ struct Contestant<'a> {
 }
 
 /// Times contestants in turns: best nanoseconds for one unit of each.
-fn race(contestants: &mut [Contestant<'_>], options: &Options) -> Vec<f64> {
+fn race(contestants: &mut [Contestant<'_>], options: &BenchOptions) -> Vec<f64> {
     let mut best = vec![f64::INFINITY; contestants.len()];
     // Calls for each turn, so that a turn is long against the clock's resolution.
     let turn_ns = if options.quick { 0.0 } else { 1e6 };
@@ -168,7 +168,7 @@ fn race(contestants: &mut [Contestant<'_>], options: &Options) -> Vec<f64> {
 /// Selected groups that lack their rows against tract graphs; empty in a build with the feature
 /// `tract`.
 #[must_use]
-pub fn without_tract(options: &Options) -> Vec<&'static str> {
+pub fn without_tract(options: &BenchOptions) -> Vec<&'static str> {
     let lacks = |name: &&str| cfg!(not(feature = "tract")) && options.selects(name);
     groups::WITH_TRACT.into_iter().filter(lacks).collect()
 }
@@ -179,7 +179,7 @@ pub fn without_tract(options: &Options) -> Vec<&'static str> {
 ///
 /// # Errors
 /// [`BenchError`] when results differ: a benchmark of wrong results is none.
-pub fn kernels(options: &Options, mut progress: impl FnMut(&str)) -> Result<Report, BenchError> {
+pub fn kernels(options: &BenchOptions, mut progress: impl FnMut(&str)) -> Result<BenchReport, BenchError> {
     let mut rows = Vec::new();
     for &(name, group) in groups::ALL {
         if options.selects(name) {
@@ -187,7 +187,7 @@ pub fn kernels(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
             group(options, &mut rows)?;
         }
     }
-    Ok(Report {
+    Ok(BenchReport {
         version: env!("CARGO_PKG_VERSION"),
         target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
         paths: vidsieve_kernels::Isa::available().map(vidsieve_kernels::Isa::name).collect(),
@@ -205,9 +205,9 @@ mod tests {
 
     #[test]
     fn rows_against_tract_are_there_with_it_and_named_without_it() {
-        let options = |only: &str| Options { only: Some(only.to_owned()), quick: true, ..Options::default() };
+        let options = |only: &str| BenchOptions { only: Some(only.to_owned()), quick: true, ..BenchOptions::default() };
         let tract = cfg!(feature = "tract");
-        assert_eq!(without_tract(&Options::default()).len(), if tract { 0 } else { 3 });
+        assert_eq!(without_tract(&BenchOptions::default()).len(), if tract { 0 } else { 3 });
         assert!(without_tract(&options("scan")).is_empty());
         let rows = |only: &str| kernels(&options(only), |_| ()).unwrap().kernels;
         let comparator = rows("comparator");

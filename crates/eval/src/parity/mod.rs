@@ -40,7 +40,7 @@ pub(crate) mod tolerance {
     pub(crate) const MAP: f64 = 1e-9;
 }
 
-/// Why a folder could not be compared at all. Differences are no errors: they are in the [`Report`].
+/// Why a folder could not be compared at all. Differences are no errors: they are in the [`ParityReport`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParityError {
@@ -105,7 +105,7 @@ pub struct Skipped {
 
 /// The outcome for a folder.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct ParityReport {
     /// Whether all groups pass.
     pub ok: bool,
     /// Instruction set of the kernels.
@@ -121,12 +121,12 @@ const STORED_ONLY: [&str; 1] = ["binarization.W"];
 
 /// Options of [`run`].
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct ParityOptions {
     /// Instruction set of the kernels.
     pub isa: Isa,
 }
 
-impl Default for Options {
+impl Default for ParityOptions {
     fn default() -> Self {
         Self { isa: Isa::best() }
     }
@@ -339,7 +339,7 @@ pub(crate) fn scored(video: &ArrayView3<'_, f32>) -> Array3<f32> {
     video
 }
 
-impl Report {
+impl ParityReport {
     /// The report as text: a line for each group, then a summary.
     pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
         let mut file = "";
@@ -361,11 +361,11 @@ impl Report {
     }
 }
 
-/// Compares everything that is in `dir`. `progress` is told the file that is worked on.
+/// Compares everything that is in `dir`. `progress` gets the file that is worked on.
 ///
 /// # Errors
 /// [`ParityError`] for a folder without golden files and for damaged ones; differences are in the report.
-pub fn run(dir: &Path, options: Options, mut progress: impl FnMut(&str)) -> Result<Report, ParityError> {
+pub fn run(dir: &Path, options: ParityOptions, mut progress: impl FnMut(&str)) -> Result<ParityReport, ParityError> {
     let entries = fs::read_dir(dir).map_err(|source| ParityError::Io { path: dir.to_owned(), source })?;
     let files: BTreeSet<String> =
         entries.filter_map(|e| e.ok().and_then(|e| e.file_name().into_string().ok())).collect();
@@ -414,5 +414,5 @@ pub fn run(dir: &Path, options: Options, mut progress: impl FnMut(&str)) -> Resu
         })
         .collect();
     let ok = !groups.is_empty() && groups.iter().all(|g| g.ok);
-    Ok(Report { ok, isa: options.isa.name().to_owned(), groups, skipped: checker.skipped })
+    Ok(ParityReport { ok, isa: options.isa.name().to_owned(), groups, skipped: checker.skipped })
 }

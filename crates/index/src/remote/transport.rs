@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use http::{Request, Response, Uri, header};
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, HttpTransporter};
 
@@ -9,6 +10,9 @@ use crate::retry::{Gate, told};
 
 /// The pause when a server is busy and does not tell for how long.
 const UNTOLD: Duration = Duration::from_secs(1);
+
+/// Bytes of an answer at most: a record is at most some tens of megabytes, a bundle a few hundred.
+const MOST: u64 = 1 << 30;
 
 /// Keys that are one segment of an address.
 struct Keys {
@@ -63,14 +67,41 @@ impl HttpTransport for Transport {
             let asked = response.headers().get(header::RETRY_AFTER).and_then(|v| told(v.to_str().ok()?));
             self.gate.close(asked.unwrap_or(UNTOLD));
         }
-        Ok(response)
+        Ok(response.map(|body| limited(body, MOST)))
     }
+}
+
+/// A body that fails when it is longer than so many bytes: one without an end takes no more memory.
+fn limited(body: HttpBody, most: u64) -> HttpBody {
+    body.map_inner(|stream| {
+        let mut bytes = 0;
+        Box::new(stream.map(move |part| {
+            let part = part?;
+            bytes += part.len() as u64;
+            if bytes > most {
+                return Err(Error::new(ErrorKind::Unexpected, format!("the answer is longer than {most} bytes")));
+            }
+            Ok(part)
+        }))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_body_without_an_end_fails() {
+        let part = || Ok(Buffer::from(vec![0u8; 1000]));
+        let read = |most| {
+            let endless = HttpBody::new(futures::stream::repeat_with(part), None);
+            futures::executor::block_on(limited(endless, most).to_buffer())
+        };
+        assert!(read(10_000).unwrap_err().to_string().contains("longer than 10000 bytes"));
+        let short = HttpBody::new(futures::stream::iter([part(), part()]), None);
+        assert_eq!(futures::executor::block_on(limited(short, 2000).to_buffer()).unwrap().len(), 2000);
+    }
 
     #[test]
     fn keys_are_one_segment() {

@@ -9,7 +9,7 @@ use tempfile::{Builder, NamedTempFile};
 use vidsieve_record::BundleId;
 
 use super::error::{database_error, storage_error};
-use super::{FAILURES, FILE, Index, IndexError, META, MODEL, RECORDS, ROWS, VERSION, WINDOWS};
+use super::{DECISIONS, FAILURES, FILE, Index, IndexError, META, MODEL, RECORDS, ROWS, VERSION, WINDOWS};
 
 /// Creates a file of the folder under a temporary name, which tells the process that writes it. It is removed when it is
 /// dropped before it gets its name.
@@ -93,6 +93,7 @@ impl Index {
             transaction.open_table(ROWS).map_err(|e| fail(e.into()))?;
             transaction.open_table(WINDOWS).map_err(|e| fail(e.into()))?;
             transaction.open_table(FAILURES).map_err(|e| fail(e.into()))?;
+            transaction.open_table(DECISIONS).map_err(|e| fail(e.into()))?;
         }
         transaction.commit().map_err(|e| fail(e.into()))?;
         drop(database);

@@ -102,9 +102,16 @@ pub enum IndexError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The system failed while the index was open, so that it must be opened again: the next access does. What was
+    /// written before is there.
+    #[error("{}: the system failed while the index was open; it is opened again, try again in a moment", .0.display())]
+    Interrupted(PathBuf),
     /// An id that cannot be used.
     #[error("{0:?} is no id: 1 to {MAX_ID} bytes without control characters")]
     Id(String),
+    /// A video whose record is missing.
+    #[error("{0}: its record is missing in the index: index the video again")]
+    Lost(String),
     /// A record that does not belong here.
     #[error("{id}: {source}")]
     Record {
@@ -113,6 +120,15 @@ pub enum IndexError {
         /// Why.
         source: RecordError,
     },
+}
+
+impl IndexError {
+    /// Whether the disk, or the share of it that may be used, is full: a later write may succeed.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
 }
 
 /// Says who holds an index and what to do.
@@ -149,6 +165,7 @@ pub(super) fn storage_error(folder: &Path, error: redb::Error) -> IndexError {
             IndexError::Damaged { path: folder.to_owned(), detail: source.to_string() }
         }
         redb::Error::Io(source) => IndexError::Io { path: folder.join(FILE), source },
+        redb::Error::PreviousIo | redb::Error::DatabaseClosed => IndexError::Interrupted(folder.to_owned()),
         error => IndexError::Damaged { path: folder.to_owned(), detail: error.to_string() },
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `index.redb` | records, and beside them what a scan needs: vectors, scalars, windows, sources |
+//! | `index.redb` | records, and beside them what a scan needs: vectors, scalars, windows, sources; decisions of people |
 //! | `model.safetensors` | the bundle, so that an index is complete in itself |
 //!
 //! Every change is one transaction: it is there as a whole, on the disk, or not at all, whenever the process or the machine
@@ -11,7 +11,9 @@
 
 mod backup;
 mod create;
+mod decisions;
 mod error;
+mod handle;
 mod holder;
 mod open;
 mod overlay;
@@ -25,12 +27,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use redb::{Database, ReadOnlyDatabase, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use vidsieve_record::id::is_id;
-use vidsieve_record::{BundleId, Record, RecordError, WindowVector};
+use vidsieve_record::{BundleId, PlacedWindow, Record, RecordError};
 
-use error::storage_error;
+use handle::{Handle, Writing};
 use holder::HolderNote;
 use rows::{Reader, read_row, row, with_source};
 
@@ -41,7 +43,7 @@ pub use rows::{Columns, Entry, Source, Summary};
 pub use verify::RecordCheck;
 
 /// The version of the folder that this code writes, and the only one that it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 const FILE: &str = "index.redb";
 const MODEL: &str = "model.safetensors";
@@ -51,6 +53,7 @@ const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records"
 const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rows");
 const WINDOWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("windows");
 const FAILURES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("failures");
+const DECISIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("decisions");
 
 /// What [`Index::put`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,11 +73,6 @@ pub struct Failure {
     pub source: Source,
     /// Why.
     pub reason: String,
-}
-
-enum Handle {
-    Write(Database),
-    Read(ReadOnlyDatabase),
 }
 
 /// An index on the disk.
@@ -97,23 +95,47 @@ fn now() -> u64 {
 }
 
 impl Index {
-    fn reading(&self) -> Result<redb::ReadTransaction, IndexError> {
-        match &self.handle {
-            Handle::Write(database) => database.begin_read(),
-            Handle::Read(database) => database.begin_read(),
-        }
-        .map_err(|e| self.fail(e.into()))
+    fn reading(&self) -> Result<ReadTransaction, IndexError> {
+        self.handle.reading()
     }
 
-    fn writing(&self) -> Result<redb::WriteTransaction, IndexError> {
-        match &self.handle {
-            Handle::Write(database) => database.begin_write().map_err(|e| self.fail(e.into())),
-            Handle::Read(_) => Err(IndexError::ReadOnly(self.folder.clone())),
-        }
+    fn writing(&self) -> Result<Writing<'_>, IndexError> {
+        self.handle.writing(0)
     }
 
     fn fail(&self, error: redb::Error) -> IndexError {
-        storage_error(&self.folder, error)
+        self.handle.fail(error)
+    }
+
+    /// Reads once more where the database was closed meanwhile.
+    fn again<T>(read: impl Fn() -> Result<T, IndexError>) -> Result<T, IndexError> {
+        match read() {
+            Err(IndexError::Interrupted(_)) => read(),
+            other => other,
+        }
+    }
+
+    /// The bytes of records that the disk has room for; `None` where the system does not say.
+    #[must_use]
+    pub fn room(&self) -> Option<u64> {
+        self.handle.room().map(|room| room / 2)
+    }
+
+    /// Bytes of the database's file.
+    ///
+    /// # Errors
+    /// [`IndexError::Io`].
+    pub fn file_bytes(&self) -> Result<u64, IndexError> {
+        let path = self.folder.join(FILE);
+        fs::metadata(&path).map(|meta| meta.len()).map_err(|source| IndexError::Io { path, source })
+    }
+
+    /// Writes a value that means nothing: whether the index can be written.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn check_writes(&self) -> Result<(), IndexError> {
+        self.set_setting("probe", &now().to_string())
     }
 
     fn damaged(&self, detail: impl Into<String>) -> IndexError {
@@ -187,7 +209,8 @@ impl Index {
             }
             record.expect(&self.bundle).map_err(|source| IndexError::Record { id: (*id).to_owned(), source })?;
         }
-        let transaction = self.writing()?;
+        let bytes = videos.iter().map(|(_, record, source)| (record.as_bytes().len() + source.path.len()) as u64).sum();
+        let transaction = self.handle.writing(bytes)?;
         let mut done = Vec::with_capacity(videos.len());
         {
             let mut records = transaction.open_table(RECORDS).map_err(|e| self.fail(e.into()))?;
@@ -205,14 +228,14 @@ impl Index {
                 rows.insert(*id, row.as_slice()).map_err(|e| self.fail(e.into()))?;
                 match record.shape().windows {
                     0 => kept.remove(*id),
-                    _ => kept.insert(*id, WindowVector::to_bytes(record.windows()).as_slice()),
+                    _ => kept.insert(*id, PlacedWindow::to_bytes(record.placed_windows()).as_slice()),
                 }
                 .map_err(|e| self.fail(e.into()))?;
                 failures.remove(source.path.as_slice()).map_err(|e| self.fail(e.into()))?;
                 done.push(put);
             }
         }
-        transaction.commit().map_err(|e| self.fail(e.into()))?;
+        transaction.commit().map_err(|e| self.fail(e))?;
         Ok(done)
     }
 
@@ -221,13 +244,17 @@ impl Index {
     /// # Errors
     /// [`IndexError::Record`] for a damaged record.
     pub fn get(&self, id: &str) -> Result<Option<Entry>, IndexError> {
+        Self::again(|| self.entry(id))
+    }
+
+    fn entry(&self, id: &str) -> Result<Option<Entry>, IndexError> {
         let transaction = self.reading()?;
         let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
         let Some(row) = rows.get(id).map_err(|e| self.fail(e.into()))? else { return Ok(None) };
         let (_, summary, _) = read_row(id, row.value()).ok_or_else(|| self.bad_row(id))?;
         let records = transaction.open_table(RECORDS).map_err(|e| self.fail(e.into()))?;
         let bytes = records.get(id).map_err(|e| self.fail(e.into()))?;
-        let bytes = bytes.ok_or_else(|| self.bad_video(id, "its record is missing"))?.value().to_vec();
+        let bytes = bytes.ok_or_else(|| IndexError::Lost(id.to_owned()))?.value().to_vec();
         let record = Record::parse(bytes).map_err(|source| IndexError::Record { id: id.to_owned(), source })?;
         Ok(Some(Entry { record, summary }))
     }
@@ -241,14 +268,16 @@ impl Index {
         &self,
         ids: &[S],
     ) -> Result<Vec<Option<Result<Record<Vec<u8>>, RecordError>>>, IndexError> {
-        let transaction = self.reading()?;
-        let records = transaction.open_table(RECORDS).map_err(|e| self.fail(e.into()))?;
-        ids.iter()
-            .map(|id| {
-                let bytes = records.get(id.as_ref()).map_err(|e| self.fail(e.into()))?;
-                Ok(bytes.map(|bytes| Record::parse(bytes.value().to_vec())))
-            })
-            .collect()
+        Self::again(|| {
+            let transaction = self.reading()?;
+            let records = transaction.open_table(RECORDS).map_err(|e| self.fail(e.into()))?;
+            ids.iter()
+                .map(|id| {
+                    let bytes = records.get(id.as_ref()).map_err(|e| self.fail(e.into()))?;
+                    Ok(bytes.map(|bytes| Record::parse(bytes.value().to_vec())))
+                })
+                .collect()
+        })
     }
 
     /// Removes a video, a damaged one as well; tells whether it was there.
@@ -265,6 +294,7 @@ impl Index {
     /// [`IndexError`]; the index is as it was.
     pub fn remove_many<S: AsRef<str>>(&self, ids: &[S]) -> Result<Vec<bool>, IndexError> {
         let transaction = self.writing()?;
+        let mut vacated = 0;
         let mut removed = Vec::with_capacity(ids.len());
         {
             let mut records = transaction.open_table(RECORDS).map_err(|e| self.fail(e.into()))?;
@@ -272,12 +302,15 @@ impl Index {
             let mut windows = transaction.open_table(WINDOWS).map_err(|e| self.fail(e.into()))?;
             for id in ids {
                 windows.remove(id.as_ref()).map_err(|e| self.fail(e.into()))?;
-                let record = records.remove(id.as_ref()).map_err(|e| self.fail(e.into()))?.is_some();
+                let record = records.remove(id.as_ref()).map_err(|e| self.fail(e.into()))?;
+                vacated += record.as_ref().map_or(0, |record| record.value().len() as u64);
+                let record = record.is_some();
                 let row = rows.remove(id.as_ref()).map_err(|e| self.fail(e.into()))?.is_some();
                 removed.push(record || row);
             }
         }
-        transaction.commit().map_err(|e| self.fail(e.into()))?;
+        transaction.commit().map_err(|e| self.fail(e))?;
+        self.handle.vacate(vacated);
         Ok(removed)
     }
 
@@ -286,11 +319,13 @@ impl Index {
     /// # Errors
     /// [`IndexError::Damaged`].
     pub fn summary(&self, id: &str) -> Result<Option<Summary>, IndexError> {
-        let transaction = self.reading()?;
-        let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
-        let Some(row) = rows.get(id).map_err(|e| self.fail(e.into()))? else { return Ok(None) };
-        let (_, summary, _) = read_row(id, row.value()).ok_or_else(|| self.bad_row(id))?;
-        Ok(Some(summary))
+        Self::again(|| {
+            let transaction = self.reading()?;
+            let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
+            let Some(row) = rows.get(id).map_err(|e| self.fail(e.into()))? else { return Ok(None) };
+            let (_, summary, _) = read_row(id, row.value()).ok_or_else(|| self.bad_row(id))?;
+            Ok(Some(summary))
+        })
     }
 
     /// A setting of the index, such as how its videos were sampled.
@@ -314,7 +349,7 @@ impl Index {
             let mut meta = transaction.open_table(META).map_err(|e| self.fail(e.into()))?;
             meta.insert(format!("setting.{key}").as_str(), value.as_bytes()).map_err(|e| self.fail(e.into()))?;
         }
-        transaction.commit().map_err(|e| self.fail(e.into()))
+        transaction.commit().map_err(|e| self.fail(e))
     }
 
     /// Gives videos other sources: their files were touched or lie elsewhere, their content is the same. Records are not read.
@@ -334,7 +369,7 @@ impl Index {
                 rows.insert(*id, changed.as_slice()).map_err(|e| self.fail(e.into()))?;
             }
         }
-        transaction.commit().map_err(|e| self.fail(e.into()))
+        transaction.commit().map_err(|e| self.fail(e))
     }
 
     /// Gives a video another id and source, without reading its record: a file that was moved. A video that has the other id
@@ -365,7 +400,7 @@ impl Index {
             records.insert(to, record.as_slice()).map_err(|e| self.fail(e.into()))?;
             rows.insert(to, row.as_slice()).map_err(|e| self.fail(e.into()))?;
         }
-        transaction.commit().map_err(|e| self.fail(e.into()))?;
+        transaction.commit().map_err(|e| self.fail(e))?;
         Ok(true)
     }
 
@@ -381,7 +416,7 @@ impl Index {
             value.extend_from_slice(failure.reason.as_bytes());
             failures.insert(failure.source.path.as_slice(), value.as_slice()).map_err(|e| self.fail(e.into()))?;
         }
-        transaction.commit().map_err(|e| self.fail(e.into()))
+        transaction.commit().map_err(|e| self.fail(e))
     }
 
     /// Files that could not be indexed, by path.
@@ -411,14 +446,14 @@ impl Index {
         let size =
             || fs::metadata(&path).map(|m| m.len()).map_err(|source| IndexError::Io { path: path.clone(), source });
         let before = size()?;
-        let Handle::Write(database) = &mut self.handle else {
+        let Some(database) = self.handle.database() else {
             return Err(IndexError::ReadOnly(self.folder.clone()));
         };
         match database.compact() {
             Ok(_) => Ok((before, size()?)),
             // Another process reads: its pages cannot be moved.
             Err(redb::CompactionError::TransactionInProgress) => Err(IndexError::InUse(self.folder.clone())),
-            Err(error) => Err(storage_error(&self.folder, error.into())),
+            Err(error) => Err(self.fail(error.into())),
         }
     }
 }

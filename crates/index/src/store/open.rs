@@ -10,8 +10,9 @@ use redb::{ConcurrencyMode, DatabaseError, ReadOnlyDatabase, StorageError};
 use vidsieve_record::BundleId;
 
 use super::error::database_error;
+use super::handle::{Handle, Opened};
 use super::holder::HolderNote;
-use super::{FILE, Handle, Index, IndexError, META, VERSION};
+use super::{FILE, Index, IndexError, META, VERSION};
 
 /// Opens a database so that one process writes while others read; where the file system cannot lock parts of a file, for this
 /// process alone.
@@ -41,7 +42,7 @@ impl Index {
     pub fn open(folder: &Path) -> Result<Self, IndexError> {
         let path = Self::file(folder)?;
         let database = guarded(folder, || shared(|builder| builder.open(&path)))?;
-        let mut index = Self::checked(folder, Handle::Write(database))?;
+        let mut index = Self::checked(folder, Opened::Write(database))?;
         index._holder = HolderNote::write(folder);
         Ok(index)
     }
@@ -74,7 +75,7 @@ impl Index {
             Ok(outcome) => guarded(folder, || outcome)?,
             Err(_) => return Err(contradiction(folder)),
         };
-        Self::checked(folder, Handle::Read(database))
+        Self::checked(folder, Opened::Read(database))
     }
 
     fn file(folder: &Path) -> Result<PathBuf, IndexError> {
@@ -91,7 +92,8 @@ impl Index {
         }
     }
 
-    pub(super) fn checked(folder: &Path, handle: Handle) -> Result<Self, IndexError> {
+    fn checked(folder: &Path, opened: Opened) -> Result<Self, IndexError> {
+        let handle = Handle::new(folder, opened);
         let mut index = Self { folder: folder.to_owned(), handle, bundle: BundleId([0; 32]), _holder: None };
         let read = |name: &str| -> Result<Vec<u8>, IndexError> {
             let transaction = index.reading()?;

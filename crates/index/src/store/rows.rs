@@ -82,15 +82,13 @@ impl Columns {
     }
 }
 
-/// Marks of a source: with a hash of its bytes, and without.
-const HASHED: u8 = 3;
-const UNHASHED: u8 = 2;
-
-/// Most bytes that are kept of a description of damage.
-const MAX_DAMAGE: usize = 1000;
-
 /// Bytes of a row's scalars.
 const SCALARS: usize = 41;
+/// Flags of a source: it has a hash; something of it could not be read.
+const HASHED: u8 = 1;
+const DAMAGED: u8 = 2;
+/// Most bytes that are kept of a description of damage.
+const MAX_DAMAGE: usize = 1000;
 
 /// Returns a row: little-endian scalars, the source, the vector.
 pub(super) fn row<B: AsRef<[u8]>>(record: &Record<B>, source: &Source, added: u64) -> Vec<u8> {
@@ -145,13 +143,17 @@ impl Source {
         bytes.extend_from_slice(&self.path);
         bytes.extend(self.size.to_le_bytes());
         bytes.extend(self.modified.unwrap_or(i64::MIN).to_le_bytes());
-        bytes.push(if self.hash.is_some() { HASHED } else { UNHASHED });
+        let flags = [(self.hash.is_some(), HASHED), (!self.damage.is_empty(), DAMAGED)];
+        bytes.push(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum());
         bytes.extend(self.hash.unwrap_or_default());
         self.picture.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
-        let damage = &self.damage.as_bytes()[..self.damage.floor_char_boundary(MAX_DAMAGE)];
-        #[allow(clippy::cast_possible_truncation)]
-        bytes.extend((damage.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(damage);
+        if !self.damage.is_empty() {
+            let damage = &self.damage.as_bytes()[..self.damage.floor_char_boundary(MAX_DAMAGE)];
+            // At most 1000 bytes.
+            #[allow(clippy::cast_possible_truncation)]
+            bytes.extend((damage.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(damage);
+        }
         bytes
     }
 
@@ -159,15 +161,10 @@ impl Source {
         let path = reader.bytes()?;
         let size = reader.u64()?;
         let modified = Some(i64::from_le_bytes(reader.take()?)).filter(|m| *m != i64::MIN);
-        let [kind] = reader.take::<1>()?;
-        let hash = match kind {
-            HASHED => Some(reader.take()?),
-            UNHASHED => reader.take::<32>().map(|_| None)?,
-            // A row without a hash of the whole file; 16 bytes are a sample of it.
-            _ => reader.take::<16>().map(|_| None)?,
-        };
+        let [flags] = reader.take::<1>()?;
+        let hash = Some(reader.take::<32>()?).filter(|_| flags & HASHED != 0);
         let picture = [reader.u32()?, reader.u32()?];
-        let damage = if matches!(kind, HASHED | UNHASHED) { reader.bytes()? } else { Vec::new() };
+        let damage = if flags & DAMAGED == 0 { Vec::new() } else { reader.bytes()? };
         let damage = String::from_utf8_lossy(&damage).into_owned();
         Some(Self { path, size, modified, hash, picture, damage })
     }

@@ -1,7 +1,7 @@
 //! Reading what is kept of all videos: for listings and for scans.
 
 use redb::ReadableTable;
-use vidsieve_record::WindowVector;
+use vidsieve_record::PlacedWindow;
 
 use super::rows::{Columns, Summary, read_row};
 use super::{Index, IndexError, ROWS, WINDOWS};
@@ -17,11 +17,33 @@ impl Index {
         Ok(all)
     }
 
+    /// What is known of every video, in the order of their ids, and the ids of those whose row is damaged.
+    ///
+    /// # Errors
+    /// [`IndexError`] if the store itself cannot be read.
+    pub fn survey(&self) -> Result<(Vec<Summary>, Vec<String>), IndexError> {
+        let transaction = self.reading()?;
+        let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
+        let (mut sound, mut damaged) = (Vec::new(), Vec::new());
+        for item in rows.iter().map_err(|e| self.fail(e.into()))? {
+            let (id, row) = item.map_err(|e| self.fail(e.into()))?;
+            match read_row(id.value(), row.value()) {
+                Some((_, summary, _)) => sound.push(summary),
+                None => damaged.push(id.value().to_owned()),
+            }
+        }
+        Ok((sound, damaged))
+    }
+
     /// What is known of the videos after an id, in order, at most `limit`.
     ///
     /// # Errors
     /// [`IndexError::Damaged`].
     pub fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Summary>, IndexError> {
+        Self::again(|| self.one_page(after, limit))
+    }
+
+    fn one_page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Summary>, IndexError> {
         use std::ops::Bound;
         let transaction = self.reading()?;
         let rows = transaction.open_table(ROWS).map_err(|e| self.fail(e.into()))?;
@@ -76,7 +98,7 @@ impl Index {
     /// [`IndexError::Damaged`].
     pub fn windows<E>(
         &self,
-        mut each: impl FnMut(&str, Vec<WindowVector>) -> Result<(), E>,
+        mut each: impl FnMut(&str, Vec<PlacedWindow>) -> Result<(), E>,
     ) -> Result<Result<(), E>, IndexError> {
         let transaction = self.reading()?;
         let kept = transaction.open_table(WINDOWS).map_err(|e| self.fail(e.into()))?;
@@ -85,7 +107,7 @@ impl Index {
             let (id, bytes) = item.map_err(|e| self.fail(e.into()))?;
             let row = rows.get(id.value()).map_err(|e| self.fail(e.into()))?;
             let dims = row.and_then(|row| read_row(id.value(), row.value()).map(|(_, _, vector)| vector.len() / 4));
-            let windows = dims.and_then(|dims| WindowVector::of_bytes(bytes.value(), dims));
+            let windows = dims.and_then(|dims| PlacedWindow::of_bytes(bytes.value(), dims));
             if let Err(error) = each(id.value(), windows.ok_or_else(|| self.bad_row(id.value()))?) {
                 return Ok(Err(error));
             }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use redb::{ReadOnlyTable, ReadableTable, ReadableTableMetadata, TableDefinition};
 use vidsieve_progress::{Control, Progress, Unit};
-use vidsieve_record::{BundleId, Record, WindowVector};
+use vidsieve_record::{BundleId, PlacedWindow, Record};
 
 use super::open::exclusive;
 use super::overlay::Overlay;
@@ -157,7 +157,7 @@ impl Kept {
             return Some("what is kept beside its record is damaged".to_owned());
         };
         let same = self.row == row(&record, &summary.source, summary.added)
-            && self.windows.clone().unwrap_or_default() == WindowVector::to_bytes(record.windows());
+            && self.windows.clone().unwrap_or_default() == PlacedWindow::to_bytes(record.placed_windows());
         (!same).then(|| "its vectors do not belong to its record".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! The video comparator: the small CNN that reads a frame-to-frame similarity map (ViSiL; dns §2.2).
+//! The video comparator: the small CNN that reads a frame-to-frame similarity map (ViSiL; `docs/mathematics.md`, §2.2).
 //!
 //! ```text
 //! S [C0][h][w] -> conv 3x3, ReLU, max-pool -> conv 3x3, ReLU, max-pool -> conv 3x3, ReLU -> conv 1x1 -> [h/4][w/4]
@@ -122,7 +122,7 @@ pub enum Padding {
 pub enum Pool {
     /// Drop it: evaluation without masks.
     Floor,
-    /// Keep a half-filled cell: evaluation with masks (dns §2.4), on the valid part of a map that was padded far enough,
+    /// Keep a half-filled cell: evaluation with masks (§2.4), on the valid part of a map that was padded far enough,
     /// for instance to a multiple of 4 rows and columns.
     Ceil,
     /// Keep a half-filled cell where the padded map has room for it: evaluation with masks, on the valid part of a map
@@ -342,7 +342,7 @@ impl Comparator {
 }
 
 /// Hardtanh, then the Chamfer similarity of a comparator output `[rows][columns]`: the mean over rows of the maximum over
-/// columns, each value clamped to [-1, 1] (dns §2.3). Divides by `rows`, so it can serve a masked evaluation as well.
+/// columns, each value clamped to [-1, 1] (§2.3). Divides by `rows`, so it can serve a masked evaluation as well.
 ///
 /// # Panics
 /// If `out` has not `rows * columns` values, or none.

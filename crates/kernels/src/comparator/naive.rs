@@ -22,7 +22,7 @@ pub struct Stages {
     pub vc_raw: Vec<f32>,
 }
 
-/// The raw output `[h2][w2]` of the map `[C0][h][w]` (dns §2.2).
+/// The raw output `[h2][w2]` of the map `[C0][h][w]` (`docs/mathematics.md`, §2.2).
 ///
 /// # Panics
 /// If a slice of `weights` or `map` does not have the length that its shape says.
@@ -31,7 +31,7 @@ pub fn forward(weights: &Weights<'_>, padding: Padding, map: &[f32], h: usize, w
     stages(weights, padding, map, h, w, pool).vc_raw
 }
 
-/// As [`forward`], with every intermediate map.
+/// Computes [`forward`] and returns every intermediate map.
 ///
 /// # Panics
 /// If a slice of `weights` or `map` does not have the length that its shape says.

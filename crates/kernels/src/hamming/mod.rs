@@ -372,7 +372,7 @@ pub fn region_chamfer(query: &[u8], target: &Target, sums: &mut [u16]) {
     compare(target.isa, target.shape.regions, query, target.shape, target.packed(), target.frames, sums);
 }
 
-/// As [`region_chamfer`], of the regions of `query` with those of the target, whose numbers may differ. Values are in
+/// Computes [`region_chamfer`] of the regions of `query` with those of the target, whose numbers may differ. Values are in
 /// 0..=`query.shape().frame_bits()`.
 ///
 /// # Panics

@@ -33,7 +33,7 @@ pub fn region_chamfer_part(query: &Part<'_>, target: &Part<'_>, sums: &mut [u16]
     }
 }
 
-/// The same loops with the scalar popcount instruction: the fair reference of vector code. Returns `false`, with `sums`
+/// [`region_chamfer`] with the scalar popcount instruction: the fair reference of vector code. Returns `false`, with `sums`
 /// unchanged, on an x86-64 machine without it; on other machines it is [`region_chamfer`].
 ///
 /// # Panics

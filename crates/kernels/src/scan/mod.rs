@@ -1,4 +1,4 @@
-//! Coarse search: one query against the global vectors `[N][dims]` of N videos (§4 of the project's mathematics).
+//! Coarse search: one query against the global vectors `[N][dims]` of N videos (`docs/mathematics.md`, §4).
 //!
 //! A scan is bound by memory, so the rows come in three sizes: f32 (4 bytes a dimension), int8 with a scale a row (1 byte)
 //! and sign codes (1 bit). [`scan_rescored`] passes over small rows and computes the best few again from the f32 vectors.

@@ -233,7 +233,7 @@ unsafe fn store_body<V: F32s>(
 
 /// The definition in plain loops.
 pub mod naive {
-    /// As [`super::Conv3x3::run`], sums in f64.
+    /// The definition of [`super::Conv3x3::run`], with sums in f64.
     ///
     /// # Panics
     /// If a slice is too short.

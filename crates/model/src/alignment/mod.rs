@@ -3,7 +3,7 @@
 //!
 //! Every cell of the frame maps - a frame of the query, a frame of the target - has a gain, the logarithm of the odds that
 //! its frames are the same moment, from the likeness A ([`crate::fine::Fine::frame_similarity`]) and the
-//! change C (residual codes compared) of its frames:
+//! change C (residual codes compared; `docs/mathematics.md`, §6) of its frames:
 //!
 //! ```text
 //! gain = cell[0] + cell[1] (C - median) + cell[2] (C - row mean - column mean + mean) / (its root mean square + 0.02) + cell[3] A
@@ -58,9 +58,9 @@ pub const STILL: f32 = 0.03;
 /// Probability from which on a stretch counts as the same footage.
 pub const SURE: f32 = 0.5;
 
-/// Numbers of values of a cell's and a stretch's weights.
+/// Number of weights of a cell.
 pub const CELL_WEIGHTS: usize = 4;
-/// See [`CELL_WEIGHTS`].
+/// Number of weights of a stretch.
 pub const SEGMENT_WEIGHTS: usize = 10;
 
 /// How maps become segments: weights that were fitted on pairs with known alignment.
@@ -75,7 +75,7 @@ pub struct AlignmentWeights {
 
 impl Default for AlignmentWeights {
     fn default() -> Self {
-        Self { cell: [-5.0, 0.0, 3.2, 4.0], segment: [-7.0, -2.15, 8.22, 6.51, 0.21, 0.51, -1.19, 1.99, 0.08, 1.06] }
+        Self { cell: [-5.0, 0.0, 3.2, 4.0], segment: [-6.64, 0.04, 4.88, 1.85, 0.19, 0.09, -0.96, 1.15, 3.08, 0.61] }
     }
 }
 

@@ -176,7 +176,7 @@ impl Backbone {
         Self::with_engine(config, weights, Engine::default())
     }
 
-    /// As [`Backbone::new`] with a chosen engine.
+    /// Builds the network for a chosen engine.
     ///
     /// # Errors
     /// As [`Backbone::new`].

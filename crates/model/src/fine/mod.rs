@@ -1,4 +1,4 @@
-//! Fine-grained networks (§2-§3 of the project's mathematics): teacher ViSiL, S^f_A, S^f_B and the student without either.
+//! Fine-grained networks (`docs/mathematics.md`, §2-§3): teacher ViSiL, S^f_A, S^f_B and the student without either.
 //!
 //! A video tensor is indexed once ([`Fine::index`]); a pair is then compared in three steps: region Chamfer similarity
 //! to a frame-to-frame matrix a channel, the comparator CNN, Hardtanh and Chamfer similarity to one number in [-1, 1]. The
@@ -211,7 +211,7 @@ impl Fine {
         self.compare_channels(f2f.insert_axis(Axis(0)), pool)
     }
 
-    /// As [`Fine::compare`] for the maps [C, h, w] of all channels.
+    /// The comparator's raw output for the maps [C, h, w] of all channels, as [`Fine::compare`].
     ///
     /// # Errors
     /// [`InputError::Empty`] for maps of fewer than 4 (Ceil: 1) rows or columns, [`InputError::Channels`] for another

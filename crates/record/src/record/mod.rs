@@ -13,7 +13,7 @@ mod tests;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::bundle::BundleId;
-use crate::window::WindowVector;
+use crate::window::{PlacedWindow, WindowVector};
 
 pub use self::error::RecordError;
 use self::error::value;
@@ -256,7 +256,7 @@ impl<B: AsRef<[u8]>> Record<B> {
         BundleId(id)
     }
 
-    /// Its sizes.
+    /// Sizes of the record: frames, regions, bits, dimensions.
     #[must_use]
     pub const fn shape(&self) -> Shape {
         self.shape
@@ -321,6 +321,20 @@ impl<B: AsRef<[u8]>> Record<B> {
         })
     }
 
+    /// [`Record::windows`] with the seconds that they show: from the first frame to the one after the last.
+    pub fn placed_windows(&self) -> impl ExactSizeIterator<Item = PlacedWindow> + '_ {
+        let times: Vec<f64> = self.times().collect();
+        self.windows().map(move |window| {
+            let at = |frame: u32| usize::try_from(frame).ok().and_then(|frame| times.get(frame)).copied();
+            let start = at(window.first).unwrap_or(0.0);
+            let end = at(window.last.saturating_add(1)).unwrap_or_else(|| self.duration()).max(start);
+            // Seconds of a video are far below what f32 counts.
+            #[allow(clippy::cast_possible_truncation)]
+            let seconds = [start as f32, end as f32];
+            PlacedWindow::new(window, seconds)
+        })
+    }
+
     /// Codes `[T][R][L/8]`.
     #[must_use]
     pub fn codes(&self) -> &[u8] {
@@ -348,7 +362,7 @@ impl<B: AsRef<[u8]>> Record<B> {
         self.bytes
     }
 
-    /// The same record where it lies.
+    /// Borrows the record.
     #[must_use]
     pub fn view(&self) -> Record<&[u8]> {
         Record { bytes: self.bytes.as_ref(), shape: self.shape }

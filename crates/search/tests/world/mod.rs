@@ -49,7 +49,7 @@ impl World {
     }
 
     pub fn session(&self, budget: Budget) -> Session<&Engine, &Query> {
-        let coarse = self.table.cosines(Isa::best(), &self.query).unwrap();
+        let coarse = self.table.coarse(Isa::best(), &self.query).unwrap();
         Session::new(&self.engine, &self.query, &self.table, coarse, budget).unwrap()
     }
 

@@ -39,7 +39,7 @@ pub struct VideoInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<u64>,
     /// Groups of the source and of the host, once [`FeatureSet::group`] has looked: sources of one group show the same thing,
-    /// though nobody made one of the other.
+    /// though neither was made of the other.
     #[serde(skip)]
     pub group: Option<[Option<u64>; 2]>,
 }

@@ -7,8 +7,8 @@
 //! channel alone sees are bought with those that it does not see.
 //!
 //! How well the videos are aligned is weighed last, by one weight for all hypotheses, with what they look like fitted alone before: made
-//! clips move more than footage does, and fitted together alignment takes the place of likeness. Other takes of a scene are told from
-//! copies by alignment alone: they have no part in the weights of likeness, which would give up what they cannot tell.
+//! clips move more than footage does, and fitted together alignment takes the place of likeness. Other takes of a scene differ from
+//! copies in alignment alone: they have no part in the weights of likeness, which would give up what they cannot distinguish.
 //! Nothing is drawn but the noise on descriptors that all students are trained with.
 
 use std::ops::Range;

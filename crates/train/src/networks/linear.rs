@@ -96,7 +96,7 @@ impl Pca {
 
 /// Iterative quantisation (Gong & Lazebnik): a projection `[dims, bits]` whose signs keep what vectors say. `x` `[n, dims]`
 /// are unit vectors. More bits than dimensions are several rotations side by side, each from another start: the angle between
-/// two vectors is told by more signs.
+/// two vectors is measured by more signs.
 ///
 /// # Errors
 /// [`TrainError::Data`] for no bits or no vectors.

@@ -1,4 +1,4 @@
-//! Losses of §7: triplet, L1 distillation, the similarity regulariser, binary cross-entropy; and InfoNCE.
+//! Losses of `docs/mathematics.md`, §7: triplet, L1 distillation, the similarity regulariser, binary cross-entropy; and InfoNCE.
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 

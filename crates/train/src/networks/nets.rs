@@ -1,5 +1,5 @@
-//! The networks of Distill-and-Select as differentiable graphs over padded, masked batches (§2-§5 of the project's
-//! mathematics). They take and give the tensors of upstream's names; inference is `vidsieve-model`'s.
+//! The networks of Distill-and-Select as differentiable graphs over padded, masked batches (`docs/mathematics.md`,
+//! §2-§5). They take and give the tensors of upstream's names; inference is `vidsieve-model`'s.
 //!
 //! Shapes: a batch of videos is `[B, T, R, D]` with a mask `[B, T]` of 1 for frames and 0 for padding; padded frames are zero.
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use vidsieve_index::store::Summary;
 
 use super::Archive;
-use super::missing::{FileState, Roots};
+use super::missing::{SourceState, Roots};
 use crate::Error;
 
 /// The result of [`Archive::list`].
@@ -42,16 +42,16 @@ pub struct ArchiveVideo {
     /// Whether its file exists.
     pub exists: bool,
     /// What became of its file.
-    pub file: FileState,
+    pub file: SourceState,
     /// What could not be read of its file; empty for a file that was read whole.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub damage: String,
 }
 
 impl ArchiveVideo {
-    fn new(summary: Summary, file: FileState) -> Self {
+    fn new(summary: Summary, file: SourceState) -> Self {
         Self {
-            exists: matches!(file, FileState::Present | FileState::Changed),
+            exists: matches!(file, SourceState::Present | SourceState::Changed),
             file,
             damage: summary.source.damage.clone(),
             path: summary.source.display(),

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::UNIX_EPOCH;
 
 use serde::{Serialize, Serializer};
-use vidsieve_files::{FoundVideos, escape_name, mount_points};
+use vidsieve_files::{FoundVideos, escape_name, mount_points, nanoseconds};
 use vidsieve_index::store::{Source, Summary};
 
 use super::{Archive, path_of};
@@ -19,7 +18,7 @@ const MOUNTS: &str = "mounts";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 #[non_exhaustive]
-pub enum FileState {
+pub enum SourceState {
     /// It is there, with the size and time that it had.
     Present,
     /// It is there and has another size or time: adding it again encodes it.
@@ -32,7 +31,7 @@ pub enum FileState {
     None,
 }
 
-impl Serialize for FileState {
+impl Serialize for SourceState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.into())
     }
@@ -83,26 +82,23 @@ impl Roots {
     }
 
     /// Returns what became of a video's file.
-    pub(super) fn state(&self, summary: &Summary) -> FileState {
+    pub(super) fn state(&self, summary: &Summary) -> SourceState {
         let (source, path) = (&summary.source, path_of(&summary.source.path));
         match path.metadata() {
-            _ if source.path.is_empty() => FileState::None,
+            _ if source.path.is_empty() => SourceState::None,
             Ok(meta) if meta.is_file() => {
-                let modified = meta.modified().ok().and_then(|time| match time.duration_since(UNIX_EPOCH) {
-                    Ok(after) => i64::try_from(after.as_nanos()).ok(),
-                    Err(before) => i64::try_from(before.duration().as_nanos()).ok().map(|n| -n),
-                });
+                let modified = meta.modified().ok().and_then(nanoseconds);
                 let same = (meta.len(), modified) == (source.size, source.modified);
                 // A video that was added with frames of the caller has neither.
                 if same
                     || *source == (Source { path: source.path.clone(), picture: source.picture, ..Source::default() })
                 {
-                    FileState::Present
+                    SourceState::Present
                 } else {
-                    FileState::Changed
+                    SourceState::Changed
                 }
             }
-            _ => self.away(&summary.id, &path).map_or(FileState::Missing, |_| FileState::Unreachable),
+            _ => self.away(&summary.id, &path).map_or(SourceState::Missing, |_| SourceState::Unreachable),
         }
     }
 
@@ -162,8 +158,8 @@ impl Archive {
         let (mut missing, mut away) = (Vec::new(), BTreeMap::<_, usize>::new());
         for summary in self.index.list()? {
             match roots.state(&summary) {
-                FileState::Missing => missing.push(summary.id),
-                FileState::Unreachable => {
+                SourceState::Missing => missing.push(summary.id),
+                SourceState::Unreachable => {
                     if let Some(folder) = roots.away(&summary.id, &path_of(&summary.source.path)) {
                         *away.entry(folder).or_default() += 1;
                     }

@@ -2,6 +2,7 @@
 
 mod add;
 mod backup;
+mod decisions;
 mod dedupe;
 mod list;
 mod missing;
@@ -23,12 +24,14 @@ use crate::{EncodedVideo, Error, Model};
 
 pub use add::{AddOptions, IndexNote, IndexReport, IndexStage, IndexStageTimes, NoteStatus, find_videos};
 pub use backup::ArchiveCopy;
+pub use decisions::{DecidedVideo, Decision, DecisionKind};
 pub use dedupe::{
-    CopyGroup, CopyMember, CopyPair, DedupeOptions, DedupeReport, ExcerptVideo, KeepReason, RelatedPair, UntoldVideo,
+    CopyFile, CopyGroup, CopyMember, CopyPair, DedupeOptions, DedupeReport, ExcerptVideo, FileDamage, FileState,
+    KeepBy, KeepReason, LinkedVideo, NameKind, OtherName, RelatedPair, UntoldVideo,
 };
 pub use list::{ArchiveListing, ArchiveVideo, CompactReport, RemoveReport};
-pub use missing::{FileState, RemoveMissingReport, UnreachableFolder};
-pub use search::{QueryTimings, SearchAnswer, SearchOptions, SearchQuery};
+pub use missing::{RemoveMissingReport, SourceState, UnreachableFolder};
+pub use search::{QueryTimings, SearchAnswer, SearchOptions, SearchQuery, TurnedHit};
 pub use verify::{DamagedVideo, VerifyReport};
 
 /// The setting under which an index keeps how its videos were sampled.

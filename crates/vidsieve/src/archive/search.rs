@@ -1,5 +1,6 @@
 //! Finding a video in an index.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use vidsieve_progress::Control;
+use vidsieve_search::segments::LIKELY;
 use vidsieve_search::{
     Budget, Hit, PageStage, SearchPage, SearchParameters, SearchRun, SearchStep, SearchTimings, Table,
 };
 
 use super::Archive;
-use crate::Error;
 use crate::encode::{EncodeOptions, EncodedVideo, encode_file};
+use crate::{Error, View};
 
 /// The video that is searched for.
 #[derive(Debug, Clone, Copy)]
@@ -42,11 +44,13 @@ type PageReceiver<'a> = &'a dyn Fn(&SearchPage<QueryTimings>);
 pub struct SearchOptions<'a> {
     parameters: SearchParameters,
     on_page: Option<PageReceiver<'a>>,
+    turned: bool,
 }
 
 impl Default for SearchOptions<'_> {
     fn default() -> Self {
-        Self { parameters: SearchParameters { coarse_page: false, ..SearchParameters::default() }, on_page: None }
+        let parameters = SearchParameters { coarse_page: false, ..SearchParameters::default() };
+        Self { parameters, on_page: None, turned: false }
     }
 }
 
@@ -94,6 +98,13 @@ impl<'a> SearchOptions<'a> {
         self
     }
 
+    /// Sets whether copies that are turned or mirrored are searched for too: a query that is a file is encoded and searched
+    /// once for each [`View`], eight times in all, and the best answer counts. Other queries have one view.
+    pub const fn turned(mut self, turned: bool) -> Self {
+        self.turned = turned;
+        self
+    }
+
     fn check(&self) -> Result<(), Error> {
         let min_score = self.parameters.min_score;
         if (0.0..=1.0).contains(&min_score) {
@@ -115,6 +126,20 @@ pub struct QueryTimings {
     /// The search itself.
     #[serde(flatten)]
     pub search: SearchTimings,
+}
+
+impl QueryTimings {
+    fn add(&mut self, other: &Self) {
+        self.decode += other.decode;
+        self.encode += other.encode;
+        let (to, from) = (&mut self.search, &other.search);
+        to.scan += from.scan;
+        to.select += from.select;
+        to.fetch += from.fetch;
+        to.compare += from.compare;
+        to.segments += from.segments;
+        to.total += from.total;
+    }
 }
 
 /// The result of [`Archive::search`].
@@ -140,11 +165,24 @@ pub struct SearchAnswer {
     pub interrupted: bool,
     /// The best videos, best first.
     pub hits: Vec<Hit>,
+    /// The hits that are copies in another view than the upright one ([`SearchOptions::turned`]).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub turned: Vec<TurnedHit>,
     /// Milliseconds of each part.
     pub timings_ms: QueryTimings,
     /// Warnings of decoding the query.
     #[serde(skip)]
     pub warnings: Vec<vidsieve_video::Warning>,
+}
+
+/// The view of the query in which a video was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TurnedHit {
+    /// The video.
+    pub id: String,
+    /// The view.
+    pub view: View,
 }
 
 fn ms(time: Duration) -> f64 {
@@ -174,6 +212,10 @@ impl Archive {
                 let sampling = EncodeOptions::new().sampling(self.sampling()?);
                 let table = self.table()?;
                 encoded = encode_file(self.model()?, path, &sampling, control)?;
+                if options.turned {
+                    let upright = self.search_table(&encoded, &table, options, control, start)?;
+                    return self.search_turned(path, upright, &table, options, control);
+                }
                 (&encoded, table)
             }
             SearchQuery::Id(id) => {
@@ -185,6 +227,55 @@ impl Archive {
             }
         };
         self.search_table(video, &table, options, control, start)
+    }
+
+    /// Adds to an answer what the other views of a file find. A video that another view finds with a greater score takes the
+    /// place of the upright one's hit.
+    fn search_turned(
+        &self,
+        path: &Path,
+        mut answer: SearchAnswer,
+        table: &Table,
+        options: &SearchOptions<'_>,
+        control: &Control<'_>,
+    ) -> Result<SearchAnswer, Error> {
+        let encoding = EncodeOptions::new().sampling(self.sampling()?);
+        // The pages of the upright view were sent.
+        let silent = SearchOptions { on_page: None, ..*options };
+        let mut best: HashMap<String, (Hit, View)> =
+            answer.hits.drain(..).map(|hit| (hit.id.clone(), (hit, View::Upright))).collect();
+        for view in View::ALL.into_iter().filter(|view| *view != View::Upright) {
+            if answer.interrupted {
+                break;
+            }
+            let start = Instant::now();
+            let video = encode_file(self.model()?, path, &encoding.clone().view(view), control)?;
+            let other = self.search_table(&video, table, &silent, control, start)?;
+            answer.selected += other.selected;
+            answer.reranked += other.reranked;
+            answer.interrupted |= other.interrupted;
+            answer.timings_ms.add(&other.timings_ms);
+            for id in other.missing {
+                if !answer.missing.contains(&id) {
+                    answer.missing.push(id);
+                }
+            }
+            for hit in other.hits {
+                match best.get(&hit.id) {
+                    Some((known, _)) if known.score >= hit.score => {}
+                    _ => {
+                        best.insert(hit.id.clone(), (hit, view));
+                    }
+                }
+            }
+        }
+        let mut hits: Vec<(Hit, View)> = best.into_values().collect();
+        hits.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
+        hits.truncate(options.parameters.top);
+        let turned = hits.iter().filter(|(hit, view)| *view != View::Upright && hit.score >= LIKELY);
+        answer.turned = turned.map(|(hit, view)| TurnedHit { id: hit.id.clone(), view: *view }).collect();
+        answer.hits = hits.into_iter().map(|(hit, _)| hit).collect();
+        Ok(answer)
     }
 
     fn search_table(
@@ -235,6 +326,7 @@ impl Archive {
             missing,
             interrupted: control.is_cancelled(),
             hits: page.hits,
+            turned: Vec::new(),
             timings_ms: of_query(page.timings_ms),
             warnings: video.warnings().to_vec(),
         })

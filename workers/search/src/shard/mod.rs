@@ -18,8 +18,8 @@ use vidsieve_api::{PutResult, videos};
 use vidsieve_edge::{EdgeError, Records, key, memory, networks, now, number, raw};
 use vidsieve_kernels::{Isa, scan};
 use vidsieve_record::shards::{self, MAX_DEPTH, hash};
-use vidsieve_record::{Record, WindowVector};
-use vidsieve_search::{NO_COSINE, Probe, Quantised, Wanted};
+use vidsieve_record::{PlacedWindow, Record, WindowVector};
+use vidsieve_search::{NO_COSINE, Probe, Quantised, QuantisedScan, Wanted};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::message::{
@@ -70,8 +70,13 @@ fn failed(what: &dyn std::fmt::Display) -> EdgeError {
     EdgeError::Answer { who: "the router", what: what.to_string() }
 }
 
-/// Windows as they are kept and travel.
-fn windows_of(bytes: &[u8], dims: usize) -> Result<Vec<WindowVector>, EdgeError> {
+/// Windows as they are kept.
+fn windows_of(bytes: &[u8], dims: usize) -> Result<Vec<PlacedWindow>, EdgeError> {
+    PlacedWindow::of_bytes(bytes, dims).ok_or_else(|| failed(&"windows of another length"))
+}
+
+/// A query's windows, as they travel.
+fn query_windows(bytes: &[u8], dims: usize) -> Result<Vec<WindowVector>, EdgeError> {
     WindowVector::of_bytes(bytes, dims).ok_or_else(|| failed(&"windows of another length"))
 }
 
@@ -162,7 +167,7 @@ impl Loaded {
                 added: before.map_or(at, |row| row.of.added),
             };
             let vector: Vec<f32> = record.global().collect();
-            self.add(&of, &to_bytes(&vector), &WindowVector::to_bytes(record.windows()))?;
+            self.add(&of, &to_bytes(&vector), &PlacedWindow::to_bytes(record.placed_windows()))?;
         }
         self.sql.keep(id, body, at)?;
         Ok(put)
@@ -176,7 +181,7 @@ impl Loaded {
         engine: &vidsieve_search::Engine,
     ) -> Result<(Vec<Candidate>, Vec<f32>), EdgeError> {
         let isa = Isa::best();
-        let [mut cosines, windows] = self.table.scan(isa, probe).map_err(|e| failed(&e))?;
+        let QuantisedScan { mut cosines, windows } = self.table.scan(isa, probe).map_err(|e| failed(&e))?;
         let wanted = Wanted { doubtful: ask.doubtful, similar: ask.similar, above: ask.above };
         let places = self.table.candidates(engine, ask.self_similarity, &cosines, wanted);
         let mut candidates = Vec::with_capacity(places.len());
@@ -188,7 +193,7 @@ impl Loaded {
                     return Err(failed(&"a vector of another length"));
                 }
                 // As the native table does it, so that the numbers are the same.
-                let mut cosine = NO_COSINE;
+                let (mut cosine, mut near) = (NO_COSINE, None);
                 let place = self.table.place(number);
                 if of.informative {
                     let mut one = [0f32];
@@ -196,13 +201,17 @@ impl Loaded {
                         scan::dot_f32(isa, vector, &exact, exact.len(), &mut one);
                         cosine = cosine.max(one[0]);
                     }
-                    cosine = place.map_or(cosine, |place| cosine.max(windows[place]));
+                    if let Some((window, seconds)) = place.and_then(|place| self.table.best_window(&windows, place))
+                        && window > cosine
+                    {
+                        (cosine, near) = (window, Some(seconds));
+                    }
                 }
                 if let Some(place) = place {
                     cosines[place] = cosine;
                 }
                 let RowOf { id, checksum, self_similarity, informative, .. } = of;
-                candidates.push(Candidate { id, checksum, cosine, self_similarity, informative, recent });
+                candidates.push(Candidate { id, checksum, cosine, near, self_similarity, informative, recent });
             }
         }
         Ok((candidates, cosines))
@@ -251,7 +260,7 @@ impl Shard {
                 let (ask, bytes): (Scan, _) = split(who, &body)?;
                 let (vector, windows) =
                     bytes.split_at_checked(4 * ask.dims).ok_or_else(|| failed(&"a query that is cut off"))?;
-                let probe = Probe::new(&to_values(vector), &windows_of(windows, ask.dims)?);
+                let probe = Probe::new(&to_values(vector), &query_windows(windows, ask.dims)?);
                 let (candidates, cosines) = self.with(&name, |l| l.scan(&ask, &probe, &networks.engine))?;
                 (200, join(&candidates, &if ask.cosines { to_bytes(&cosines) } else { Vec::new() }))
             }
@@ -343,7 +352,7 @@ impl Shard {
         raw(status, &[(DEPTH, depth.to_string()), (VIDEOS, videos.to_string())], bytes)
     }
 
-    /// What is done in a while: records that KV has are let go, versions that nobody uses are removed from KV, a full shard is split.
+    /// What is done in a while: records that KV has are let go, unused versions are removed from KV, a full shard is split.
     async fn tidied(&self) -> Result<(), EdgeError> {
         let Some(name) = Sql::open(self.state.storage().sql())?.meta("name")? else { return Ok(()) };
         let recent = number(&self.env, "RECENT_SECONDS", RECENT_SECONDS)?;

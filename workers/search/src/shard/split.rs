@@ -1,9 +1,9 @@
 //! A full shard gives half of its videos to a new one.
 //!
 //! The videos are copied some at a time. Meanwhile the shard answers and takes writes as before; a video that changes after it was
-//! copied is copied again, and one that is removed is told of. When nothing is left to copy, the shard hands over: in one step without a
-//! wait its depth grows and the videos that moved leave it. From then on it tells of the new shard whoever asks. The new one is
-//! not asked before, since nobody knows of it.
+//! copied is copied again, and one that is removed is reported to the new shard. When nothing is left to copy, the shard hands over: in one step without a
+//! wait its depth grows and the videos that moved leave it. From then on its answers name the new shard. The new one is
+//! not asked before, since no answer names it.
 
 use vidsieve_edge::{EdgeError, now, with_body};
 use worker::Method;

@@ -1,7 +1,7 @@
 //! The kinds of pairs, and how pairs of each are planned.
 
 mod look_alikes;
-mod same;
+pub(crate) mod same;
 mod shares;
 
 use rand::RngExt;
@@ -23,17 +23,17 @@ const ATTEMPTS: u64 = 40;
 
 /// A video that is to be made.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct VideoPlan {
+pub(crate) struct VideoPlan {
     /// How its name begins.
-    pub(super) label: String,
-    pub(super) recipe: ClipRecipe,
-    pub(super) rate: Rate,
+    pub(crate) label: String,
+    pub(crate) recipe: ClipRecipe,
+    pub(crate) rate: Rate,
     /// Quality of H.264.
-    pub(super) crf: u8,
+    pub(crate) crf: u8,
 }
 
 impl VideoPlan {
-    fn new(label: &str, recipe: ClipRecipe, rate: Rate) -> Self {
+    pub(crate) fn new(label: &str, recipe: ClipRecipe, rate: Rate) -> Self {
         Self { label: label.into(), recipe, rate, crf: 23 }
     }
 }
@@ -110,7 +110,7 @@ struct Planner<'a> {
 }
 
 /// What a clip is drawn by: clips of one group or series take turns.
-fn bucket(source: &TrustSource) -> &str {
+pub(crate) fn bucket(source: &TrustSource) -> &str {
     source.group.as_deref().unwrap_or(&source.series)
 }
 
@@ -190,7 +190,7 @@ fn whole(source: &TrustSource) -> ClipRecipe {
 }
 
 /// A clip as a video of its own, which many pairs use.
-fn plain(source: &TrustSource) -> VideoPlan {
+pub(crate) fn plain(source: &TrustSource) -> VideoPlan {
     let stem = source.name.rsplit_once('.').map_or(source.name.as_str(), |(stem, _)| stem);
     let safe: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
     VideoPlan { crf: 20, ..VideoPlan::new(&safe, whole(source), source.rate) }
@@ -203,17 +203,17 @@ fn part(rng: &mut Pcg64, source: &TrustSource, seconds: f64) -> ClipRecipe {
 }
 
 /// Whether a clip can be found again: it changes, and shows nothing twice.
-pub(super) fn tells(source: &TrustSource, seconds: f64) -> bool {
+pub(crate) fn tells(source: &TrustSource, seconds: f64) -> bool {
     source.seconds() >= seconds && source.moves && !source.repeats
 }
 
 /// Rounded to milliseconds, so that files show short numbers.
-fn short(time: f64) -> f64 {
+pub(crate) fn short(time: f64) -> f64 {
     (time * 1000.0).round() / 1000.0
 }
 
 /// The greater of two rates.
-fn faster(a: Rate, b: Rate) -> Rate {
+pub(crate) fn faster(a: Rate, b: Rate) -> Rate {
     if a.value() >= b.value() { a } else { b }
 }
 

@@ -48,8 +48,8 @@ macro_rules! copies {
             kind("compilation-of", CONTAINS, |planner, rng, number| Some(turned(compilation(planner, rng, number)?))),
         ];
 
-        /// The edits, by which excerpts are edited too.
-        const EDITS: &[fn(&mut Pcg64, &TrustSource, &mut VideoPlan)] = &[$($edit),*];
+        /// The edits with the names of their kinds: excerpts and queries are edited by them too.
+        const EDITS: &[(&str, fn(&mut Pcg64, &TrustSource, &mut VideoPlan))] = &[$(($name, $edit)),*];
     };
 }
 
@@ -201,10 +201,16 @@ fn excerpt(planner: &Planner<'_>, rng: &mut Pcg64, number: usize, edited: bool) 
     let from = rng.random_range(0.0..clip.duration() - length);
     let mut query = planner.video(source.part(from, from + length), source.rate);
     if edited {
-        let edit = EDITS[rng.random_range(0..EDITS.len())];
         edit(rng, source, &mut query);
     }
     Some(PairPlan::new(query, plain(source)))
+}
+
+/// Changes a video by any everyday edit; returns the name of its kind.
+pub(crate) fn edit(rng: &mut Pcg64, source: &TrustSource, video: &mut VideoPlan) -> &'static str {
+    let (name, edit) = EDITS[rng.random_range(0..EDITS.len())];
+    edit(rng, source, video);
+    name
 }
 
 /// The pair the other way round.

@@ -13,7 +13,7 @@ use vidsieve_model::config::{CoarseConfig, NetVladConfig, TransformerConfig};
 
 use super::measure::{DIMS, REGIONS, codes, contestant, rows, same, sizes, vectors};
 use super::network::Network;
-use super::{BenchError, Options, Row};
+use super::{BenchError, BenchOptions, Row};
 use crate::rule;
 use graphs::Graph;
 
@@ -24,7 +24,7 @@ pub(super) fn comparator(network: &Network, side: usize) -> Result<Graph, BenchE
 
 /// A whole S^f_B pair, codes to similarity, against the same in float32 as upstream computes it:
 /// signs as floats, einsum, maximum, mean, comparator on tract.
-pub(super) fn pair_fine_binary(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+pub(super) fn pair_fine_binary(options: &BenchOptions, out: &mut Vec<Row>) -> Result<(), BenchError> {
     let shape = hamming::Shape::new(REGIONS, DIMS).map_err(BenchError::contestant)?;
     let network = Network::new();
     let kernels = network.kernels()?;
@@ -87,7 +87,7 @@ pub(super) fn pair_fine_binary(options: &Options, out: &mut Vec<Row>) -> Result<
 }
 
 /// S^c of 60 frames: the kernels against the same network as a tract graph.
-pub(super) fn coarse_index(options: &Options, out: &mut Vec<Row>) -> Result<(), BenchError> {
+pub(super) fn coarse_index(options: &BenchOptions, out: &mut Vec<Row>) -> Result<(), BenchError> {
     let frames = sizes(options)[0];
     let (dims, feedforward, clusters, output) = if options.quick { (64, 128, 4, 32) } else { (512, 2048, 64, 1024) };
     let name = format!("coarse_index_{frames}_frames");

@@ -2,15 +2,14 @@
 
 use std::fs::Metadata;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use vidsieve_files::VideoFile;
+use vidsieve_files::{VideoFile, nanoseconds, whole_hash_while};
 use vidsieve_index::store::{Index, Source};
 use vidsieve_progress::{CancelToken, Control, Progress};
 use vidsieve_record::Record;
 use vidsieve_record::id::{MAX_ID, is_id};
 
-use super::hash::hash_file;
 use super::known::{Known, Settled, is_present};
 use super::report::Tally;
 use crate::{EncodeOptions, Error, Model, encode_file};
@@ -95,7 +94,7 @@ impl FileContext<'_> {
         {
             return FileOutcome::Known { reason: failure.reason.clone() };
         }
-        source.hash = match hash_file(&file.path, self.stop) {
+        source.hash = match whole_hash_while(&file.path, &|| !self.stop.is_cancelled()) {
             Ok(Some(hash)) => Some(hash),
             Ok(None) => return FileOutcome::Cancelled,
             Err(e) => return failed(format!("cannot read it: {e}")),
@@ -192,12 +191,5 @@ fn source_of(file: &VideoFile, meta: &Metadata) -> Source {
         size: meta.len(),
         modified: meta.modified().ok().and_then(nanoseconds),
         ..Source::default()
-    }
-}
-
-fn nanoseconds(time: SystemTime) -> Option<i64> {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_nanos()).ok(),
-        Err(before) => i64::try_from(before.duration().as_nanos()).ok().map(|n| -n),
     }
 }

@@ -4,7 +4,6 @@
 //! what they send, in commits of about a second ([`writer`]).
 
 mod file;
-mod hash;
 mod known;
 mod report;
 mod watch;

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use vidsieve_index::store::Summary;
+use rayon::prelude::*;
 use vidsieve_search::{Relation, Segment, Table};
 
-use super::keep::Ranked;
+use super::files::FileBook;
+use super::keep::{KeepBy, Ranked};
 use super::placement::{ComparedPair, Copies, ExcerptOf, Placement, place};
 use super::report::{CopyGroup, CopyMember, CopyPair, ExcerptVideo, RelatedPair};
 use super::search::Finding;
@@ -26,19 +27,21 @@ pub(super) struct Arrangement<'a> {
 }
 
 impl<'a> Arrangement<'a> {
-    /// Ranks the videos that are copies or excerpts and places them. Those that were removed from the
-    /// index meanwhile are left out.
+    /// Ranks the videos that are copies or excerpts, whose files are opened, and places them. Those that were removed
+    /// from the index meanwhile are left out.
     pub(super) fn new(
         table: &'a Table,
-        summaries: &HashMap<String, Summary>,
+        book: &FileBook<'_>,
         findings: &'a [Finding],
         min_score: f32,
+        order: &[KeepBy],
     ) -> Self {
         let is_claim = |f: &&Finding| f.verdict.relation.is_claim() && f.score >= min_score;
         let claims = || findings.iter().filter(is_claim);
         let involved: HashSet<usize> = claims().flat_map(|f| [f.query, f.target]).collect();
-        let ranked = |video: usize| Some((video, Ranked::new(summaries.get(table.id(video))?)));
-        let mut videos: Vec<(usize, Ranked)> = involved.into_iter().filter_map(ranked).collect();
+        let ranked =
+            |video: usize| Some((video, Ranked::new(table.id(video).to_owned(), book.describe(video)?, order)));
+        let mut videos: Vec<(usize, Ranked)> = involved.into_par_iter().filter_map(ranked).collect();
         videos.sort_by(|(_, a), (_, b)| a.order(b));
         let ranks: HashMap<usize, usize> = videos.iter().enumerate().map(|(rank, (video, _))| (*video, rank)).collect();
         let mut pairs = Vec::new();
@@ -75,9 +78,8 @@ impl<'a> Arrangement<'a> {
         let pairs: Vec<&Finding> = copies.iter().filter_map(|&copy| self.claim(*keep, copy)).collect();
         let best = pairs.iter().map(|pair| pair.score).fold(0.0, f32::max);
         let member = |rank: usize, score: f32| {
-            let Ranked { id, path, exists, duration, picture: [width, height], bytes, .. } =
-                self.videos[rank].1.clone();
-            CopyMember { id, path, exists, keep: rank == *keep, score, duration, width, height, bytes }
+            let Ranked { id, file, .. } = self.videos[rank].1.clone();
+            CopyMember { id, keep: rank == *keep, score, file }
         };
         let mut videos = vec![member(*keep, best)];
         videos.extend(copies.iter().zip(&pairs).map(|(&copy, pair)| member(copy, pair.score)));
@@ -108,7 +110,7 @@ impl<'a> Arrangement<'a> {
         let claim = self.claim(excerpt, of)?;
         let coverage = claim.verdict.coverage;
         let held = if claim.verdict.relation == Relation::Excerpt { coverage.query } else { coverage.target };
-        let Ranked { id, path, exists, duration, picture: [width, height], bytes, .. } = self.videos[excerpt].1.clone();
+        let Ranked { id, file, .. } = self.videos[excerpt].1.clone();
         Some(ExcerptVideo {
             id,
             of: self.id(of).to_owned(),
@@ -117,12 +119,7 @@ impl<'a> Arrangement<'a> {
             score: claim.score,
             start: segments.iter().map(|segment| segment.target[0]).min_by(f64::total_cmp),
             segments,
-            path,
-            exists,
-            duration,
-            width,
-            height,
-            bytes,
+            file,
         })
     }
 

@@ -1,108 +1,82 @@
 //! Groups of copies, which video of each to keep, and excerpts.
 
 mod arrange;
+mod damage;
+mod files;
 mod keep;
+mod options;
 mod placement;
 mod records;
 mod report;
 mod search;
+mod sets;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use vidsieve_index::store::Summary;
 use vidsieve_progress::{Control, Progress, Unit};
-use vidsieve_search::{Budget, Untold};
+use vidsieve_search::{Table, Untold};
 
-pub use keep::KeepReason;
+pub use damage::FileDamage;
+pub use files::{CopyFile, FileState, LinkedVideo, NameKind, OtherName};
+pub use keep::{KeepBy, KeepReason};
+pub use options::DedupeOptions;
 pub use report::{CopyGroup, CopyMember, CopyPair, DedupeReport, ExcerptVideo, RelatedPair, UntoldVideo};
 
 use self::arrange::Arrangement;
-use self::search::{CopySearch, Findings};
+use self::files::FileBook;
+use self::search::{Comparable, CopySearch, Findings};
+use self::sets::VideoSet;
 use super::Archive;
+use super::decisions::Decided;
 use crate::Error;
-
-/// Options of [`Archive::dedupe`].
-#[derive(Debug, Clone, Copy)]
-#[must_use]
-pub struct DedupeOptions {
-    min_score: f32,
-    budget: Budget,
-    related: bool,
-}
-
-impl Default for DedupeOptions {
-    fn default() -> Self {
-        Self { min_score: 0.9, budget: Budget::Auto, related: false }
-    }
-}
-
-impl DedupeOptions {
-    /// Returns the defaults: copies score at least 0.9, each video is compared with at most 500 others
-    /// beside the likely ones, and other related pairs are not listed.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets the score from which two videos are copies, or one an excerpt of the other, in [0, 1].
-    pub const fn min_score(mut self, min_score: f32) -> Self {
-        self.min_score = min_score;
-        self
-    }
-
-    /// Sets how many pairs of each video are compared frame by frame; a time is refused. Pairs whose
-    /// coarse score is likely are compared in any case, with [`Budget::None`] only these.
-    pub const fn budget(mut self, budget: Budget) -> Self {
-        self.budget = budget;
-        self
-    }
-
-    /// Sets whether the other pairs that have something in common are listed, and the videos of which
-    /// nothing can be told.
-    pub const fn related(mut self, related: bool) -> Self {
-        self.related = related;
-        self
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        if !(0.0..=1.0).contains(&self.min_score) {
-            let value = self.min_score.to_string();
-            return Err(Error::InvalidOption { option: "min_score", value, rule: "scores are from 0 to 1" });
-        }
-        if self.budget.time().is_some() {
-            return Err(Error::InvalidOption {
-                option: "budget",
-                value: self.budget.to_string(),
-                rule: "a time is no budget here, give a share or pairs",
-            });
-        }
-        Ok(())
-    }
-}
 
 impl Archive {
     /// Finds copies and excerpts, and says which video of several copies to keep. Nothing is removed.
     ///
     /// A group is a video to keep and its copies: each was compared with it frame by frame and shows
-    /// the same footage. The one to keep is no excerpt of a longer video where another one is whole,
-    /// then its file exists, then it has the largest picture, is the longest, the largest file, the
-    /// oldest file. An excerpt is listed under the video that holds it. Reports the stages `choosing
-    /// pairs` in videos, `comparing` in pairs and `aligning` in videos; a cancelled operation returns
-    /// what is known until then.
+    /// the same footage. The one to keep is no excerpt of a longer video where another one is whole.
+    /// Then its file exists, is readable, unchanged since it was indexed, whole, not damaged, no link,
+    /// and in no recycle bin; then it lies in a reference folder; then the [order](KeepBy) that was asked
+    /// for decides; then it has the largest picture, is the longest, the largest file, the oldest file.
+    /// A group without any file that is fit to be kept is listed apart: all of its videos stay.
+    /// An excerpt is listed under the video that holds it. Several names of one file (links, a second
+    /// mount) are one video. Pairs that people [told apart](Archive::decide) are not compared, and groups
+    /// that they looked at are not shown.
+    ///
+    /// Reports the stages `choosing pairs` in videos, `comparing` in pairs and `aligning` in videos; a
+    /// cancelled operation returns what is known until then.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for a score outside [0, 1] or a budget of time; [`Error::Index`], [`Error::Model`].
+    /// [`Error::InvalidOption`] for a score outside [0, 1], a budget of time, or a folder without videos of the index;
+    /// [`Error::Index`], [`Error::Model`].
     pub fn dedupe(&self, options: &DedupeOptions, control: &Control<'_>) -> Result<DedupeReport, Error> {
         let start = Instant::now();
         options.check()?;
         let table = self.table()?;
         let summaries: HashMap<String, Summary> = self.index.list()?.into_iter().map(|s| (s.id.clone(), s)).collect();
+        let sets = |folders: &[PathBuf]| folders.iter().map(VideoSet::new).collect::<Vec<_>>();
+        let (reference, between) = (sets(&options.reference), options.between.as_ref().map(|pair| sets(pair)));
+        let book = FileBook::new(&table, &summaries, reference.clone());
+        check_sets("reference", &options.reference, &reference, &table, &book)?;
+        if let (Some(folders), Some(sets)) = (&options.between, &between) {
+            check_sets("between", folders, sets, &table, &book)?;
+        }
+        let decided = Decided::new(&self.decisions()?, &table, &summaries);
+        let in_sets = |sets: &Vec<VideoSet>, video: usize| [0, 1].map(|k| book.is_in(video, &sets[k]));
+        let comparable = Comparable {
+            book: &book,
+            between: between.map(|sets| (0..table.len()).map(|video| in_sets(&sets, video)).collect()),
+            different: decided.different(|video| book.stands_for(video)),
+        };
         let mut search = CopySearch::new(self, &table, &summaries, options, control);
-        let candidates = search.candidates()?;
+        let candidates = search.candidates(&comparable)?;
         search.compare(&candidates)?;
         drop(candidates);
         let pairs = search.take_pairs();
-        let arrangement = Arrangement::new(&table, &summaries, &pairs, options.min_score);
+        let arrangement = Arrangement::new(&table, &book, &pairs, options.min_score, &options.keep);
         let placed: Vec<[usize; 2]> = arrangement.excerpts().collect();
         let mut excerpts = Vec::with_capacity(placed.len());
         for (done, &[excerpt, of]) in placed.iter().enumerate() {
@@ -111,6 +85,16 @@ impl Archive {
             let segments = if cancelled { Vec::new() } else { search.segments(excerpt, of)? };
             excerpts.extend(arrangement.excerpt([excerpt, of], segments));
         }
+        let mut clusters = arrangement.groups();
+        let all = clusters.len() + excerpts.len();
+        if !options.reviewed {
+            clusters.retain(|group| !decided.is_reviewed(&table, group.videos.iter().map(|video| video.id.as_str())));
+            excerpts.retain(|excerpt| !decided.is_reviewed(&table, [excerpt.id.as_str(), excerpt.of.as_str()]));
+        }
+        let hidden = all - clusters.len() - excerpts.len();
+        let is_fit = |group: &CopyGroup| group.videos.first().is_some_and(|keep| keep.file.is_fit());
+        let (clusters, mut unfit): (Vec<CopyGroup>, Vec<CopyGroup>) = clusters.into_iter().partition(is_fit);
+        unfit.iter_mut().flat_map(|group| &mut group.videos).for_each(|video| video.keep = true);
         let Findings { missing, compared, .. } = search.into_findings();
         let untold = |video: usize| UntoldVideo {
             id: table.id(video).to_owned(),
@@ -124,8 +108,11 @@ impl Archive {
             compared,
             missing: missing.into_iter().collect(),
             interrupted: control.is_cancelled(),
-            clusters: arrangement.groups(),
+            clusters,
+            unfit,
             excerpts,
+            linked: book.linked(),
+            hidden,
             related: options.related.then(|| arrangement.related()),
             untold: options
                 .related
@@ -133,6 +120,23 @@ impl Archive {
             seconds: start.elapsed().as_secs_f64(),
         })
     }
+}
+
+/// Refuses folders that hold no video of the index: one that was mistyped would protect or compare nothing.
+fn check_sets(
+    option: &'static str,
+    folders: &[PathBuf],
+    sets: &[VideoSet],
+    table: &Table,
+    book: &FileBook<'_>,
+) -> Result<(), Error> {
+    for (folder, set) in folders.iter().zip(sets) {
+        if !(0..table.len()).any(|video| book.is_in(video, set)) {
+            let value = folder.display().to_string();
+            return Err(Error::InvalidOption { option, value, rule: "no video of the index lies there" });
+        }
+    }
+    Ok(())
 }
 
 /// Reports progress; counts are far below 2^52.

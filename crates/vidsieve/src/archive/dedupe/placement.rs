@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn excerpts_of_excerpts_stand_under_the_whole() {
         assert_eq!(placed(3, &pairs(&[(0, 1, Excerpt), (0, 2, Excerpt), (1, 2, Excerpt)])).1, [(0, 2), (1, 2)]);
-        // What is only known of the excerpt in between is told of that.
+        // What is only known of the excerpt in between is listed under that.
         assert_eq!(placed(3, &pairs(&[(0, 1, Excerpt), (1, 2, Excerpt)])).1, [(0, 1), (1, 2)]);
         // The whole that is kept, not its copy, though the copy scores more.
         let mut all = pairs(&[(1, 2, Copy), (0, 1, Excerpt), (0, 2, Excerpt)]);

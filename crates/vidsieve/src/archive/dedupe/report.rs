@@ -3,6 +3,7 @@
 use serde::Serialize;
 use vidsieve_search::{Coverage, Relation, Segment, Untold};
 
+use super::files::{CopyFile, LinkedVideo};
 use super::keep::KeepReason;
 
 /// The result of [`Archive::dedupe`](crate::Archive::dedupe).
@@ -25,8 +26,15 @@ pub struct DedupeReport {
     pub interrupted: bool,
     /// Groups of copies.
     pub clusters: Vec<CopyGroup>,
+    /// Groups of copies of which no file is fit to be kept while the others go ([`CopyFile::is_fit`]): each is gone, has
+    /// changed, is damaged, a link, or in a recycle bin. All of them are marked as kept; the best one is first.
+    pub unfit: Vec<CopyGroup>,
     /// Videos that are excerpts of longer ones, each once.
     pub excerpts: Vec<ExcerptVideo>,
+    /// Videos that are indexed under several names: links and second paths.
+    pub linked: Vec<LinkedVideo>,
+    /// Groups and excerpts that are not shown since people looked at them.
+    pub hidden: usize,
     /// Other pairs that have something in common, by relation, the highest score first; `None` unless
     /// asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,22 +66,13 @@ pub struct CopyGroup {
 pub struct CopyMember {
     /// Its id.
     pub id: String,
-    /// Its file, with replacement characters where the name is not UTF-8.
-    pub path: String,
-    /// Whether the file is still where it was when it was indexed.
-    pub exists: bool,
     /// Whether it is the one to keep.
     pub keep: bool,
     /// Its score with the video to keep, in [0, 1]; of that one the best score.
     pub score: f32,
-    /// Its length in seconds.
-    pub duration: f64,
-    /// Width of its pictures in pixels, 0 if unknown.
-    pub width: u32,
-    /// Height of its pictures in pixels, 0 if unknown.
-    pub height: u32,
-    /// Bytes of its file.
-    pub bytes: u64,
+    /// Its file.
+    #[serde(flatten)]
+    pub file: CopyFile,
 }
 
 /// Two videos that are copies.
@@ -109,18 +108,9 @@ pub struct ExcerptVideo {
     pub start: Option<f64>,
     /// Where the videos match, best first; the excerpt is the query.
     pub segments: Vec<Segment>,
-    /// Its file, with replacement characters where the name is not UTF-8.
-    pub path: String,
-    /// Whether the file is still where it was when it was indexed.
-    pub exists: bool,
-    /// Its length in seconds.
-    pub duration: f64,
-    /// Width of its pictures in pixels, 0 if unknown.
-    pub width: u32,
-    /// Height of its pictures in pixels, 0 if unknown.
-    pub height: u32,
-    /// Bytes of its file.
-    pub bytes: u64,
+    /// Its file.
+    #[serde(flatten)]
+    pub file: CopyFile,
 }
 
 /// Two videos that have something in common and are neither copies nor one an excerpt of the other,

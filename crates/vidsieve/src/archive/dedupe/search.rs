@@ -1,14 +1,15 @@
 //! Which pairs of an index are compared, and what comes of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use vidsieve_index::store::Summary;
 use vidsieve_model::fine::Workspace;
 use vidsieve_progress::{Control, Unit};
 use vidsieve_search::segments::LIKELY;
 use vidsieve_search::session::BATCH;
-use vidsieve_search::{Budget, Outcome, Pair, Plan, Query, Relation, Segment, Table, Verdict};
+use vidsieve_search::{Budget, NO_COSINE, Outcome, Pair, Plan, Query, Relation, Segment, Table, Verdict};
 
+use super::files::FileBook;
 use super::records::RecordReader;
 use super::{DedupeOptions, report};
 use crate::Error;
@@ -21,6 +22,31 @@ pub(super) struct Finding {
     pub(super) target: usize,
     pub(super) score: f32,
     pub(super) verdict: Verdict,
+}
+
+/// Which pairs may be compared.
+pub(super) struct Comparable<'a> {
+    pub(super) book: &'a FileBook<'a>,
+    /// Whether each video is in one set and in the other; without sets all are compared.
+    pub(super) between: Option<Vec<[bool; 2]>>,
+    /// Pairs that people told apart, the smaller place first.
+    pub(super) different: HashSet<[usize; 2]>,
+}
+
+impl Comparable<'_> {
+    /// Returns whether a video stands for its file and may be compared with others.
+    fn has(&self, video: usize) -> bool {
+        self.book.stands_for(video) == video && self.between.as_ref().is_none_or(|sets| sets[video].contains(&true))
+    }
+
+    fn has_pair(&self, a: usize, b: usize) -> bool {
+        let across = |sets: &Vec<[bool; 2]>| (sets[a][0] && sets[b][1]) || (sets[a][1] && sets[b][0]);
+        a != b
+            && self.has(a)
+            && self.has(b)
+            && self.between.as_ref().is_none_or(across)
+            && !self.different.contains(&[a.min(b), a.max(b)])
+    }
 }
 
 /// What comes of all comparisons.
@@ -77,8 +103,9 @@ impl<'a> CopySearch<'a> {
         self.summaries.get(self.table.id(video)).map_or(0.0, |s| s.duration)
     }
 
-    /// Scans every video against all others. Returns for each video the longer ones to compare it with, ascending.
-    pub(super) fn candidates(&self) -> Result<Vec<Vec<u32>>, Error> {
+    /// Scans every video and its windows against all others and theirs. Returns for each video the longer ones to compare it
+    /// with, ascending.
+    pub(super) fn candidates(&self, pairs: &Comparable<'_>) -> Result<Vec<Vec<u32>>, Error> {
         let (model, n) = (self.archive.model()?, self.table.len());
         let engine = model.engine()?;
         let budget = match self.options.budget {
@@ -91,18 +118,22 @@ impl<'a> CopySearch<'a> {
                 break;
             }
             report(self.control, "choosing pairs", video, n, Unit::Videos);
-            if !self.table.is_informative(video) {
+            if !self.table.is_informative(video) || !pairs.has(video) {
                 continue;
             }
-            let coarse = self.table.scan(model.instruction_set(), self.table.vector(video))?;
+            let mut coarse = self.table.cosines_of(model.instruction_set(), video)?;
+            // The budget is spent on pairs that may be compared.
+            for (other, cosine) in coarse.iter_mut().enumerate().filter(|&(other, _)| !pairs.has_pair(video, other)) {
+                *cosine = if other == video { *cosine } else { NO_COSINE };
+            }
             let scalars = self.table.self_similarities();
             let doubt = engine.doubt(scalars[video], scalars, &coarse);
             // Likely pairs are compared whatever the budget.
-            let likely = (video + 1..n).filter(|&other| engine.coarse_score(coarse[other]) >= LIKELY);
+            let likely = (0..n).filter(|&other| engine.coarse_score(coarse[other]) >= LIKELY);
             let mut others: Vec<usize> = likely.collect();
             let plan = Plan::new(coarse, doubt, budget);
-            others.extend(plan.selected().iter().filter(|&&other| other != video && self.table.is_informative(other)));
-            for other in others {
+            others.extend(plan.selected().iter().filter(|&&other| self.table.is_informative(other)));
+            for other in others.into_iter().filter(|&other| pairs.has_pair(video, other)) {
                 // A pair that both of its videos select is one entry, at the shorter one.
                 let lengths = self.seconds(video).total_cmp(&self.seconds(other));
                 let (short, long) =
