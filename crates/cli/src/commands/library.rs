@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use vidsieve::{Archive, ArchiveVideo, Control, SourceState, Progress};
+use vidsieve::{Archive, ArchiveVideo, Control, Progress, SourceState};
 
 use crate::native::{interrupt, terminal};
 use crate::output::{self, Failure, line, size};

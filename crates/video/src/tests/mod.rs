@@ -143,8 +143,8 @@ fn turn(plain: &Path, turned: &Path, [a, b, u, c, d, v]: [i32; 6]) {
 #[cfg(feature = "linked")]
 mod agreement;
 mod damage;
-mod oddities;
 mod files;
+mod oddities;
 mod pictures;
 mod times;
 mod writing;

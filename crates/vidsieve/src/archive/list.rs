@@ -4,7 +4,7 @@ use serde::Serialize;
 use vidsieve_index::store::Summary;
 
 use super::Archive;
-use super::missing::{SourceState, Roots};
+use super::missing::{Roots, SourceState};
 use crate::Error;
 
 /// The result of [`Archive::list`].
