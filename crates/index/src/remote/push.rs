@@ -59,7 +59,7 @@ fn published(summary: &Summary) -> Published {
 
 impl Remote {
     /// Publishes an index: writes what is new or has changed, reads it back, and names it in the manifests. What was published
-    /// before a stop or a failure is not written again. A video that cannot be published is told in the report, the others go
+    /// before a stop or a failure is not written again. A video that cannot be published is named in the report, the others go
     /// on. Reports the stage `publishing` in videos.
     ///
     /// # Errors
