@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use vidsieve_index::store::Summary;
+use vidsieve_search::placement::{ComparedPair, Copies, ExcerptOf, Placement, place};
 use vidsieve_search::{Relation, Segment, Table};
 
 use super::keep::Ranked;
-use super::placement::{ComparedPair, Copies, ExcerptOf, Placement, place};
 use super::report::{CopyGroup, CopyMember, CopyPair, ExcerptVideo, RelatedPair};
 use super::search::Finding;
 

@@ -2,7 +2,6 @@
 
 mod arrange;
 mod keep;
-mod placement;
 mod records;
 mod report;
 mod search;
