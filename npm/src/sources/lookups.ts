@@ -78,17 +78,33 @@ export class Lookups {
       if (next >= end) return;
       const damage = messageOf(reason);
       const resume = await this.#after(next);
-      if (resume === null || ++lost > MOST_LOST) throw new VidsieveError("unreadable", `a frame cannot be decoded: ${damage}`, { cause: reason });
       const last = await this.#lastBefore(next);
+      if (resume === null) {
+        // The last frame of all may be there, as in a file that was cut within a later one.
+        const final = await this.#at(this.span.last);
+        if (!final || !last) {
+          for (const sample of [final, last]) sample?.close();
+          throw new VidsieveError("unreadable", `a frame cannot be decoded: ${damage}`, { cause: reason });
+        }
+        let shown = next;
+        while (shown < end && this.#due(shown) < final.timestamp) shown++;
+        yield* this.#repeated(last, next, shown, damage);
+        yield* this.#repeated(final, shown, end);
+        return;
+      }
+      if (++lost > MOST_LOST) {
+        last?.close();
+        throw new VidsieveError("unreadable", `no frame can be decoded any more: ${damage}`, { cause: reason });
+      }
       if (last) yield* this.#repeated(last, next, Math.min(resume, end), damage);
       next = Math.max(resume, next + 1);
     }
   }
 
   /** The same frame for several samples. */
-  *#repeated(sample: VideoSample, from: number, to: number, damage: string): Generator<LookedUp> {
+  *#repeated(sample: VideoSample, from: number, to: number, damage?: string): Generator<LookedUp> {
     try {
-      for (let number = from; number < to; number++) yield { number, sample: sample.clone(), damage };
+      for (let number = from; number < to; number++) yield { number, sample: sample.clone(), ...(damage ? { damage } : {}) };
     } finally {
       sample.close();
     }

@@ -70,7 +70,7 @@ export async function spanOf(input: Input, track: InputVideoTrack, file: Blob): 
   const length = await track.computeDuration();
   const end = edit ? Math.min(edit.end, length) : length;
   const span = await bounded(packets, { first, last: final.timestamp, end, warnings });
-  const promised = span && (await lost(input, track, span));
+  const promised = span && (await lost(input, track, span, edit !== null));
   if (promised) {
     warnings.push(`the file is cut off: only the first ${(span.last - first).toFixed(1)} of ${promised.toFixed(1)} s could be read`);
   }
@@ -88,10 +88,10 @@ async function bounded(packets: EncodedPacketSink, span: Span): Promise<Span | n
  * The seconds that the file promises, if it ends well before them. What is promised of the file as
  * a whole counts as kept if its sound goes on until then.
  */
-async function lost(input: Input, track: InputVideoTrack, { first, last, end }: Span): Promise<number | null> {
+async function lost(input: Input, track: InputVideoTrack, { first, last, end }: Span, edited: boolean): Promise<number | null> {
   const missing = (promised: number | null): number | null => (promised !== null && promised - (last - first) > 1 + SLACK ? promised : null);
-  const ofTrack = missing(end - first) ?? missing(await track.getDurationFromMetadata());
-  if (ofTrack !== null) return ofTrack;
+  const ofTrack = missing(end - first) ?? (edited ? null : missing(await track.getDurationFromMetadata()));
+  if (ofTrack !== null || edited) return ofTrack;
   const ofFile = missing(await input.getDurationFromMetadata());
   return ofFile !== null && ofFile - (await input.computeDuration()) > 1 + SLACK ? ofFile : null;
 }
