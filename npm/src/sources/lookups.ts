@@ -17,6 +17,23 @@ export interface LookedUp {
   damage?: string;
 }
 
+/** Samples that cannot be decoded: their numbers, and the last frame before them, if there is one. */
+interface Gap {
+  sample: VideoSample | null;
+  from: number;
+  to: number;
+  damage: string;
+}
+
+/** The same frame for all samples of a gap. */
+function* repeated({ sample, from, to, damage }: Gap): Generator<LookedUp> {
+  try {
+    for (let number = from; sample && number < to; number++) yield { number, sample: sample.clone(), damage };
+  } finally {
+    sample?.close();
+  }
+}
+
 /** Times that a decoder is asked for again after the browser took it away without giving a frame. */
 const RETRIES = 3;
 
@@ -54,60 +71,61 @@ export class Lookups {
    */
   async *read(from: number, to: number): AsyncGenerator<LookedUp> {
     const end = Math.min(to, this.count);
-    let [next, reclaimed, lost] = [from, 0, 0];
-    while (next < end) {
-      let reason: unknown;
-      try {
-        for await (const sample of this.#run(next, end)) {
-          [reclaimed, lost] = [0, 0];
-          yield { number: next++, sample };
+    const gaps: Gap[] = [];
+    let [next, reclaimed] = [from, 0];
+    try {
+      while (next < end) {
+        let reason: unknown;
+        try {
+          for await (const sample of this.#run(next, end)) {
+            reclaimed = 0;
+            yield* this.#good(gaps, sample, next++);
+          }
+          return;
+        } catch (thrown) {
+          if (thrown instanceof VidsieveError) throw thrown;
+          reason = thrown;
         }
-        return;
-      } catch (thrown) {
-        if (thrown instanceof VidsieveError) throw thrown;
-        reason = thrown;
-      }
-      if (isReclaimed(reason)) {
-        if (++reclaimed > RETRIES) throw new VidsieveError("unsupported", "this browser takes its decoder away again and again", { cause: reason });
-        continue;
-      }
-      // Those before the damage were dropped with it: one by one.
-      for (let sample = await this.#one(next); sample; sample = next < end ? await this.#one(next) : null) {
-        yield { number: next++, sample };
-      }
-      if (next >= end) return;
-      const damage = messageOf(reason);
-      const resume = await this.#after(next);
-      const last = await this.#lastBefore(next);
-      if (resume === null) {
-        // The last frame of all may be there, as in a file that was cut within a later one.
-        const final = await this.#at(this.span.last);
-        if (!final || !last) {
-          for (const sample of [final, last]) sample?.close();
-          throw new VidsieveError("unreadable", `a frame cannot be decoded: ${damage}`, { cause: reason });
+        if (isReclaimed(reason)) {
+          if (++reclaimed > RETRIES) throw new VidsieveError("unsupported", "this browser takes its decoder away again and again", { cause: reason });
+          continue;
         }
-        let shown = next;
-        while (shown < end && this.#due(shown) < final.timestamp) shown++;
-        yield* this.#repeated(last, next, shown, damage);
-        yield* this.#repeated(final, shown, end);
-        return;
+        // Those before the damage were dropped with it: one by one.
+        for (let sample = await this.#one(next); sample; sample = next < end ? await this.#one(next) : null) {
+          yield* this.#good(gaps, sample, next++);
+        }
+        if (next >= end) return;
+        const gap = await this.#gap(next, end, messageOf(reason));
+        if (gap) gaps.push(gap);
+        if (!gap || gaps.length > MOST_LOST) {
+          throw new VidsieveError("unreadable", `a frame cannot be decoded: ${messageOf(reason)}`, { cause: reason });
+        }
+        next = gap.to;
       }
-      if (++lost > MOST_LOST) {
-        last?.close();
-        throw new VidsieveError("unreadable", `no frame can be decoded any more: ${damage}`, { cause: reason });
-      }
-      if (last) yield* this.#repeated(last, next, Math.min(resume, end), damage);
-      next = Math.max(resume, next + 1);
+      // A range of samples ends within the damage: whether something follows is seen there.
+      for (const gap of gaps.splice(0)) yield* repeated(gap);
+    } finally {
+      for (const { sample } of gaps) sample?.close();
     }
   }
 
-  /** The same frame for several samples. */
-  *#repeated(sample: VideoSample, from: number, to: number, damage?: string): Generator<LookedUp> {
-    try {
-      for (let number = from; number < to; number++) yield { number, sample: sample.clone(), ...(damage ? { damage } : {}) };
-    } finally {
-      sample.close();
-    }
+  /** A sample that could be decoded, after the damaged ones before it. */
+  *#good(gaps: Gap[], sample: VideoSample, number: number): Generator<LookedUp> {
+    for (const gap of gaps.splice(0)) yield* repeated(gap);
+    yield { number, sample };
+  }
+
+  /** The damaged samples from a number on; null if nothing after them can be decoded. */
+  async #gap(from: number, end: number, damage: string): Promise<Gap | null> {
+    const resume = await this.#after(from);
+    if (resume !== null) return { sample: await this.#lastBefore(from), from, to: Math.min(resume, end), damage };
+    // The last frame of all may be there, as in a file that was cut within a later one.
+    const final = await this.#at(this.span.last);
+    if (!final) return null;
+    let to = from + 1;
+    while (to < end && this.#due(to) < final.timestamp) to++;
+    final.close();
+    return { sample: await this.#lastBefore(from), from, to, damage };
   }
 
   /** Samples that are decoded in one go. */
