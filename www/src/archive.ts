@@ -1,6 +1,6 @@
 /** The archive of this browser: its list, export, import, clearing. */
 
-import { type LocalIndex, type Progress } from "vidsieve";
+import type { LocalIndex, Progress } from "vidsieve";
 
 import { byId, make } from "./dom.js";
 import { theArchive } from "./engine.js";

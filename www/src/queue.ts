@@ -40,7 +40,7 @@ const keep = byId("button", "queue-keep");
 const compare = byId("button", "queue-compare");
 
 let hooks: Hooks;
-let items: Item[] = [];
+const items: Item[] = [];
 let running: AbortController | null = null;
 /** Milliseconds that were spent on reading, without pauses; since when. */
 let [spent, since] = [0, 0];
@@ -210,7 +210,10 @@ export function enqueue(files: Chosen[]): void {
   for (const file of files) add(file);
   pause.hidden = stop.hidden = false;
   keep.hidden = true;
-  if (running) return advance();
+  if (running) {
+    advance();
+    return;
+  }
   const controller = new AbortController();
   running = controller;
   spent = 0;

@@ -383,8 +383,8 @@ impl<E: Borrow<Engine>, T: Borrow<Table>> CopyRun<E, T> {
         ranks
     }
 
-    /// The pairs that neither a group nor an excerpt tells of. A claim within a group is told, and
-    /// so is one of an excerpt and another video of its holder's group.
+    /// The pairs that are in no group and no excerpt. A claim within a group is in it, and so is one of an
+    /// excerpt and another video of its holder's group.
     fn related(&self, ranks: &[usize], placement: &Placement) -> Vec<DuplicatePair> {
         let mut kept: Vec<usize> = (0..ranks.len()).collect();
         for Copies { keep, copies } in &placement.groups {

@@ -118,7 +118,7 @@ export class Encoder {
       const { duration, width, height, close } = await elementFrames(url, fps, signal);
       close();
       return { ...facts, duration: facts.duration ?? duration, width, height, encodable: true, by: "video" };
-    } catch (thrown) {
+    } catch {
       signal?.throwIfAborted();
       return { ...facts, encodable: false, by: null };
     } finally {
