@@ -158,7 +158,7 @@ impl Remote {
         let there = if options.check { self.bundle_bytes().await? } else { None };
         let same = there.as_ref() == Some(&bytes);
         let mut writes = Vec::new();
-        if (found.is_none() && !same) || (options.check && !same) {
+        if !same && (found.is_none() || options.check) {
             writes.push(BUNDLE);
         }
         if found.is_none() {

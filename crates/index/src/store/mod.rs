@@ -32,6 +32,7 @@ use error::database_error;
 use handle::{Handle, Opened, Writing};
 use rows::{Reader, read_row, row, with_source};
 
+pub use decisions::KeptDecision;
 pub use error::IndexError;
 pub use rows::{Columns, Entry, Source, Summary};
 pub use verify::RecordCheck;
