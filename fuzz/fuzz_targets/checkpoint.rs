@@ -4,6 +4,9 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
+    if let Ok(pickle) = vidsieve_checkpoint::read_pickle("fuzz", bytes) {
+        let _ = pickle.value();
+    }
     let Ok(checkpoint) = vidsieve_checkpoint::read("fuzz", bytes) else { return };
     let _ = checkpoint.args();
     let _ = checkpoint.value();

@@ -1,6 +1,7 @@
 //! Official PyTorch files, read into tensors and plain values without running any code.
 //!
-//! Both layouts of `torch.save` are read: the zip archive and the older stream. The pickle inside is run by a machine
+//! Both layouts of `torch.save` are read: the zip archive and the older stream; [`read_pickle`] reads bare pickles of
+//! plain values, such as the annotations of data sets. The pickle is run by a machine
 //! that knows a short list of classes (ordered dictionaries, tensors, `argparse.Namespace`, numpy arrays of numbers);
 //! any other name is refused. Bytes may come from anywhere: lengths are checked before they are believed, and neither
 //! memory nor work exceeds what the size of the file justifies.
@@ -39,6 +40,8 @@ pub enum Format {
     Zip,
     /// Stream of pickles and storages.
     Legacy,
+    /// A bare pickle without tensors outside of it ([`read_pickle`]).
+    Pickle,
 }
 
 /// A value of a checkpoint as a tree. What is shared in the file is repeated here.
@@ -131,6 +134,32 @@ pub fn read<'a>(file: &str, bytes: &'a [u8]) -> Result<Checkpoint<'a>, Checkpoin
         let reason = foreign(bytes).to_owned();
         Err(CheckpointError::NotACheckpoint { file: file.to_owned(), reason })
     }
+}
+
+/// Parses a bare pickle, as Python's `pickle.dump` writes annotations: plain values and numpy arrays
+/// of numbers, protocols 0 to 5. The same short list of classes as for checkpoints applies. Bytes
+/// after the pickle are ignored, as Python does.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let bytes = std::fs::read("fivr.pickle")?;
+/// let value = vidsieve_checkpoint::read_pickle("fivr.pickle", &bytes)?.value()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`CheckpointError`] for anything but a sound pickle of plain values.
+pub fn read_pickle<'a>(file: &str, bytes: &'a [u8]) -> Result<Checkpoint<'a>, CheckpointError> {
+    const ENTRY: &str = "pickle";
+    let place = Place::new(file, ENTRY, 0);
+    let Loaded { nodes, root, storages, .. } = pickle::load(bytes, &place)?;
+    let storages = storages.into_iter().map(|storage| match storage.source {
+        Source::Inline(data) => Ok(Storage { entry: ENTRY.to_owned(), data, crc32: None, checked: OnceLock::new() }),
+        Source::Key(key) => Err(place.unsupported(0, format!("the storage `{}` outside of the pickle", shown(key)))),
+    });
+    let storages = storages.collect::<Result<_, _>>()?;
+    Ok(Checkpoint { format: Format::Pickle, place, size: bytes.len(), nodes, root, storages })
 }
 
 /// What a file that is no checkpoint seems to be.
@@ -349,8 +378,25 @@ impl Checkpoint<'_> {
     /// [`CheckpointError::Archive`] when the bytes fail their checksum, [`CheckpointError::Storage`] for a tensor of
     /// another checkpoint that does not fit this one.
     pub fn tensor(&self, tensor: &TensorRef) -> Result<Tensor, CheckpointError> {
-        let alien = || self.place.storage("a tensor of another checkpoint");
-        let storage = self.storages.get(tensor.storage).ok_or_else(alien)?;
+        tensor.read(self.storage_of(tensor)?).ok_or_else(|| self.alien())
+    }
+
+    /// The values of a tensor of this checkpoint, row-major, in double precision: nothing is rounded but integers
+    /// beyond 2^53.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::tensor`].
+    pub fn tensor_f64(&self, tensor: &TensorRef) -> Result<Vec<f64>, CheckpointError> {
+        tensor.read_f64(self.storage_of(tensor)?).ok_or_else(|| self.alien())
+    }
+
+    fn alien(&self) -> CheckpointError {
+        self.place.storage("a tensor of another checkpoint")
+    }
+
+    /// The checked bytes of the storage that a tensor lies in.
+    fn storage_of(&self, tensor: &TensorRef) -> Result<&[u8], CheckpointError> {
+        let storage = self.storages.get(tensor.storage).ok_or_else(|| self.alien())?;
         if let Some(crc32) = storage.crc32 {
             let check = || {
                 let place = Place::new(&self.place.file, &storage.entry, 0);
@@ -358,6 +404,6 @@ impl Checkpoint<'_> {
             };
             storage.checked.get_or_init(check).clone()?;
         }
-        tensor.read(&storage.data).ok_or_else(alien)
+        Ok(&storage.data)
     }
 }

@@ -162,6 +162,40 @@ impl<'a, 'p> Machine<'a, 'p> {
         Ok(Node::Int(number))
     }
 
+    /// A float in decimal digits (protocol 0).
+    pub(crate) fn decimal_float(&mut self) -> Result<Node<'a>, CheckpointError> {
+        let line = self.line()?;
+        let value = line.parse().map_err(|_| self.malformed(format!("the float `{}`", shown(line))))?;
+        Ok(Node::Float(value))
+    }
+
+    /// A number of the memo in decimal digits (protocol 0).
+    pub(crate) fn decimal_key(&mut self) -> Result<u32, CheckpointError> {
+        let line = self.line()?;
+        line.parse().map_err(|_| self.malformed(format!("the memo entry `{}`", shown(line))))
+    }
+
+    /// A string between quotes (protocol 0). Escapes are refused: names of videos need none.
+    pub(crate) fn quoted(&mut self) -> Result<Node<'a>, CheckpointError> {
+        let line = self.line()?;
+        let inner = ['\'', '"'].into_iter().find_map(|q| line.strip_prefix(q)?.strip_suffix(q));
+        let inner = inner.ok_or_else(|| self.malformed("a string without quotes"))?;
+        self.plain(inner)
+    }
+
+    /// A string up to the end of the line (protocol 0), without escapes.
+    pub(crate) fn unescaped(&mut self) -> Result<Node<'a>, CheckpointError> {
+        let line = self.line()?;
+        self.plain(line)
+    }
+
+    fn plain(&self, text: &'a str) -> Result<Node<'a>, CheckpointError> {
+        match text.contains('\\') {
+            true => Err(self.unsupported("a string with escapes in protocol 0")),
+            false => Ok(Node::Str(text)),
+        }
+    }
+
     pub(crate) fn push(&mut self, node: Node<'a>) -> Result<(), CheckpointError> {
         self.charge(1)?;
         // MAX_NODES is far below the range of an Id.

@@ -93,6 +93,36 @@ impl<'a> Machine<'a, '_> {
                     let value = f64::from_be_bytes(self.array()?);
                     self.push(Node::Float(value))?;
                 }
+                // Protocol 0, as Python 2 writes by default: FLOAT, STRING, UNICODE, LIST, DICT, PUT, GET
+                b'F' => {
+                    let node = self.decimal_float()?;
+                    self.push(node)?;
+                }
+                b'S' => {
+                    let node = self.quoted()?;
+                    self.push(node)?;
+                }
+                b'V' => {
+                    let node = self.unescaped()?;
+                    self.push(node)?;
+                }
+                b'l' => {
+                    let items = self.pop_mark()?;
+                    self.push(Node::List(items))?;
+                }
+                b'd' => {
+                    let items = self.pop_mark()?;
+                    self.push(Node::Dict(Vec::new()))?;
+                    self.set_items(&items)?;
+                }
+                b'p' => {
+                    let key = self.decimal_key()?;
+                    self.put(key)?;
+                }
+                b'g' => {
+                    let key = self.decimal_key()?;
+                    self.get(key)?;
+                }
                 // SHORT_BINUNICODE, BINUNICODE, BINUNICODE8
                 0x8c => {
                     let length = self.u8()?;
@@ -256,13 +286,6 @@ impl<'a> Machine<'a, '_> {
 /// Names of the opcodes that exist but are of no use in a checkpoint.
 const fn opcode_name(opcode: u8) -> Option<&'static str> {
     Some(match opcode {
-        b'F' => "FLOAT (protocol 0)",
-        b'S' => "STRING (protocol 0)",
-        b'V' => "UNICODE (protocol 0)",
-        b'd' => "DICT (protocol 0)",
-        b'l' => "LIST (protocol 0)",
-        b'g' => "GET (protocol 0)",
-        b'p' => "PUT (protocol 0)",
         b'P' => "PERSID (protocol 0)",
         b'i' => "INST",
         b'o' => "OBJ",

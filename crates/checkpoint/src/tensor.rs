@@ -173,6 +173,18 @@ impl TensorRef {
         Some(Tensor { shape: self.shape.clone(), dtype: self.dtype, data })
     }
 
+    /// The values in double precision, row-major. `None` as for [`TensorRef::read`].
+    pub(crate) fn read_f64(&self, data: &[u8]) -> Option<Vec<f64>> {
+        if self.dtype == DType::F64 {
+            return self.gather(data, f64::from_le_bytes);
+        }
+        Some(match self.read(data)?.data {
+            TensorData::F32(values) => values.into_iter().map(f64::from).collect(),
+            #[allow(clippy::cast_precision_loss)]
+            TensorData::I64(values) => values.into_iter().map(|v| v as f64).collect(),
+        })
+    }
+
     fn gather<const N: usize, T>(&self, data: &[u8], value: impl Fn([u8; N]) -> T) -> Option<Vec<T>> {
         let elements = data.as_chunks::<N>().0;
         let numel = self.numel();

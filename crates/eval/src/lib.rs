@@ -5,8 +5,10 @@
 pub mod baselines;
 pub mod bench;
 pub mod charts;
+pub mod dataset;
 pub mod metrics;
 pub mod parity;
 pub mod plots;
 pub mod retrieval;
 pub mod rule;
+pub mod segments;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::dataset::MergeCurve;
 use crate::retrieval::{RetrievalReport, SelectionCurve};
 
 const WIDTH: f64 = 760.0;
@@ -355,6 +356,18 @@ fn curve_series(curve: &SelectionCurve, several: bool) -> Series {
     let deviation = curve.deviation.iter().flatten();
     let band = curve.map.iter().zip(deviation).map(|(map, d)| (map - d, map + d)).collect();
     Series::new(name, points).band(band)
+}
+
+/// mAP of each task against the share of the database that is looked at again.
+#[must_use]
+pub fn shares(title: &str, curve: &MergeCurve) -> Plot {
+    let mut plot =
+        Plot::new(title, Axis::new("re-ranked share of the database [%]").range(0.0, 100.0), Axis::new("mAP"));
+    for (task, map) in &curve.map {
+        let points = curve.shares.iter().map(|share| f64::from(*share)).zip(map.iter().copied()).collect();
+        plot.series.push(Series::new(task.clone(), points));
+    }
+    plot
 }
 
 /// Quality against bits of a region: (bits, mAP) of each kind of code.

@@ -88,6 +88,7 @@ proptest! {
         let program = ops.into_iter().fold(Pickle::new(), |p, op| p.op(OPS[op])).end();
         let bytes = zip(&entries(&program, &[("0", f32s(&[0.0; 4]))]));
         let _ = exercise(&bytes);
+        let _ = read_pickle("w.pickle", &program).map(|pickle| pickle.value());
     }
 }
 
@@ -125,6 +126,13 @@ const OPS: &[&[u8]] = &[
     b"\x8f",
     b"\x90",
     b"\x91",
+    b"F1.5\n",
+    b"S'a'\n",
+    b"Vb\n",
+    b"l",
+    b"d",
+    b"p0\n",
+    b"g0\n",
     b"0",
     b"1",
     b"2",

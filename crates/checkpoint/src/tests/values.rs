@@ -136,3 +136,51 @@ fn numpy_arrays_are_tensors() {
     let Value::Dict(root) = checkpoint.value().unwrap() else { panic!("no dictionary") };
     assert_eq!(root[1], (Value::Str("scale".into()), Value::Float(0.1)));
 }
+
+#[test]
+fn bare_pickles_of_every_protocol() {
+    let expected = || {
+        let text = |t: &str| Value::Str(t.into());
+        Value::Dict(vec![
+            (text("q"), Value::List(vec![text("a"), text("b"), text("a")])),
+            (Value::Int(7), Value::Tuple(vec![Value::Float(0.5), Value::Int(-3), Value::None])),
+        ])
+    };
+    // pickle.dumps({'q': ['a', 'b', 'a'], 7: (0.5, -3, None)}, protocol) of Python 3, and protocol 0 of Python 2.
+    let zero = b"(dp0\nVq\np1\n(lp2\nVa\np3\naVb\np4\nag3\nasI7\n(F0.5\nI-3\nNtp5\ns.";
+    let zero_python2 = b"(dp0\nS'q'\np1\n(lp2\nS'a'\np3\naS'b'\np4\nag3\nasI7\n(F0.5\nI-3\nNtp5\ns.";
+    let two = b"\x80\x02}q\x00(X\x01\0\0\0qq\x01]q\x02(X\x01\0\0\0aq\x03X\x01\0\0\0bq\x04h\x03e\
+        K\x07G?\xe0\0\0\0\0\0\0J\xfd\xff\xff\xffN\x87q\x05u.";
+    for bytes in [&zero[..], &zero_python2[..], &two[..]] {
+        let pickle = read_pickle("a.pickle", bytes).unwrap();
+        assert_eq!((pickle.format(), pickle.value().unwrap()), (Format::Pickle, expected()));
+        // What follows the pickle is ignored, a cut is noticed.
+        assert_eq!(read_pickle("a.pickle", &[bytes, b"more"].concat()).unwrap().value().unwrap(), expected());
+        for cut in 0..bytes.len() {
+            let message = read_pickle("a.pickle", &bytes[..cut]).unwrap_err().to_string();
+            assert!(message.starts_with("a.pickle: pickle"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn bare_pickles_hold_their_numbers_in_full() {
+    let p = Pickle::new().global("numpy.core.multiarray", "_reconstruct").global("numpy", "ndarray");
+    let p = p.op(b"K\x00\x85C\x01b\x87R(K\x01").ints(&[2]).global("numpy", "dtype").str("f8");
+    let mut object = p.op(b"\x89\x88\x87R(K\x03").str("<").op(b"tb\x89C\x10");
+    for value in [0.1f64, -1e-300] {
+        object = object.op(&value.to_le_bytes());
+    }
+    let bytes = object.op(b"tb").end();
+    let pickle = read_pickle("a.pickle", &bytes).unwrap();
+    let Value::Tensor(array) = pickle.value().unwrap() else { panic!("no array") };
+    assert_eq!(pickle.tensor_f64(&array).unwrap(), [0.1, -1e-300]);
+    assert_eq!(pickle.tensor(&array).unwrap().into_f32(), [0.1f32, 0.0]);
+    // A tensor whose data lie elsewhere is no plain value.
+    let outside = Pickle::new().floats("0", &[4]).end();
+    let message = read_pickle("a.pickle", &outside).unwrap_err().to_string();
+    assert!(message.contains("the storage `0` outside of the pickle"), "{message}");
+    let hostile = b"cos\nsystem\n(S'true'\ntR.";
+    let message = read_pickle("a.pickle", hostile).unwrap_err().to_string();
+    assert!(message.contains("refused to load `os.system`"), "{message}");
+}

@@ -24,6 +24,10 @@ pub(crate) enum Command {
     },
     /// Search videos of a folder for the copies that a truth file names; mAP, recall, micro-AP of every network.
     Retrieval(super::retrieval::Args),
+    /// Evaluate on a published data set: FIVR, CC_WEB_VIDEO, SVD, EVVE or VCDB, by its own rules.
+    Dataset(super::dataset::Args),
+    /// Compare matching segments with labelled ones: VCSL's precision, recall and F1, the Video Similarity Challenge's micro-AP.
+    Segments(super::segments::Args),
     /// Pairs that look alike, share a part or are the same footage: what is claimed, which relation is found.
     #[command(subcommand)]
     Trust(super::trust::Command),
@@ -50,6 +54,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     let (dir, as_json, isa) = match command {
         Command::Parity { dir, json, isa } => (dir, json, isa),
         Command::Retrieval(args) => return super::retrieval::run(&args),
+        Command::Dataset(args) => return super::dataset::run(&args),
+        Command::Segments(args) => return super::segments::run(&args),
         Command::Trust(command) => return super::trust::run(&command),
         Command::Films(command) => return super::films::run(&command),
         #[cfg(feature = "train")]

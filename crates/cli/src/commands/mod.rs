@@ -6,6 +6,8 @@ pub(crate) mod ablation;
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod complete;
+#[cfg(feature = "eval")]
+pub(crate) mod dataset;
 pub(crate) mod dedupe;
 #[cfg(feature = "eval")]
 pub(crate) mod eval;
@@ -24,6 +26,8 @@ pub(crate) mod push;
 pub(crate) mod retrieval;
 pub(crate) mod samples;
 pub(crate) mod search;
+#[cfg(feature = "eval")]
+pub(crate) mod segments;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;
 #[cfg(feature = "train")]

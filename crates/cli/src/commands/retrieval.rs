@@ -49,7 +49,7 @@ pub(crate) struct Args {
 
 /// Frames of a video, sampled as `vidsieve index` does by default, to its tensor, a few frames at a
 /// time.
-fn tensor(extractor: &Extractor, path: &Path) -> Result<ndarray::Array3<f32>, String> {
+pub(crate) fn tensor(extractor: &Extractor, path: &Path) -> Result<ndarray::Array3<f32>, String> {
     let options = Options { max_side: Some(SIDE), threads: Some(1), ..Options::default() };
     let frames = Frames::open(path, options).map_err(|e| e.to_string())?;
     let mut parts = Vec::new();

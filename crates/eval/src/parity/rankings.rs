@@ -1,6 +1,6 @@
 //! The merge rule, and the data sets' average precisions.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,7 +8,8 @@ use vidsieve_model::merge::{budget_of_share, merge as merged_scores, selection_o
 use vidsieve_model::tensors::TensorFile;
 
 use super::{Checker, ParityError, layout, tolerance};
-use crate::metrics::{CcWebVideo, EvveEvent, FIVR_TASKS, Fivr, Results, Svd, evve_mean, trapezoidal_ap};
+use crate::dataset::{AnnotationFile, Dataset, DatasetName, Judge, Similarities, SimilarityFile};
+use crate::metrics::trapezoidal_ap;
 
 pub(super) fn merge(checker: &mut Checker) -> Result<(), ParityError> {
     const FILE: &str = "dns_merge.out.safetensors";
@@ -45,45 +46,14 @@ pub(super) fn merge(checker: &mut Checker) -> Result<(), ParityError> {
     Ok(())
 }
 
-type Labels = HashMap<String, Vec<String>>;
-
+/// What a case of `map_cases.json` holds beside the data set's annotation and the similarities.
 #[derive(Deserialize)]
-struct FivrCase {
-    queries: Vec<String>,
-    database: Vec<String>,
-    annotation: HashMap<String, Labels>,
-    all_db: Vec<String>,
-    similarities: BTreeMap<String, Vec<f64>>,
+struct Expected {
     #[serde(default)]
     per_query_ap: BTreeMap<String, BTreeMap<String, f64>>,
     result: BTreeMap<String, f64>,
-}
-
-#[derive(Deserialize)]
-struct CcWebCase {
-    queries: Vec<String>,
-    index: BTreeMap<String, u64>,
-    ground_truth: Vec<HashMap<u64, String>>,
-    excluded: Vec<HashSet<u64>>,
-    similarities: BTreeMap<String, Vec<f64>>,
-    result: BTreeMap<String, f64>,
-}
-
-#[derive(Deserialize)]
-struct EvveCase {
-    database: Vec<String>,
-    events: BTreeMap<String, Event>,
-    all_db: Vec<String>,
-    similarities: BTreeMap<String, Vec<f64>>,
-    result: BTreeMap<String, f64>,
     #[serde(default)]
     ap_from_ranks: Vec<RanksCase>,
-}
-
-#[derive(Deserialize)]
-struct Event {
-    queries: Vec<String>,
-    pos: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -93,93 +63,46 @@ struct RanksCase {
     ap: f64,
 }
 
-#[derive(Deserialize)]
-struct SvdCase {
-    ground_truth: BTreeMap<String, HashMap<String, u8>>,
-    unlabeled: HashSet<String>,
-    database: Vec<String>,
-    all_db: Vec<String>,
-    similarities: BTreeMap<String, Vec<f64>>,
-    result: BTreeMap<String, f64>,
-}
-
-fn zip(similarities: BTreeMap<String, Vec<f64>>, names: &[String]) -> BTreeMap<String, Results> {
-    similarities.into_iter().map(|(q, s)| (q, names.iter().cloned().zip(s).collect())).collect()
-}
-
 pub(super) fn map_cases(checker: &mut Checker) -> Result<(), ParityError> {
     const FILE: &str = "map_cases.json";
     let Some(bytes) = checker.read(FILE)? else { return Ok(()) };
-    let cases: Value = serde_json::from_slice(&bytes).map_err(|e| layout(FILE, e))?;
-    let Some(cases) = cases.as_object() else { return Err(layout(FILE, "is no JSON object")) };
-    fn read<T: for<'a> Deserialize<'a>>(name: &str, value: &Value) -> Result<T, ParityError> {
-        T::deserialize(value).map_err(|e| layout(FILE, format!("case `{name}`: {e}")))
-    }
-    let mut check = |group: &str, result: &BTreeMap<String, f64>, got: &[(&str, f64)]| {
-        for (name, value) in got {
-            if let Some(expected) = result.get(*name) {
-                checker.close(FILE, &format!("{group} {name}"), tolerance::MAP, [*expected], [*value]);
+    let cases: BTreeMap<String, Value> = serde_json::from_slice(&bytes).map_err(|e| layout(FILE, e))?;
+    for (name, value) in &cases {
+        let set = match name.as_str() {
+            "fivr" => DatasetName::Fivr200k,
+            "cc_web_video" => DatasetName::CcWebVideo,
+            "evve" => DatasetName::Evve,
+            "svd" => DatasetName::Svd,
+            _ => continue,
+        };
+        let of_case = |e: &dyn std::fmt::Display| layout(FILE, format!("case `{name}`: {e}"));
+        let expected = Expected::deserialize(value).map_err(|e| of_case(&e))?;
+        // A case is an annotation and a file of similarities in one.
+        let bytes = serde_json::to_vec(value).map_err(|e| of_case(&e))?;
+        let annotation = AnnotationFile { name: FILE.to_owned(), bytes: bytes.clone() };
+        let dataset = Dataset::read(set, &[annotation]).map_err(|e| of_case(&e))?;
+        let file = SimilarityFile { name: "golden".to_owned(), file: FILE.to_owned(), bytes };
+        let Similarities { scored, available } = Similarities::read(&dataset, &[file]).map_err(|e| of_case(&e))?;
+        let judge = Judge::new(&dataset, &scored.queries, &scored.targets, &|id| available.contains(id));
+        let scores = &scored.scores["golden"];
+        let mut check = |group: String, expected: f64, got: f64| {
+            checker.close(FILE, &group, tolerance::MAP, [expected], [got]);
+        };
+        for (task, row) in judge.rows(scores, false) {
+            if let Some(&expected) = expected.result.get(&task) {
+                check(format!("{name} {task}"), expected, row.map);
             }
         }
-    };
-    for (name, value) in cases {
-        match name.as_str() {
-            "fivr" => {
-                let case: FivrCase = read(name, value)?;
-                let results = zip(case.similarities, &case.database);
-                let available: HashSet<String> = case.all_db.into_iter().collect();
-                let fivr = Fivr { queries: case.queries, annotation: case.annotation };
-                for (task, labels) in FIVR_TASKS {
-                    check(name, &case.result, &[(task, fivr.mean(&results, &available, labels).map)]);
-                    for (query, expected) in &case.per_query_ap {
-                        let Some(r) = results.get(query) else { continue };
-                        if let Some(ap) = fivr.average_precision(query, r, &available, labels) {
-                            check(&format!("{name} {query}"), expected, &[(task, ap)]);
-                        }
-                    }
+        for (query, values) in judge.per_query(scores) {
+            for (task, value) in dataset.tasks().zip(values) {
+                let expected = expected.per_query_ap.get(query).and_then(|tasks| tasks.get(task));
+                if let (Some(&expected), Some(value)) = (expected, value) {
+                    check(format!("{name} {query} {task}"), expected, value);
                 }
             }
-            "cc_web_video" => {
-                let case: CcWebCase = read(name, value)?;
-                let names: Vec<String> = case.index.keys().cloned().collect();
-                let results = zip(case.similarities, &names);
-                let set = CcWebVideo {
-                    queries: case.queries,
-                    index: case.index.into_iter().collect(),
-                    ground_truth: case.ground_truth,
-                    excluded: case.excluded,
-                };
-                let got = [
-                    ("mAP", false, false),
-                    ("mAP_star", true, false),
-                    ("mAP_c", false, true),
-                    ("mAP_c_star", true, true),
-                ]
-                .map(|(name, all, clean)| (name, set.mean(&results, all, clean).map));
-                check(name, &case.result, &got);
-            }
-            "evve" => {
-                let case: EvveCase = read(name, value)?;
-                let results = zip(case.similarities, &case.database);
-                let available: HashSet<String> = case.all_db.into_iter().collect();
-                let events: Vec<EvveEvent> =
-                    case.events.into_values().map(|e| EvveEvent { queries: e.queries, positives: e.pos }).collect();
-                check(name, &case.result, &[("mAP", evve_mean(&events, &results, &available).map)]);
-                for c in &case.ap_from_ranks {
-                    let expected = BTreeMap::from([("ap_from_ranks".to_owned(), c.ap)]);
-                    check(name, &expected, &[("ap_from_ranks", trapezoidal_ap(&c.ranks, c.n))]);
-                }
-            }
-            "svd" => {
-                let case: SvdCase = read(name, value)?;
-                let results = zip(case.similarities, &case.database);
-                let available: HashSet<String> = case.all_db.into_iter().collect();
-                let labels = |l: HashMap<String, u8>| l.into_iter().map(|(v, y)| (v, y != 0)).collect();
-                let ground_truth = case.ground_truth.into_iter().map(|(q, l)| (q, labels(l))).collect();
-                let svd = Svd { ground_truth, unlabeled: case.unlabeled };
-                check(name, &case.result, &[("mAP", svd.mean(&results, &available).map)]);
-            }
-            _ => {}
+        }
+        for case in &expected.ap_from_ranks {
+            check(format!("{name} ap_from_ranks"), case.ap, trapezoidal_ap(&case.ranks, case.n));
         }
     }
     Ok(())

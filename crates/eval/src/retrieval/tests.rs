@@ -73,19 +73,25 @@ fn what_cannot_be_read_is_left_out() {
 
 #[test]
 fn measures_agree_with_those_of_the_data_sets() {
-    use crate::metrics::{Fivr, tied_average_precision};
+    use crate::dataset::{AnnotationFile, Dataset, DatasetName, Judge};
+    use crate::metrics::tied_average_precision;
     let task = task();
     let matrix = coarse();
-    let names = |q: usize| task.targets().iter().cloned().zip(matrix.row(q).iter().copied()).collect();
-    let results: BTreeMap<String, Vec<(String, f64)>> =
-        task.queries().iter().enumerate().map(|(q, name)| (name.clone(), names(q))).collect();
-    let annotation = truth().queries.into_iter().map(|(q, r)| {
-        let labels: Vec<String> = r.into_iter().filter(|v| *v != q).collect();
-        (q, HashMap::from([("ND".to_owned(), labels)]))
-    });
-    let fivr = Fivr { queries: task.queries().to_vec(), annotation: annotation.collect() };
-    let available = task.targets().iter().cloned().collect();
-    let expected = fivr.mean(&results, &available, &["ND"]);
+    let labels: BTreeMap<String, serde_json::Value> = truth()
+        .queries
+        .into_iter()
+        .map(|(q, relevant)| {
+            let labels: Vec<String> = relevant.into_iter().filter(|v| *v != q).collect();
+            (q, serde_json::json!({ "ND": labels }))
+        })
+        .collect();
+    let annotation = serde_json::json!({ "annotation": labels, "queries": task.queries(), "database": task.targets() });
+    let file = AnnotationFile { name: "task".into(), bytes: annotation.to_string().into_bytes() };
+    let fivr = Dataset::read(DatasetName::Fivr200k, &[file]).unwrap();
+    let queries: Vec<usize> = (0..task.queries().len()).collect();
+    let rows: Vec<Vec<f64>> = queries.iter().map(|&q| matrix.row(q).to_vec()).collect();
+    let available = |id: &str| task.targets().iter().any(|t| t == id);
+    let expected = Judge::new(&fivr, &queries, task.targets(), &available).rows(&rows, false)["DSVR"];
     let quality = quality(&task, &EvaluateOptions::default(), |q, columns| matrix.pick(q, columns));
     near(quality.map, expected.map);
     let pairs: Vec<(f64, bool)> = (0..3)

@@ -230,7 +230,7 @@ impl Drop for Writing<'_> {
         // Before the database is closed, or closing would wait for it.
         drop(self.transaction.take());
         if self.handle.broken.load(Ordering::Acquire) {
-            // Whoever comes next tries again.
+            // The next caller tries again.
             let _ = self.handle.open_again();
         }
     }
