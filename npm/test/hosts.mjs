@@ -15,7 +15,7 @@ import { installed } from "./native.mjs";
 
 const run = promisify(execFile);
 /** Longest time of a command, in milliseconds: a bundler that never ends is a failure. */
-const LIMIT = 240_000;
+const LIMIT = 600_000;
 const ready = () => "Encoder" in window;
 
 /** Files by their paths. */

@@ -93,6 +93,7 @@ const chosen = (): Item[] => items.filter((item) => item.compare.checked);
 function choose(): void {
   const both = chosen().length === 2;
   compare.disabled = !both;
+  compare.hidden = items.filter(({ state }) => state === "done").length < 2;
   for (const { compare: box, state } of items) box.disabled = state !== "done" || (both && !box.checked);
 }
 
@@ -153,9 +154,10 @@ function settle(text: string): void {
   bar.value = 1;
   keep.hidden = !items.some(({ video }) => video);
   keep.disabled = false;
-  for (const item of items.filter(({ state }) => state === "reading")) {
+  for (const item of items.filter(({ state }) => state === "reading" || state === "waiting")) {
+    // It is read with the next files that are added.
     item.state = "waiting";
-    note(item, "stopped");
+    note(item, "not read");
   }
   advance();
   choose();

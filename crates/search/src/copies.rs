@@ -244,7 +244,7 @@ impl<E: Borrow<Engine>, T: Borrow<Table>> CopyRun<E, T> {
         self.lengths.get(video).copied().unwrap_or(0.0)
     }
 
-    /// Scans a video against all others and notes each pair at the shorter one.
+    /// Scans a video and its windows against all others and theirs, and notes each pair at the shorter one.
     fn choose(&mut self, video: usize) -> Result<(), SearchError> {
         let (engine, table) = (self.engine.borrow(), self.table.borrow());
         if !table.is_informative(video) {
@@ -255,7 +255,7 @@ impl<E: Borrow<Engine>, T: Borrow<Table>> CopyRun<E, T> {
             budget if budget.time().is_some() => Budget::Pairs(Budget::AUTO_PAIRS),
             budget => budget,
         };
-        let coarse = table.scan(engine.isa(), table.vector(video))?;
+        let coarse = table.cosines_of(engine.isa(), video)?;
         let scalars = table.self_similarities();
         let doubt = engine.doubt(scalars[video], scalars, &coarse);
         // Likely pairs are compared whatever the budget.

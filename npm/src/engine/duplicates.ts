@@ -5,18 +5,10 @@ import { pause } from "#platform";
 import type { DedupeProgress } from "../data/types.js";
 import type { DuplicateReport, DuplicateStep } from "../data/wire.js";
 import type { Engine, SlimGlue, Table } from "./glue.js";
-import type { Context } from "./methods.js";
+import type { Context, Wanted } from "./methods.js";
 
 /** Milliseconds of comparing after which the thread's other work gets a turn. */
 const SLICE = 8;
-
-/** What counts as a copy. */
-export interface Wanted {
-  minScore: number;
-  budget: string;
-  /** Ids, the best to keep first. */
-  order: string[];
-}
 
 /** The videos: their vectors, and where their records are. */
 export interface Videos {

@@ -2,7 +2,6 @@ import type { ComparisonWithMatrix, DedupeProgress, FileFacts, IndexedVideo, Mod
 import type { Comparison, DuplicateReport, RecordInfo, SearchPage, SearchParameters } from "../data/wire.js";
 import type { Frame } from "../sources/pixels.js";
 import type { Rate } from "../sources/sampling.js";
-import type { Wanted } from "./duplicates.js";
 
 /** Where a model comes from, as it crosses to a Worker. */
 export type WireSource = { packaged: true } | { url: string } | { bytes: Uint8Array } | { blob: Blob };
@@ -29,6 +28,14 @@ export interface Range {
   warnings: string[];
   /** Whether damage ended it: nothing after it can be decoded. */
   ended: boolean;
+}
+
+/** What counts as a copy. */
+export interface Wanted {
+  minScore: number;
+  budget: string;
+  /** Ids, the best to keep first. */
+  order: string[];
 }
 
 /** What a host does for the page: arguments, result, and events on the way. */

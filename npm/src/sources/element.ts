@@ -105,11 +105,12 @@ export async function elementFrames(url: string, rate: Rate, signal: AbortSignal
     video.load();
   };
   try {
-    const ready = once(video, "loadeddata", signal);
-    video.src = url;
-    await ready;
+    const begun = await newest(video, () => {
+      const ready = once(video, "loadeddata", signal);
+      video.src = url;
+      return ready;
+    });
     const { videoWidth: width, videoHeight: height } = video;
-    const begun = await newest(video, async () => {});
     let length = Number.NaN;
     // Sound may outlast the picture: the last frame is on the screen until then.
     const final = await newest(video, async () => {

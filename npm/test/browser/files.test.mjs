@@ -18,7 +18,8 @@ before(async () => {
   const path = await folder(suite);
   www = await site(path);
   process.chdir(www);
-  await makeFiles();
+  vidsieve("samples", "--out", join(path, "samples"), "--seed", "1");
+  await makeFiles(join(path, "samples/originals/cobalt.mp4"));
   // The native records, of those that can be read natively.
   const index = join(path, "index");
   try {
@@ -64,7 +65,7 @@ async function agrees(t, name, bytes) {
   const facts = `${mine.frames} frames, natively ${theirs.frames}; ${mine.duration} s, natively ${theirs.duration} s`;
   assert.ok(Math.abs(mine.frames - theirs.frames) <= 1, facts);
   assert.equal(mine.times[1], theirs.times[1], `the rate: ${facts}`);
-  assert.ok(Math.abs(mine.duration - theirs.duration) <= 0.6, facts);
+  assert.ok(Math.abs(mine.duration - theirs.duration) <= 1, facts);
   const [{ score }, { score: turned }] = [await compare(mine, theirs, { matrix: false }), await compare(theirs, mine, { matrix: false })];
   const least = Math.min(mine.codes.length, theirs.codes.length);
   const bits = sharedBits(mine.codes.subarray(0, least), theirs.codes.subarray(0, least));
@@ -89,7 +90,7 @@ for (const [name, { refused, warns, may, named }] of Object.entries(FILES)) {
     if (warns) assert.match(got.warnings.join(), warns);
     else assert.deepEqual(got.warnings, []);
     const bits = await agrees(t, name, got.bytes);
-    assert.ok(bits >= 0.9, `${bits} of the bits`);
+    assert.ok(bits >= 0.95, `${bits} of the bits`);
   });
 }
 
@@ -111,48 +112,20 @@ const encoded = (other, name) =>
     return { bytes: [...video.toBytes()], warnings: [...video.warnings], frames: video.frames };
   }, name);
 
-for (const name of ["faststart.mp4", "long-sound.mp4", "trimmed.mp4", "vp9.webm"]) {
+for (const name of ["faststart.mp4", "long-sound.mp4", "trimmed.mp4", "no-length.webm"]) {
   test(`${name} without WebCodecs`, { timeout: 60_000 }, async (t) => {
     const other = await lacking(t, () => delete window.VideoDecoder);
+    if (name === "no-length.webm") {
+      const told = await other.evaluate(async (name) => {
+        const video = Object.assign(document.createElement("video"), { src: `/${name}` });
+        await new Promise((resolve) => (video.onloadedmetadata = resolve));
+        return video.duration === Infinity;
+      }, name);
+      assert.ok(told, "the browser knows its length");
+    }
     await agrees(t, name, (await encoded(other, name)).bytes);
   });
 }
-
-test("a recording without a length, with and without WebCodecs", { timeout: 60_000 }, async (t) => {
-  const record = async () => {
-    const canvas = Object.assign(document.createElement("canvas"), { width: 192, height: 108 });
-    const context = canvas.getContext("2d");
-    const recorder = new MediaRecorder(canvas.captureStream(20), { mimeType: "video/webm" });
-    const pieces = [];
-    recorder.ondataavailable = ({ data }) => pieces.push(data);
-    const ended = new Promise((resolve) => (recorder.onstop = resolve));
-    let t = 0;
-    const timer = setInterval(() => {
-      context.fillStyle = `hsl(${t * 7} 70% 50%)`;
-      context.fillRect(0, 0, 192, 108);
-      context.fillStyle = "black";
-      context.fillRect(t++ % 150, 40, 30, 30);
-    }, 50);
-    recorder.start();
-    await new Promise((resolve) => setTimeout(resolve, 2500));
-    recorder.stop();
-    clearInterval(timer);
-    await ended;
-    const file = new Blob(pieces);
-    const video = document.createElement("video");
-    video.src = URL.createObjectURL(file);
-    await new Promise((resolve) => (video.onloadedmetadata = resolve));
-    const { frames, duration, times } = await encoder.encode(file);
-    return { told: video.duration, frames, duration, last: times.at(-1) };
-  };
-  for (const other of [page, await lacking(t, () => delete window.VideoDecoder)]) {
-    const got = await other.evaluate(record);
-    // What makes it a case: JSON has no Infinity.
-    assert.ok(got.told === null || got.told === Infinity, `${got.told}`);
-    assert.ok(got.frames >= 14 && got.frames <= 24, JSON.stringify(got));
-    assert.ok(Math.abs(got.duration - 2.4) < 0.7, JSON.stringify(got));
-  }
-});
 
 test("a decoder that gives nothing is given up, and a <video> takes its place", { timeout: 60_000 }, async (t) => {
   const silent = () => {
@@ -259,7 +232,7 @@ test("damage: frames before and after it count, and the warning says the same as
   assert.match(middle.warnings[0], /^the file is damaged in places/);
   // Two frames a second; the group of pictures from 4 s to 8 s ends at 5.1 s.
   const code = (video, k) => video.codes.subarray(k * video.codes.length / video.frames, (k + 1) * video.codes.length / video.frames);
-  for (const k of [0, 4, 9, 10, 16, 20]) assert.ok(sharedBits(code(mine, k), code(whole, k)) > 0.9, `sample ${k}`);
+  for (const k of [0, 4, 9, 10, 16, 20]) assert.ok(sharedBits(code(mine, k), code(whole, k)) > 0.85, `sample ${k}`);
   assert.ok(sharedBits(code(mine, 12), code(mine, 11)) === 1, "the last good frame stays");
 
   const rest = await encoded(await lacking(t, damaged(99)), "faststart.mp4");

@@ -21,7 +21,7 @@ const turned = (quarters) => (bytes, at) => {
   const [a, b, c, d] = [[1, 0, 0, 1], [0, 1, -1, 0], [-1, 0, 0, -1], [0, -1, 1, 0]][quarters];
   [a, b, 0, c, d, 0].forEach((v, i) => bytes.writeInt32BE(v * 0x10000, at + 4 * i));
 };
-const turn = (quarters) => ({ from: ["-i", "clip.mp4", "-c", "copy"], then: (path) => patch(path, "tkhd", 36, turned(quarters)) });
+const turn = (quarters) => ({ from: ["-i", "clip.mp4", "-c", "copy"], then: (path) => patch(path, "tkhd", 40, turned(quarters)) });
 const cut = (share) => async (path) => {
   const bytes = await readFile(path);
   await writeFile(path, bytes.subarray(0, Math.floor(bytes.length * share)));
@@ -47,12 +47,13 @@ export const FILES = {
   "turned-180.mp4": turn(2),
   "turned-270.mp4": turn(3),
   "uneven.mp4": { from: ["-i", "clip.mp4", "-an", "-vf", "select='not(mod(n,7))+not(mod(n,5))'", "-fps_mode", "vfr", ...X264] },
-  "uneven.webm": { from: ["-i", "clip.mp4", "-an", "-vf", "select='not(mod(n,7))+not(mod(n,5))'", "-fps_mode", "vfr", "-c:v", "libvpx", "-deadline", "realtime", "-b:v", "2M"] },
+  "uneven.webm": { from: ["-i", "clip.mp4", "-an", "-vf", "select='not(mod(n,7))+not(mod(n,5))'", "-fps_mode", "vfr", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "2M"] },
   "vp9.webm": { from: ["-i", "clip.mp4", "-an", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "2M"] },
   "av1.mp4": { from: ["-i", "clip.mp4", "-an", "-c:v", "libaom-av1", "-cpu-used", "8", "-usage", "realtime", "-b:v", "2M"] },
   "hevc.mp4": { from: ["-i", "clip.mp4", "-an", "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-tag:v", "hvc1"], may: true, named: /HEVC \(H\.265\)/ },
   "prores.mov": { from: ["-i", "clip.mp4", "-an", "-c:v", "prores_ks", "-profile:v", "0"], may: true, named: /ProRes/ },
   "long-sound.mp4": { from: ["-f", "lavfi", "-i", "sine=d=20", "-i", "clip.mp4", "-map", "1:v", "-map", "0:a", "-c:v", "copy", "-c:a", "aac"] },
+  "no-length.webm": { from: ["-i", "clip.mp4", "-an", "-t", "5", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "1M", "-f", "webm", "-live", "1"] },
   "clip.avi": { from: ["-i", "clip.mp4", "-an", "-c:v", "mpeg4", "-q:v", "3"], may: true },
   "clip.gif": { from: ["-i", "clip.mp4", "-an", "-t", "4", "-vf", "fps=10"], may: true },
   "sound.m4a": { from: ["-i", "clip.mp4", "-vn", "-c", "copy"], refused: "unreadable" },
@@ -60,15 +61,10 @@ export const FILES = {
   "text.mp4": { bytes: "these are notes\n", refused: "unreadable" },
 };
 
-/** Makes all of them. */
-export async function makeFiles() {
-  // Scenes that differ, two seconds each.
-  const source = (name, n) => `${name}=s=320x180:r=25,trim=duration=2,hue=h=${n * 50},setsar=1,format=yuv420p`;
-  const scenes = ["testsrc2", "mandelbrot", "smptebars", "testsrc", "rgbtestsrc", "mandelbrot"].map(source);
-  const inputs = scenes.flatMap((scene) => ["-f", "lavfi", "-i", scene]);
-  const together = ["-filter_complex", `concat=n=${scenes.length}[v]`, "-map", "[v]", "-map", `${scenes.length}:a`];
+/** Makes all of them of a video: its first 12 seconds, with a key frame every 4, B-frames and sound. */
+export async function makeFiles(video) {
   const coding = [...X264, "-bf", "3", "-g", "100", "-keyint_min", "100", "-sc_threshold", "0", "-c:a", "aac"];
-  ffmpeg(...inputs, "-f", "lavfi", "-i", "sine=d=12", ...together, ...coding, "clip.mp4");
+  ffmpeg("-i", video, "-f", "lavfi", "-i", "sine=d=12", "-map", "0:v", "-map", "1:a", "-t", "12", "-r", "25", "-vf", "scale=320:180", ...coding, "clip.mp4");
   for (const [name, { from, bytes, then }] of Object.entries(FILES)) {
     if (from) ffmpeg(...from, name);
     else await writeFile(name, bytes);
