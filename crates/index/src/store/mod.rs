@@ -30,6 +30,7 @@ use vidsieve_record::{BundleId, Record, RecordError, WindowVector};
 use error::{database_error, storage_error};
 use rows::{Reader, read_row, row, with_source};
 
+pub use decisions::DecisionEntry;
 pub use error::IndexError;
 pub use rows::{Columns, Entry, Source, Summary};
 pub use verify::RecordCheck;
