@@ -37,7 +37,7 @@ use holder::HolderNote;
 use rows::{Reader, read_row, row, with_source};
 
 pub use backup::BackupReport;
-pub use decisions::KeptDecision;
+pub use decisions::DecisionEntry;
 pub use error::IndexError;
 pub use holder::IndexHolder;
 pub use rows::{Columns, Entry, Source, Summary};
