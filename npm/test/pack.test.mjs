@@ -33,7 +33,7 @@ after(async () => {
 
 test("nothing is missing from it, nothing is too much", async () => {
   const files = (await readdir(join(project, "node_modules/vidsieve"), { recursive: true, withFileTypes: true })).filter((e) => e.isFile()).map((e) => e.name);
-  for (const file of ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "index.js", "index.d.ts", "slim.js", "worker.js", "full.wasm", "default.safetensors"]) {
+  for (const file of ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "index.js", "index.d.ts", "browser.js", "ffmpeg.js", "ffmpeg.d.ts", "slim.js", "worker.js", "full.wasm", "default.safetensors"]) {
     assert.ok(files.includes(file), file);
   }
   assert.deepEqual(files.filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts")), []);
@@ -68,9 +68,17 @@ test("the README's example for Node runs", async () => {
   assert.match(output, /^4 frames, \d+ bytes\ncoarse a [\d.]+\nrefined a [\d.]+\n$/);
 });
 
+test("the README's example for files in Node runs", async () => {
+  const [, code] = await examples("js");
+  await writeFile(join(project, "files.mjs"), code);
+  execFileSync("ffmpeg", ["-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=3", join(project, "clip.mp4")]);
+  const output = execFileSync("node", ["files.mjs"], { cwd: project, encoding: "utf8" });
+  assert.match(output, /^24 3\n$/);
+});
+
 test("the README's example for pages is sound TypeScript", async () => {
   const [code] = await examples("ts");
-  const given = "declare const file: File;\ndeclare const canvas: HTMLCanvasElement;\n";
+  const given = "declare const file: File;\ndeclare const files: File[];\ndeclare const canvas: HTMLCanvasElement;\n";
   await writeFile(join(project, "page.ts"), `${given}${code}`);
   const options = ["--noEmit", "--strict", "--module", "esnext", "--moduleResolution", "bundler", "--target", "es2022", "--lib", "es2023,dom,dom.iterable", "--types", "", "page.ts"];
   execFileSync(join(root, "node_modules/.bin/tsc"), options, { cwd: project, stdio: ["ignore", "inherit", "inherit"] });

@@ -41,12 +41,56 @@ export declare function compare(a: EncodedVideo | Uint8Array, b: EncodedVideo | 
     matrix?: true;
 }): Promise<ComparisonWithMatrix>;
 
+// duplicates.d.ts
+import type { DedupeOptions } from "./types.js";
+import type { DuplicateReport } from "./wire.js";
+import { type EncodedVideo } from "./video.js";
+/**
+ * Finds the copies and excerpts among videos, each with an id of its own, and says which of several
+ * copies to keep. Their model must be loaded. {@link LocalIndex.dedupe} does it for a whole index.
+ */
+export declare function findDuplicates(videos: Iterable<readonly [id: string, video: EncodedVideo | Uint8Array]>, options?: DedupeOptions): Promise<DuplicateReport>;
+
+// encode-all.d.ts
+/** Many sources, some at a time. */
+import { VidsieveError } from "./errors.js";
+import type { EncodeOptions, Progress } from "./types.js";
+import type { EncodedVideo } from "./video.js";
+/** How far one of several sources has come. */
+export interface ItemProgress<T> extends Progress {
+    source: T;
+    /** Place of the source among all, from 0. */
+    index: number;
+}
+/** How several sources are encoded. */
+export interface EncodeAllOptions<T> extends Pick<EncodeOptions, "fps" | "signal"> {
+    /** Sources that are encoded at a time, 1 to 16; 1. Most work is shared already within a file. */
+    concurrency?: number;
+    onProgress?: (progress: ItemProgress<T>) => void;
+}
+/** A source that is done: its video, or why there is none. */
+export type EncodedItem<T> = {
+    source: T;
+    index: number;
+} & ({
+    video: EncodedVideo;
+    error: null;
+} | {
+    video: null;
+    error: VidsieveError;
+});
+
 // encoder.d.ts
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { EncodeOptions, FrameSource, LoadOptions, ModelInfo } from "./types.js";
+import type { Encodable, EncodeOptions, FrameSource, LoadOptions, ModelInfo } from "./types.js";
+import { type EncodeAllOptions, type EncodedItem } from "./encode-all.js";
+import { type ByteSource } from "./sources-of.js";
 import { EncodedVideo } from "./video.js";
-/** What can be encoded. */
-export type VideoSource = Blob | HTMLVideoElement | MediaStream | FrameSource;
+/**
+ * What can be encoded. A URL is downloaded as a whole; of a `<video>` the source is opened again, or
+ * its stream is encoded as it comes.
+ */
+export type VideoSource = ByteSource | HTMLVideoElement | MediaStream | FrameSource;
 /** Encodes videos: frames to a record of some kilobytes. */
 export declare class Encoder {
     #private;
@@ -59,9 +103,20 @@ export declare class Encoder {
      */
     static load(options?: LoadOptions): Promise<Encoder>;
     /**
-     * Encodes a file, a `<video>`'s source, a stream until it ends, or frames. An aborted call stops within a frame.
+     * Encodes a file, a URL, a `<video>`'s source, a stream until it ends, or frames. An aborted call
+     * stops within a frame.
      */
     encode(source: VideoSource, options?: EncodeOptions): Promise<EncodedVideo>;
+    /**
+     * Tells what {@link Encoder.encode} will do with a file, by its headers: whether it can, what
+     * decodes it, how many frames it takes. Fails only when it is aborted or the download of a URL fails.
+     */
+    canEncode(source: ByteSource, options?: EncodeOptions): Promise<Encodable>;
+    /**
+     * Encodes files, `concurrency` at a time (1), and gives each with its video or its error as soon
+     * as it is done. A file that fails does not end the others. Leaving the loop ends all.
+     */
+    encodeAll<T extends VideoSource>(sources: Iterable<T> | AsyncIterable<T>, options?: EncodeAllOptions<T>): AsyncGenerator<EncodedItem<T>, void, undefined>;
     /** Frees the model and, if nothing else needs it, the Worker. */
     dispose(): void;
     [Symbol.dispose](): void;
@@ -120,15 +175,50 @@ export declare class HttpError extends VidsieveError {
     constructor(status: number, problem: Partial<Problem>);
 }
 
+// ffmpeg.d.ts
+/**
+ * Files to frames in Node, by the commands `ffprobe` and `ffmpeg`: which frames are taken is the
+ * rule of browsers and of the native command.
+ */
+import type { TimedFrame } from "./types.js";
+import { type Rate } from "./sampling.js";
+/** How a file is read. */
+export interface FfmpegOptions {
+    /** Frames a second that are taken; as `encode` takes them. */
+    fps?: Rate;
+    /** The commands, if they are not found by their names. */
+    ffmpeg?: string;
+    ffprobe?: string;
+    /** Pixels of the longer side to which frames are reduced, 448: more is not looked at. */
+    side?: number;
+    signal?: AbortSignal;
+}
+/** A file that FFmpeg reads. Its frames, `fps` and `duration` are what `encode` takes. */
+export interface FfmpegVideo {
+    /** Samples a second. */
+    fps: number;
+    /** Seconds. */
+    duration: number;
+    /** Of the frames, upright and with square pixels. */
+    width: number;
+    height: number;
+    /** The frames of the samples. Each call decodes anew. */
+    frames(): AsyncGenerator<TimedFrame, void, undefined>;
+}
+/** Opens a file. Fails with `unsupported` where FFmpeg is not installed, with `unreadable` for what is no video. */
+export declare function open(file: string | URL, options?: FfmpegOptions): Promise<FfmpegVideo>;
+
 // index.d.ts
 /** Find the same video again, without uploading it: encoding, searching and comparing in the page. */
+export type { EncodeAllOptions, EncodedItem, ItemProgress } from "./encode-all.js";
 export { Encoder, type VideoSource } from "./encoder.js";
+export type { ByteSource } from "./sources-of.js";
 export * from "./slim.js";
 
 // local-index.d.ts
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { SearchOptions } from "./types.js";
-import type { SearchPage } from "./wire.js";
+import type { DedupeOptions, IndexedVideo, SearchOptions } from "./types.js";
+import type { DuplicateReport, SearchPage } from "./wire.js";
 import { EncodedVideo } from "./video.js";
 /**
  * An index of this browser (IndexedDB), searched as a server searches; in Node and in Workers it is in memory. It holds records of one
@@ -154,6 +244,13 @@ export declare class LocalIndex {
     get(id: string): Promise<EncodedVideo | null>;
     /** All ids. */
     ids(): Promise<string[]>;
+    /** All videos with their lengths and when they were added, by id. */
+    list(): Promise<IndexedVideo[]>;
+    /**
+     * Finds copies and excerpts among the videos of the index, and says which of several copies to
+     * keep. Nothing is removed.
+     */
+    dedupe(options?: DedupeOptions): Promise<DuplicateReport>;
     /** Removes all videos. */
     clear(): Promise<void>;
     /** All of it as a file, for {@link LocalIndex.import} elsewhere. */
@@ -185,6 +282,45 @@ export declare class Model {
 }
 /** Loads a model for searching and comparing; `Encoder.load` loads one for encoding as well. */
 export declare function loadModel(options?: LoadOptions): Promise<Model>;
+
+// sampling.d.ts
+/**
+ * Which frames are taken: the rule of `crates/video/src/sampling.rs`. Times are relative to the first frame. Sample k is taken at
+ * `k / fps`; it is the last frame whose time is at most `k / fps + TOLERANCE`. Samples end with the last frame.
+ *
+ * `auto` is the same rule at 1, 2, 4 or 8 samples a second: the lowest of these rates that gives
+ * `LEAST_SAMPLES` samples, and 8 where none does. The samples of a rate are every second one of the
+ * next higher rate, and the time of the last frame alone decides.
+ */
+/** Samples a second, or `auto`. */
+export type Rate = number | "auto";
+/** Seconds by which a frame may be late for its sample. */
+export declare const TOLERANCE = 0.0025;
+/** Samples that `auto` takes at least, of a video that is long enough for them. */
+export declare const LEAST_SAMPLES = 16;
+/** The samples a second, of a video whose last frame is shown `last` seconds after its first. */
+export declare function rateOf(rate: Rate, last: number): number;
+/** The times of the samples from number `from` on, of a video whose last frame is shown `last` seconds after its first. */
+export declare function sampleTimes(last: number, fps: number, from?: number): Generator<number>;
+/** How many samples that is, give or take one by rounding. */
+export declare function sampleCount(last: number, fps: number): number;
+/**
+ * Applies the rule to frames as they arrive. `auto` begins with the highest rate and goes on with
+ * half of it as soon as a frame shows that this gives enough samples: every second one of those
+ * before, at most 30, is left out then ({@link leaveOut}).
+ */
+export declare class Sampler {
+    #private;
+    constructor(rate: Rate);
+    /** Samples a second at present. */
+    get rate(): number;
+    /** Takes the time of the next frame; gives the samples that the frame before it is taken for. */
+    push(time: number): number[];
+    /** No more frames; gives the samples that the last one is taken for. */
+    finish(): number[];
+}
+/** Leaves out every second one of the samples before, the second first. */
+export declare function leaveOut<T>(samples: T[]): T[];
 
 // search-client.d.ts
 import type { SearchOptions } from "./types.js";
@@ -244,14 +380,20 @@ export {};
 /** Searching and comparing, without the encoder: a smaller module for pages and Workers that get records from elsewhere. */
 export { configure, type Configuration } from "./backend.js";
 export { compare, type CompareOptions } from "./compare.js";
+export { findDuplicates } from "./duplicates.js";
 export { HttpError, VidsieveError, type ErrorCode } from "./errors.js";
 export { LocalIndex } from "./local-index.js";
 export { Model, loadModel } from "./model.js";
 export { SearchClient, type ClientOptions } from "./search-client.js";
 export { describe } from "./words.js";
 export type * from "./types.js";
-export type { Comparison, Coverage, CoverageSide, Explanation, Hit, Listed, Problem, ProblemCode, Relation, SearchPage, Segment, SegmentPlace, ServerModel, Untold, } from "./wire.js";
+export type { Comparison, Coverage, CoverageSide, DuplicateCopy, DuplicateExcerpt, DuplicateGroup, DuplicatePair, DuplicateReport, Explanation, Hit, Listed, Problem, ProblemCode, Relation, SearchPage, Segment, SegmentPlace, ServerModel, Untold, } from "./wire.js";
 export { EncodedVideo } from "./video.js";
+
+// sources-of.d.ts
+/** What kind of source a caller gives, and its bytes. */
+/** A file: its bytes, or where they are. A URL is relative to the page and is downloaded as a whole. */
+export type ByteSource = Blob | URL | string | Response | ArrayBuffer | Uint8Array;
 
 // types.d.ts
 import type { Comparison, SearchParameters } from "./wire.js";
@@ -321,6 +463,61 @@ export interface ModelInfo {
     instructions: string;
     /** Threads that share the work of the engine. */
     threads: number;
+}
+/** How far a search for copies has come: pairs are chosen in videos, then compared. */
+export interface DedupeProgress {
+    phase: "choose" | "compare";
+    /** Videos, or pairs. */
+    done: number;
+    total: number;
+}
+/** What counts as a copy, and what may be compared. */
+export interface DedupeOptions {
+    /** Score from which two videos are copies, or one an excerpt of the other; 0.9. */
+    minScore?: number;
+    /** How many pairs of each video are compared beside the likely ones, such as `all` or `100pairs`; `auto`. */
+    budget?: string;
+    /** Ids, the best to keep first. Those that are left out follow: the longest first, then by id. */
+    order?: Iterable<string>;
+    onProgress?: (progress: DedupeProgress) => void;
+    signal?: AbortSignal;
+}
+/** A video of a local index. */
+export interface IndexedVideo {
+    id: string;
+    /** Seconds. */
+    duration: number;
+    /** Sampled frames. */
+    frames: number;
+    /** Bytes of its record. */
+    bytes: number;
+    /** When it was added; null of one that an earlier version added. */
+    added: Date | null;
+}
+/** What a file is, by its headers; null is not known. */
+export interface FileFacts {
+    /** Such as `MP4` or `Matroska`. */
+    container: string | null;
+    /** The name of the codec that people know and its identifier: `HEVC (H.265), hvc1.1.6.L93.B0`. */
+    codec: string | null;
+    /** Pixels of the upright picture. */
+    width: number | null;
+    height: number | null;
+    /** Seconds. */
+    duration: number | null;
+    /** Frames that are taken of it. */
+    frames: number | null;
+    /** What is known beforehand to be missing, as in a file that is cut off. */
+    warnings: string[];
+    /** Why WebCodecs cannot decode it; null if it can. */
+    reason: string | null;
+}
+/** What `encode` will do with a file. */
+export interface Encodable extends FileFacts {
+    /** Whether `encode` can begin. Damage within the file shows only then. */
+    encodable: boolean;
+    /** What decodes it: WebCodecs, or a `<video>` that is seeked, which takes longer; null if nothing does. */
+    by: "webcodecs" | "video" | null;
 }
 /** How a video is encoded. */
 export interface EncodeOptions {
@@ -395,7 +592,7 @@ export declare class EncodedVideo {
  * Types only, generated from the Rust types. The names are those of the HTTP API's JSON and of the
  * objects that the WebAssembly modules return.
  */
-export type { Comparison, Coverage, CoverageSide, EngineErrorCode, Explanation, Hit, HitStage, Listed, Listing, PageStage, ProblemCode, ProblemDetails as Problem, PutResult, Relation, SearchPage, SearchParameters, SearchTimings as Timings, Segment, SegmentPlace, ServerModel, Untold, } from "./wire.generated.js";
+export type { Comparison, Coverage, CoverageSide, DuplicateCopy, DuplicateExcerpt, DuplicateGroup, DuplicatePair, DuplicateReport, EngineErrorCode, Explanation, Hit, HitStage, Listed, Listing, PageStage, ProblemCode, ProblemDetails as Problem, PutResult, Relation, SearchPage, SearchParameters, SearchTimings as Timings, Segment, SegmentPlace, ServerModel, Untold, } from "./wire.generated.js";
 
 // wire.generated.d.ts
 /** Where in a video an interval lies, among its informative frames. */
@@ -469,6 +666,8 @@ export interface Hit {
     untold?: Untold;
     /** Where the videos match, best first; empty if that was not looked for. */
     segments: Segment[];
+    /** Of a hit that was not compared: the seconds of the video that are most like the query, if it is not the whole. */
+    near?: [number, number];
     /** Why a pair that was to be compared was not. */
     unavailable?: string;
     /** The numbers behind it, if asked for. */
@@ -538,6 +737,66 @@ export interface SearchParameters {
     segments: boolean;
     /** Whether hits have the numbers behind their scores; false. */
     explain: boolean;
+}
+/** A copy of the video to keep. */
+export interface DuplicateCopy {
+    /** Its id. */
+    id: string;
+    /** Its score with the video to keep, in [0, 1]. */
+    score: number;
+    /** How much of the copy (`query`) and of the video to keep (`target`) the other one shows. */
+    coverage: Coverage;
+}
+/** A video to keep and its copies. */
+export interface DuplicateGroup {
+    /** Id of the video to keep: the first by the order of what to keep that is no excerpt. */
+    keep: string;
+    /** Its copies; at least one. */
+    copies: DuplicateCopy[];
+}
+/** A video that is an excerpt of a longer one. */
+export interface DuplicateExcerpt {
+    /** Its id. */
+    id: string;
+    /** Id of the video that holds it. */
+    of: string;
+    /** Their score in [0, 1]. */
+    score: number;
+    /** How much of the excerpt (`query`) and of the longer video (`target`) the other one shows. */
+    coverage: Coverage;
+}
+/**
+ * Two videos that have something in common and are neither copies nor one an excerpt of the other,
+ * or score too little for that.
+ */
+export interface DuplicatePair {
+    /** Id of one video, the query of the comparison. */
+    a: string;
+    /** Id of the other, the target. */
+    b: string;
+    /** How the first is related to the second. */
+    relation: Relation;
+    /** Their score in [0, 1]. */
+    score: number;
+    /** How much of each the other one shows. */
+    coverage: Coverage;
+    /** Why the relation cannot be told. */
+    untold?: Untold;
+}
+/** Copies and excerpts of a table. */
+export interface DuplicateReport {
+    /** Videos that were looked at. */
+    videos: number;
+    /** Pairs that were compared frame by frame. */
+    compared: number;
+    /** Ids of videos whose record could not be read. */
+    missing: string[];
+    /** Groups of copies. */
+    groups: DuplicateGroup[];
+    /** Videos that are excerpts of longer ones, each once. */
+    excerpts: DuplicateExcerpt[];
+    /** Other pairs that have something in common, by relation, the highest score first. */
+    related: DuplicatePair[];
 }
 /** Two videos compared with each other alone. */
 export interface Comparison {

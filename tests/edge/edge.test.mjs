@@ -297,7 +297,7 @@ test("a token of the tier goes nowhere else", { timeout: 300_000 }, async (t) =>
     seen.push(request.headers.authorization);
     response.end("{}");
   });
-  const away = await listening((request, response) => response.writeHead(307, { location: `${other}/v1/rerank` }).end());
+  const away = await listening((_, response) => response.writeHead(307, { location: `${other}/v1/rerank` }).end());
   const { url } = await edge(t, { rerank: null, vars: { RERANK_URL: away, RERANK_TOKEN: READER } });
   await each(made.slice(0, 3), 4, (record, i) => put(url, `${i}`, record));
   const [, refined] = await pages(url, made[0], "budget=all&segments=false");

@@ -93,17 +93,19 @@ function draw(matrix: SimilarityMatrix, paths: [number, number][][]): void {
 
 const matching = ({ seconds, share }: CoverageSide): string => `${seconds.toFixed(1)} s, ${percent(share)}`;
 
-function numbers(hit: Hit, { score, relation, coverage }: ComparisonWithMatrix): void {
+/** `hit` is null of two videos that no search has found. */
+function numbers(hit: Hit | null, pair: ComparisonWithMatrix): void {
+  const { score, coverage } = pair;
   const rows: [string, string][] = [
-    ["Relation", relation],
-    ["Of your video", matching(coverage.query)],
-    ["Of the one that was found", matching(coverage.target)],
+    ["Relation", describe(pair)],
+    [hit ? "Of your video" : "Of the first video", matching(coverage.query)],
+    [hit ? "Of the one that was found" : "Of the second video", matching(coverage.target)],
     ["Score", percent(score)],
-    ["Score of one vector each", percent(hit.coarse)],
-    ["Score frame by frame", hit.fine === null ? "not compared by the search" : percent(hit.fine)],
+    ["Score of one vector each", percent(hit?.coarse ?? pair.coarse)],
+    ["Score frame by frame", hit?.fine === null ? "not compared by the search" : percent(hit?.fine ?? pair.fine)],
   ];
-  if (hit.doubt !== null) rows.push(["Doubt of the vectors", `${percent(hit.doubt)}${hit.fine === null ? "" : ", settled by comparing the frames"}`]);
-  if (hit.explain) {
+  if (hit && hit.doubt !== null) rows.push(["Doubt of the vectors", `${percent(hit.doubt)}${hit.fine === null ? "" : ", settled by comparing the frames"}`]);
+  if (hit?.explain) {
     rows.push(["Place by the vectors", String(hit.explain.coarse_rank)]);
     rows.push(["Selected for comparing", hit.explain.selected ? "yes: the budget paid for this pair" : "no: others were more doubtful"]);
     rows.push(["Cosine of the vectors", hit.explain.coarse_cosine.toFixed(3)]);
@@ -111,8 +113,8 @@ function numbers(hit: Hit, { score, relation, coverage }: ComparisonWithMatrix):
   byId("dl", "numbers").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
 }
 
-/** Shows why a hit matches. */
-export async function detail(query: Playable, target: Playable, hit: Hit, signal: AbortSignal): Promise<void> {
+/** Shows why two videos match; `hit` is what a search says of them, null if none has. */
+export async function detail(query: Playable, target: Playable, hit: Hit | null, signal: AbortSignal): Promise<void> {
   const pair = await compare(query.video, target.video, { signal });
   const { segments, paths, matrix } = pair;
   playing = null;

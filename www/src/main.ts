@@ -1,22 +1,24 @@
-/** The application: a video is dropped, looked at here, and searched for on the server or in this browser. */
+/** The page: videos are chosen, encoded here, and searched for on the server or in this browser's archive. */
 
-import { Encoder, LocalIndex, SearchClient, VidsieveError, describe, type EncodedVideo, type Hit, type Progress, type SearchPage } from "vidsieve";
+import { VidsieveError, type EncodedVideo, type Hit, type LocalIndex, type Progress, type SearchPage } from "vidsieve";
 
+import { listArchive, wireArchive } from "./archive.js";
 import { detail, hideDetail, type Playable } from "./detail.js";
 import { byId, make } from "./dom.js";
-import { bytes, clock, count, covered, milliseconds, percent } from "./text.js";
+import { showDuplicates } from "./duplicates.js";
+import { client, meet, theArchive, theEncoder } from "./engine.js";
+import { listen, type Chosen } from "./input.js";
+import { asked, remember } from "./link.js";
+import { enqueue, wireQueue } from "./queue.js";
+import { clearResults, endResults, showPage } from "./results.js";
+import { bytes, clock, count, milliseconds } from "./text.js";
 import { theme } from "./theme.js";
 
 /** Hits that are shown. */
 const TOP = 20;
 /** Samples that are offered. */
 const SAMPLES = 8;
-/** From this score on it is the same footage; below it perhaps. */
-const SURE = 0.9;
-/** Below this a hit is no answer. */
-const LEAST = 0.1;
 
-const client = new SearchClient(new URL("/", location.href));
 const status = byId("p", "status");
 const progress = byId("progress", "progress");
 const label = byId("label", "progress-label");
@@ -24,33 +26,42 @@ const cancel = byId("button", "cancel");
 const keep = byId("button", "keep");
 const problem = byId("p", "error");
 
-/** The server's videos; null where there is no server. */
-let server: { videos: number; model: { url: string; sha256: string } } | null = null;
-let encoder: Promise<Encoder> | null = null;
-let archive: Promise<LocalIndex> | null = null;
-/** What is under way. */
+/** A video that is searched for; `size` is null of one that is not this person's own. */
+type Query = Playable & { size: number | null };
+
+/** What runs at present. */
 let running = new AbortController();
-let query: (Playable & { size: number | null }) | null = null;
+let query: Query | null = null;
+/** The server's video that the link holds. */
+let sample: string | null = null;
 let sent = 0;
-/** The files that were dropped while this page is open: they can be played. */
-const dropped = new Map<string, string>();
+/** The files that were chosen while this page is open: they can be played. */
+const opened = new Map<string, string>();
 
 const place = (): "server" | "local" => (byId("input", "place-server").checked ? "server" : "local");
 
+/** Ends every state that says that something runs, and tells why. */
 function fail(error: unknown): void {
-  if (error instanceof DOMException && error.name === "AbortError") {
-    status.textContent = "Stopped.";
-  } else {
+  const stopped = error instanceof DOMException && error.name === "AbortError";
+  if (!stopped) {
     const message = error instanceof Error ? error.message : String(error);
     const remedy = error instanceof VidsieveError && error.code === "unreadable" ? " Is it a video, and whole?" : "";
     problem.textContent = `${message}.${remedy}`;
     problem.hidden = false;
+  }
+  if (!cancel.hidden) {
+    label.textContent = stopped ? "Stopped" : "Failed";
+    progress.max = 1;
+    progress.value = 0;
     status.textContent = "";
   }
+  endResults(stopped ? "The search was stopped." : "The search failed.");
   cancel.hidden = true;
 }
 
 function advance({ phase, done, total, seconds, duration }: Progress): void {
+  // The archive loads the model too, while no video is read.
+  if (cancel.hidden) return;
   if (total) {
     progress.max = total;
     progress.value = done;
@@ -59,29 +70,11 @@ function advance({ phase, done, total, seconds, duration }: Progress): void {
   }
   if (phase === "download") {
     label.textContent = "Loading the model";
-    status.textContent = `${bytes(done)}${total ? ` of ${bytes(total)}` : ""}; the next time it is here already`;
+    status.textContent = `${bytes(done)}${total ? ` of ${bytes(total)}` : ""}; it is kept for the next time`;
   } else if (phase === "encode") {
-    label.textContent = "Looking at the video";
+    label.textContent = "Reading the video";
     status.textContent = `${clock(seconds ?? 0)}${duration ? ` of ${clock(duration)}` : ""}, ${count(done, "frame")}`;
   }
-}
-
-function engine(signal: AbortSignal): Promise<Encoder> {
-  encoder ??= Encoder.load({ ...(server ? { model: server.model } : {}), onProgress: advance, signal }).then((loaded) => {
-    const { id, instructions, threads } = loaded.model;
-    byId("p", "engine").textContent = `Model ${id.slice(0, 12)}, ${instructions}, ${count(threads, "thread")}.`;
-    return loaded;
-  });
-  // The next attempt begins anew.
-  encoder.catch(() => (encoder = null));
-  return encoder;
-}
-
-async function local(signal: AbortSignal): Promise<LocalIndex> {
-  await engine(signal);
-  archive ??= LocalIndex.open("archive");
-  archive.catch(() => (archive = null));
-  return archive;
 }
 
 function ledger(): void {
@@ -89,213 +82,176 @@ function ledger(): void {
   byId("p", "ledger").textContent = sent ? `${bytes(sent)} left this page${video}.` : "Nothing has left this page.";
 }
 
-/** Looks at a video and searches for it. */
-async function begin(name: string, url: string, read: (signal: AbortSignal) => Promise<Blob>, own: boolean): Promise<void> {
+/** Shows the video that is searched for, and stops what ran before. */
+function present(name: string, url: string | null): AbortSignal {
   running.abort();
   running = new AbortController();
-  const { signal } = running;
   hideDetail();
   byId("section", "found").hidden = true;
   byId("section", "work").hidden = false;
   byId("p", "query-name").textContent = name;
-  byId("video", "query").src = url;
+  const video = byId("video", "query");
+  if (url) video.src = url;
+  else video.removeAttribute("src");
   problem.hidden = keep.hidden = true;
   cancel.hidden = false;
+  return running.signal;
+}
+
+/** Encodes a video and searches for it. */
+async function begin(name: string, url: string, read: (signal: AbortSignal) => Promise<Blob>, own: boolean): Promise<void> {
+  const signal = present(name, url);
+  sample = own ? null : name;
+  link();
   progress.removeAttribute("value");
   label.textContent = "Preparing";
   try {
     const start = performance.now();
     const file = await read(signal);
-    const encoding = await engine(signal);
+    const encoder = await theEncoder(advance, signal);
     const ready = performance.now();
-    const video = await encoding.encode(file, { onProgress: advance, signal });
+    const video = await encoder.encode(file, { onProgress: advance, signal });
     const took = performance.now() - ready;
-    query = { name, url, video, size: own ? file.size : null };
-    progress.max = progress.value = 1;
-    label.textContent = "Looked at";
     const faster = video.duration / (took / 1000);
     const loading = ready - start > 200 ? `, after ${milliseconds(ready - start)} of loading` : "";
-    status.textContent =
-      `${count(video.frames, "frame")} in ${milliseconds(took)}${loading}: ${faster.toFixed(0)} times as fast as it plays. ` +
-      `Its fingerprint has ${bytes(video.toBytes().length)}. ${video.warnings.join(". ")}`;
-    keep.hidden = false;
-    keep.disabled = false;
-    await search(signal);
-    cancel.hidden = true;
+    const facts = `${count(video.frames, "frame")} in ${milliseconds(took)}${loading}: ${faster.toFixed(0)} times as fast as it plays. `;
+    await found({ name, url, video, size: own ? file.size : null }, facts, signal);
   } catch (error) {
     if (signal === running.signal) fail(error);
   }
 }
 
+/** Searches for a video that is encoded. */
+async function found(video: Query, facts: string, signal: AbortSignal): Promise<void> {
+  query = video;
+  progress.max = progress.value = 1;
+  label.textContent = "Read";
+  const warnings = video.video.warnings.map((warning) => ` ${warning}.`).join("");
+  status.textContent = `${facts}Its fingerprint has ${bytes(video.video.toBytes().length)}.${warnings}`;
+  keep.hidden = false;
+  keep.disabled = false;
+  await search(signal);
+  cancel.hidden = true;
+}
+
 async function search(signal: AbortSignal): Promise<void> {
   if (!query) return;
   const { video } = query;
-  byId("section", "found").hidden = false;
-  byId("ol", "hits").replaceChildren();
-  byId("details", "unsure").hidden = true;
-  delete byId("section", "found").dataset.page;
-  byId("p", "nothing").hidden = true;
-  byId("p", "summary").textContent = "Searching…";
+  clearResults();
   const options = { top: TOP, explain: true, signal };
   let pages: AsyncGenerator<SearchPage>;
   if (place() === "server") {
     sent += video.toBytes().length;
     pages = client.search(video, options);
   } else {
-    pages = (await local(signal)).search(video, options);
+    pages = (await theArchive(advance)).search(video, options);
   }
   ledger();
+  const where = place() === "server" ? "this server" : "this browser's archive";
   const start = performance.now();
-  for await (const page of pages) show(page, performance.now() - start);
+  for await (const page of pages) showPage(page, where, performance.now() - start, (hit) => void explain(hit).catch(fail));
 }
 
-function show(page: SearchPage, elapsed: number): void {
-  const where = place() === "server" ? "this server" : "this browser";
-  const first = `${count(page.videos, "video")} of ${where}, looked at by their vectors in ${milliseconds(page.timings_ms.scan + page.timings_ms.select)}`;
-  const again = page.page === "refined" ? `; ${count(page.reranked, "pair")} compared frame by frame in ${milliseconds(page.timings_ms.compare)}` : "; comparing frame by frame…";
-  byId("p", "summary").textContent = `${first}${page.last && page.page === "coarse" ? "" : again}. The answer took ${milliseconds(elapsed)}.${(page.warnings ?? []).map((warning) => ` Note: ${warning}.`).join("")}`;
-  const likely = page.hits.filter(isAnswer);
-  const [sure, unsure] = [likely.filter(isSure), likely.filter((hit) => !isSure(hit))];
-  byId("ol", "hits").replaceChildren(...sure.map((hit) => make("li", {}, card(hit))));
-  byId("ol", "unsure-hits").replaceChildren(...unsure.map((hit) => make("li", {}, card(hit))));
-  byId("span", "unsure-count").textContent = `${unsure.length} more: shared parts, other recordings of a scene, or less sure`;
-  const less = byId("details", "unsure");
-  less.hidden = unsure.length === 0;
-  less.open = sure.length === 0;
-  byId("section", "found").dataset.page = page.page;
-  const nothing = byId("p", "nothing");
-  nothing.hidden = likely.length > 0 || !page.last;
-  nothing.textContent = page.videos === 0 ? "The archive is empty: keep this video's fingerprint, then drop another one." : "No video that shows this footage.";
-}
-
-/** Whether most of one of the videos is in the other one. A long video that contains a hit has a low score. */
-const isSure = (hit: Hit): boolean => hit.score >= SURE || hit.relation === "contains";
-/** Whether a hit is shown. */
-const isAnswer = (hit: Hit): boolean => isSure(hit) || hit.score >= LEAST || hit.relation === "shares-part";
-
-function note(hit: Hit): string {
-  const parts = [describe(hit) ?? "not compared"];
-  if (hit.coverage && hit.segments.length) parts.push(covered(hit.coverage));
-  parts.push(...hit.segments.slice(0, 3).map(({ query: [a, b], target: [c, d] }) => `${clock(a)}–${clock(b)} is ${clock(c)}–${clock(d)}`));
-  if (hit.segments.length > 3) parts.push(`and ${hit.segments.length - 3} more`);
-  // Of a pair that was compared the doubt is settled.
-  if (hit.stage === "coarse" && hit.doubt !== null && hit.doubt > 0.5) parts.push(`its score is doubted (${percent(hit.doubt)})`);
-  if (hit.unavailable) parts.push(hit.unavailable);
-  return parts.join(", ");
-}
-
-function card(hit: Hit): HTMLButtonElement {
-  const fine = hit.stage === "fine";
-  const button = make(
-    "button",
-    { type: "button", className: "hit" },
-    make("span", { className: "score" }, percent(hit.score)),
-    make("span", { className: "id" }, hit.id),
-    make("span", { className: fine ? "badge fine" : "badge" }, fine ? "frame by frame" : "not compared"),
-    make("span", { className: "note" }, note(hit)),
-  );
-  button.addEventListener("click", () => {
-    for (const other of document.querySelectorAll(".hit[aria-current]")) other.removeAttribute("aria-current");
-    button.setAttribute("aria-current", "true");
-    explain(hit).catch(fail);
-  });
-  return button;
-}
+const mediaOf = (id: string): string => `/media/${id.split("/").map(encodeURIComponent).join("/")}`;
 
 async function explain(hit: Hit): Promise<void> {
   const { signal } = running;
   if (!query) return;
   const remote = place() === "server";
-  const found: EncodedVideo | null = remote ? await client.get(hit.id, { signal }) : await (await local(signal)).get(hit.id);
-  if (!found) throw new Error(`${hit.id} is not there any more`);
-  const url = remote ? mediaOf(hit.id) : (dropped.get(hit.id) ?? null);
-  await detail(query, { name: hit.id, video: found, url }, hit, signal);
+  const record: EncodedVideo | null = remote ? await client.get(hit.id, { signal }) : await (await theArchive(advance)).get(hit.id);
+  if (!record) throw new Error(`${hit.id} is not in the index any more: search again`);
+  const url = remote ? mediaOf(hit.id) : (opened.get(hit.id) ?? null);
+  await detail(query, { name: hit.id, video: record, url }, hit, signal);
 }
 
-const mediaOf = (id: string): string => `/media/${id.split("/").map(encodeURIComponent).join("/")}`;
-
-async function listArchive(): Promise<void> {
-  const list = byId("ul", "archive-list");
-  const index = await local(running.signal);
-  const ids = (await index.ids()).sort();
-  byId("span", "archive-count").textContent = `(${ids.length})`;
-  list.replaceChildren(
-    ...ids.map((id) => {
-      const remove = make("button", { type: "button", className: "quiet" }, "Remove");
-      remove.setAttribute("aria-label", `Remove ${id}`);
-      remove.addEventListener("click", () => void index.remove(id).then(listArchive).catch(fail));
-      return make("li", {}, id, remove);
-    }),
-  );
+/** Compares two videos of one's own. */
+async function pair(a: Playable, b: Playable): Promise<void> {
+  problem.hidden = true;
+  await detail(a, b, null, running.signal);
 }
 
-function drop(file: File): void {
-  const old = dropped.get(file.name);
-  if (old) URL.revokeObjectURL(old);
-  const url = URL.createObjectURL(file);
-  dropped.set(file.name, url);
-  void begin(file.name, url, async () => file, true);
+/** Shows the copies in the archive. */
+async function archiveDuplicates(index: LocalIndex): Promise<string> {
+  const report = await index.dedupe();
+  byId("section", "queue").hidden = false;
+  return showDuplicates(report, "the longest", (a, b) => {
+    Promise.all([a, b].map(async (id) => ({ name: id, video: await index.get(id), url: opened.get(id) ?? null })))
+      .then(([left, right]) => left?.video && right?.video && pair({ ...left, video: left.video }, { ...right, video: right.video }))
+      .catch(fail);
+  });
+}
+
+/** Takes what was chosen: one video is searched for, several are compared with each other. */
+function take(chosen: Chosen[]): void {
+  problem.hidden = true;
+  for (const { file, name } of chosen) {
+    const old = opened.get(name);
+    if (old) URL.revokeObjectURL(old);
+    opened.set(name, URL.createObjectURL(file));
+  }
+  const [first] = chosen;
+  if (chosen.length === 1 && first) void begin(first.name, opened.get(first.name) ?? "", async () => first.file, true);
+  else enqueue(chosen);
+}
+
+function link(): void {
+  remember(sample === null ? null : { video: sample, place: place() });
 }
 
 function wire(): void {
-  const zone = byId("label", "drop");
-  const input = byId("input", "file");
-  input.addEventListener("change", () => {
-    const [file] = input.files ?? [];
-    if (file) drop(file);
-    // The same file may be chosen again.
-    input.value = "";
-  });
-  for (const type of ["dragenter", "dragover"]) {
-    document.addEventListener(type, (event) => {
-      event.preventDefault();
-      zone.classList.add("over");
-    });
-  }
-  document.addEventListener("dragleave", ({ relatedTarget }) => !relatedTarget && zone.classList.remove("over"));
-  document.addEventListener("drop", (event) => {
-    event.preventDefault();
-    zone.classList.remove("over");
-    const [file] = event.dataTransfer?.files ?? [];
-    if (file) drop(file);
-  });
+  listen(take, () => fail(new Error("There is no video in this folder")), fail);
   cancel.addEventListener("click", () => running.abort());
   keep.addEventListener("click", () => {
     const kept = query;
     if (!kept) return;
     keep.disabled = true;
-    local(running.signal)
+    theArchive(advance)
       .then((index) => index.add(kept.name, kept.video))
       .then(listArchive)
-      .catch(fail);
-  });
-  byId("details", "archive").addEventListener("toggle", ({ target }) => {
-    if ((target as HTMLDetailsElement).open) listArchive().catch(fail);
+      .catch((error) => {
+        keep.disabled = false;
+        fail(error);
+      });
   });
   for (const radio of ["place-server", "place-local"]) {
     byId("input", radio).addEventListener("change", () => {
       hideDetail();
+      link();
       if (query) search(running.signal).catch(fail);
     });
   }
+  wireQueue({
+    compare: pair,
+    fail,
+    kept: listArchive,
+    search(video) {
+      const signal = present(video.name, video.url);
+      sample = null;
+      link();
+      found(video, "", signal).catch((error) => signal === running.signal && fail(error));
+    },
+  });
+  wireArchive(archiveDuplicates);
 }
 
-/** Asks whether this page comes from a server that searches. */
-async function meet(): Promise<void> {
-  let videos: number;
-  try {
-    const health = await fetch("/v1/health");
-    if (!health.headers.get("content-type")?.includes("json")) return;
-    ({ videos } = (await health.json()) as { videos: number });
-    server = { videos, model: await client.modelSource() };
-  } catch {
-    // A page without a server searches in the browser.
-    return;
+const trySample = (id: string): void =>
+  void begin(id, mediaOf(id), async (signal) => {
+    const response = await fetch(mediaOf(id), { signal });
+    if (!response.ok) throw new Error(`This server has no video ${id} (HTTP ${response.status})`);
+    return response.blob();
+  }, false);
+
+/** Offers what the server has. */
+async function offer(): Promise<void> {
+  const server = await meet();
+  const wanted = asked();
+  if (server) {
+    byId("span", "server-name").textContent = `This server (${count(server.videos, "video")})`;
+    byId("input", "place-server").disabled = false;
+    byId("input", wanted?.place === "local" ? "place-local" : "place-server").checked = true;
   }
-  byId("span", "server-name").textContent = `This server (${count(videos, "video")})`;
-  const radio = byId("input", "place-server");
-  radio.disabled = false;
-  radio.checked = true;
+  if (wanted && server) trySample(wanted.video);
+  if (!server) return;
   const ids: string[] = [];
   for await (const { id } of client.list()) {
     if (ids.push(id) >= 200) break;
@@ -308,7 +264,7 @@ async function meet(): Promise<void> {
   byId("ul", "sample-list").replaceChildren(
     ...offered.map((id) => {
       const button = make("button", { type: "button", className: "quiet" }, id);
-      button.addEventListener("click", () => void begin(id, mediaOf(id), async (signal) => (await fetch(mediaOf(id), { signal })).blob(), false));
+      button.addEventListener("click", () => trySample(id));
       return make("li", {}, button);
     }),
   );
@@ -319,4 +275,4 @@ theme();
 wire();
 // Without it the page works as well, with a network.
 navigator.serviceWorker?.register(new URL("offline.js", document.baseURI)).catch(() => {});
-meet().catch(fail);
+offer().catch(fail);

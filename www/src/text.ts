@@ -8,10 +8,13 @@ export function bytes(n: number): string {
   return `${(n / 1e6).toFixed(1)} MB`;
 }
 
+/** "1:02:03", "2:03.5". */
 export function clock(seconds: number): string {
   const whole = Math.floor(seconds);
   const tenths = Math.floor((seconds - whole) * 10);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}${tenths ? `.${tenths}` : ""}`;
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  return `${hours ? `${hours}:${String(minutes).padStart(2, "0")}` : minutes}:${String(whole % 60).padStart(2, "0")}${tenths ? `.${tenths}` : ""}`;
 }
 
 export function percent(share: number): string {
@@ -21,8 +24,8 @@ export function percent(share: number): string {
   return `${shown.toFixed(shown < 10 || shown > 99 ? 1 : 0)} %`;
 }
 
-export function count(n: number, one: string): string {
-  return `${n} ${one}${n === 1 ? "" : "s"}`;
+export function count(n: number, one: string, several = `${one}s`): string {
+  return `${n} ${n === 1 ? one : several}`;
 }
 
 export function milliseconds(ms: number): string {
@@ -30,6 +33,18 @@ export function milliseconds(ms: number): string {
 }
 
 /** How much of both videos matches. */
-export function covered({ query, target }: Coverage): string {
-  return `${percent(query.share)} of your video, ${percent(target.share)} of it`;
+export function covered({ query, target }: Coverage, first: string, second: string): string {
+  return `${percent(query.share)} of ${first}, ${percent(target.share)} of ${second}`;
+}
+
+/** A time that is left: "about 2 min". */
+export function left(seconds: number): string {
+  if (seconds < 50) return `about ${Math.max(5, Math.round(seconds / 5) * 5)} s left`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `about ${minutes} min left` : `about ${(minutes / 60).toFixed(1)} h left`;
+}
+
+/** A day as this browser's language writes it. */
+export function day(date: Date): string {
+  return date.toLocaleDateString(undefined, { dateStyle: "medium" });
 }

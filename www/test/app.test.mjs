@@ -1,7 +1,8 @@
 // The application in headless Chromium, served by the native command.
 import assert from "node:assert/strict";
-import { appendFile, cp, mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { execFileSync } from "node:child_process";
+import { appendFile, cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
@@ -165,6 +166,10 @@ test("what is no video is told in words, and the next one works", async (t) => {
   await page.setInputFiles("#file", { name: "notes.mp4", mimeType: "video/mp4", buffer: Buffer.from("these are notes") });
   await page.waitForSelector("#error:not([hidden])");
   assert.match(await page.textContent("#error"), /Is it a video/);
+  // Nothing looks as if it still ran.
+  assert.equal(await page.isVisible("#cancel"), false);
+  assert.deepEqual(await page.$eval("#progress", (bar) => [bar.hasAttribute("value"), bar.value]), [true, 0]);
+  assert.equal(await page.textContent("#progress-label"), "Failed");
   await page.setInputFiles("#file", clip("originals/dune.mp4"));
   await refined(page);
   assert.equal(await page.isVisible("#error"), false);
@@ -181,6 +186,8 @@ test("without a mouse, on a narrow screen", async (t) => {
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.id), "file");
   await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "folder");
+  await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await refined(page);
   await page.focus(".hit");
@@ -192,5 +199,138 @@ test("without a mouse, on a narrow screen", async (t) => {
   const unnamed = await page.$$eval("button, input, video, canvas, progress", (all) =>
     all.filter((e) => e.offsetParent && e.localName !== "video" && !(e.textContent.trim() || e.labels?.length || e.getAttribute("aria-label"))).map((e) => e.outerHTML));
   assert.deepEqual(unnamed, []);
+  assert.deepEqual(complaints, []);
+});
+
+const names = (page, selector) => page.$$eval(selector, (all) => all.map((e) => e.firstChild.textContent));
+const shot = async (page, name) => {
+  if (!process.env.VIDSIEVE_SCREENSHOTS) return;
+  await mkdir(process.env.VIDSIEVE_SCREENSHOTS, { recursive: true });
+  await page.screenshot({ path: join(process.env.VIDSIEVE_SCREENSHOTS, name), fullPage: true });
+};
+
+test("several videos: a queue, the copies among them, two compared, all in the archive", { timeout: 120_000 }, async (t) => {
+  const { page, complaints, asked } = await visit(t, { viewport: { width: 390, height: 800 } });
+  await page.waitForSelector("#place-server:checked");
+  const excerpt = join(native.path, "amber-excerpt.mp4");
+  execFileSync("ffmpeg", ["-v", "error", "-y", "-ss", "2", "-i", clip("originals/amber.mp4"), "-t", "6", "-an", "-c:v", "libx264", excerpt]);
+  const chosen = [clip("originals/amber.mp4"), clip("copies/amber-crop.mp4"), excerpt, clip("originals/basalt.mp4")];
+  const notes = { name: "notes.mp4", mimeType: "video/mp4", buffer: Buffer.from("these are notes") };
+  const files = await Promise.all(chosen.map(async (name) => ({ name: basename(name), mimeType: "video/mp4", buffer: await readFile(name) })));
+  await page.setInputFiles("#file", [...files, notes]);
+  await page.waitForSelector("#duplicates:not([hidden])", { timeout: 60_000 });
+  await page.waitForFunction(() => document.querySelector("#queue-label").textContent === "Done");
+  assert.match(await page.textContent("#queue-status"), /^5 of 5 videos$/);
+  assert.deepEqual(await page.$$eval(".queue li", (all) => all.map((li) => li.dataset.state)), ["done", "done", "done", "done", "failed"]);
+  assert.match(await page.textContent(".queue li[data-state=failed]"), /notes\.mp4.*failed: the file is no video/);
+  assert.equal(await page.isVisible("#queue-stop"), false);
+  assert.match(await page.textContent("#duplicates-summary"), /^4 videos, \d+ pairs compared frame by frame: 1 copy and 1 excerpt\. Nothing is removed\.$/);
+  const shown = await page.textContent("#duplicates-list");
+  for (const name of ["amber.mp4", "amber-crop.mp4", "amber-excerpt.mp4"]) assert.ok(shown.includes(name), shown);
+  assert.ok(!shown.includes("basalt"), shown);
+  await shot(page, "queue-390.png");
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the page is wider than the screen");
+
+  // Why, and two that are chosen by hand.
+  await page.click("#duplicates-list button");
+  await page.waitForSelector("#detail:not([hidden])");
+  assert.match(await page.textContent("#relation"), /^(the same footage|an excerpt of it|contains it)/);
+  assert.match(await page.textContent("#numbers"), /Of the first video/);
+  const boxes = await page.$$(".queue input");
+  await boxes[0].check();
+  await boxes[3].check();
+  assert.equal(await boxes[1].isDisabled(), true);
+  await page.click("#queue-compare");
+  await page.waitForFunction(() => document.querySelector("#right-name").textContent === "basalt.mp4");
+  assert.match(await page.textContent("#relation"), /^(different footage|same scene)/);
+
+  await page.click("#queue-keep");
+  await page.waitForFunction(() => document.querySelector("#archive-count").textContent === "(4)");
+  assert.equal(asked.filter((r) => r.method() === "POST").length, 0);
+
+  // The archive: its number at once, lengths and dates, exported, removed, imported.
+  await page.reload();
+  assert.equal(await page.textContent("#archive-count"), "(4)");
+  await page.click("#archive summary");
+  await page.waitForSelector("#archive-list li");
+  assert.deepEqual(await names(page, "#archive-list li > span"), ["amber-crop.mp4", "amber-excerpt.mp4", "amber.mp4", "basalt.mp4"]);
+  assert.match(await page.textContent("#archive-list li"), /0:\d\d(\.\d)?, [\d.]+ KB, added .*20\d\d/);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#archive-export")]);
+  const saved = join(native.path, "archive.vidsieve");
+  await download.saveAs(saved);
+  await page.waitForFunction(() => /^Exported 4 videos/.test(document.querySelector("#archive-status").textContent));
+  await page.click("#archive-clear");
+  await page.click("#sure button[value=no]");
+  await page.waitForFunction(() => document.querySelector("#archive-status").textContent === "");
+  assert.equal(await page.textContent("#archive-count"), "(4)");
+  await page.click("#archive-clear");
+  await page.click("#sure button[value=yes]");
+  await page.waitForFunction(() => document.querySelector("#archive-count").textContent === "(0)");
+  await page.setInputFiles("#archive-file", saved);
+  await page.waitForFunction(() => document.querySelector("#archive-count").textContent === "(4)");
+  await page.click("#archive-duplicates");
+  await page.waitForSelector("#duplicates:not([hidden])");
+  assert.match(await page.textContent("#duplicates-summary"), /1 copy and 1 excerpt/);
+  await page.setInputFiles("#archive-file", { name: "x.vidsieve", mimeType: "", buffer: Buffer.from("notes") });
+  await page.waitForFunction(() => /no file of a local index/.test(document.querySelector("#archive-status").textContent));
+  await shot(page, "archive-390.png");
+  assert.deepEqual(complaints, []);
+});
+
+test("a folder, with a pause", { timeout: 120_000 }, async (t) => {
+  const { page, complaints } = await visit(t);
+  await page.waitForSelector("#place-server:checked");
+  await page.setInputFiles("#folder-input", clip("originals"));
+  await page.waitForSelector(".queue li[data-state=reading]");
+  await page.click("#queue-pause");
+  assert.equal(await page.textContent("#queue-pause"), "Go on");
+  // The one that is being read is read to its end, and no other one.
+  await page.waitForSelector(".queue:not(:has([data-state=reading]))");
+  const read = (await page.$$(".queue li[data-state=done]")).length;
+  assert.ok(read >= 1 && read < (await page.$$(".queue li")).length, `${read} videos`);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.equal((await page.$$(".queue li[data-state=done], .queue li[data-state=reading]")).length, read);
+  assert.match(await page.textContent("#queue-status"), /paused/);
+  await shot(page, "paused-1180.png");
+  await page.click("#queue-pause");
+  await page.waitForSelector("#duplicates:not([hidden])", { timeout: 60_000 });
+  const listed = await page.$$eval(".queue li > span", (all) => all.map((e) => e.firstChild.textContent));
+  assert.ok(listed.length > 3 && listed.every((name) => /^originals\/.+\.mp4$/.test(name)), listed.join());
+  await shot(page, "folder-1180.png");
+  // One of them is searched for on the server.
+  await page.click(".queue li button");
+  await refined(page);
+  assert.equal((await page.$$(".hit .id")).length > 0, true);
+  assert.deepEqual(complaints, []);
+});
+
+test("a queue that is stopped ends, and a folder without videos says so", async (t) => {
+  const { page } = await visit(t);
+  await page.waitForSelector("#place-server:checked");
+  await page.setInputFiles("#folder-input", clip("originals"));
+  await page.waitForSelector(".queue li[data-state=reading]");
+  await page.click("#queue-stop");
+  await page.waitForFunction(() => document.querySelector("#queue-label").textContent === "Stopped");
+  assert.equal(await page.isVisible("#queue-pause"), false);
+  const none = await folder(t);
+  await writeFile(join(none, "notes.txt"), "notes");
+  await page.setInputFiles("#folder-input", none);
+  await page.waitForSelector("#error:not([hidden])");
+  assert.match(await page.textContent("#error"), /no video in this folder/);
+});
+
+test("a link asks for the same video in the same place", async (t) => {
+  const { page } = await visit(t);
+  await page.click("#sample-list button");
+  await refined(page);
+  const [link, asked] = [page.url(), await page.textContent("#query-name")];
+  assert.match(link, /#video=.+&in=server$/);
+  const { page: other, complaints } = await visit(t, { address: link });
+  await refined(other);
+  assert.equal(await other.textContent("#query-name"), asked);
+  // What is one's own is in no link.
+  await other.setInputFiles("#file", clip("originals/dune.mp4"));
+  await refined(other);
+  assert.ok(!other.url().includes("#"), other.url());
   assert.deepEqual(complaints, []);
 });

@@ -4,14 +4,14 @@
 mod drawn;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use drawn::{Scratch, clips};
 use vidsieve::{CancelToken, Control, EncodeOptions, Model, Progress};
 use vidsieve_benchmark::trust::recipe::seconds_of;
 use vidsieve_benchmark::trust::{
-    Groups, PairClass, SET_FILE, TrustError, TrustKind, TrustOptions, TrustPair, TrustReport, TrustSet, TrustSource,
-    load_sources, make, run,
+    Groups, PairClass, SET_FILE, TrustError, TrustKind, TrustOptions, TrustPair, TrustReport, TrustSet, load_sources,
+    make, run,
 };
 
 fn options(pairs: usize, kinds: &[&str]) -> TrustOptions {

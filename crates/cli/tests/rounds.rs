@@ -1,7 +1,8 @@
 //! Rounds of `dedupe apply` and `undo` over generated libraries, killed at any step: the last whole copy is never lost, and
 //! in the end everything is as it was.
 //!
-//! `cargo test --test rounds` runs a few; `VIDSIEVE_ROUNDS=500 VIDSIEVE_SEED=1` runs more of them.
+//! `cargo test --test rounds` runs a few; `VIDSIEVE_ROUNDS=500 VIDSIEVE_SEED=1` runs more of them. Each library has
+//! several rounds, in which its files change further.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -123,7 +124,8 @@ fn contents<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> BTreeSet<&'a [u
     entries.into_iter().filter_map(content).collect()
 }
 
-struct Round<'a> {
+/// A generated library.
+struct Library<'a> {
     dir: &'a Path,
     chance: Chance,
     films: &'a [[Vec<u8>; 2]],
@@ -134,8 +136,10 @@ struct Round<'a> {
 }
 
 const BIN: &str = "$RECYCLE.BIN";
+/// Rounds of a library.
+const ROUNDS: usize = 10;
 
-impl Round<'_> {
+impl Library<'_> {
     fn lib(&self) -> PathBuf {
         self.dir.join("lib")
     }
@@ -149,9 +153,9 @@ impl Round<'_> {
         let folders = ["a", "b/deep", "c", BIN];
         folders.iter().for_each(|folder| fs::create_dir_all(self.lib().join(folder)).unwrap());
         let mut names = 0..;
-        let mut name = |round: &mut Self, extension: &str| {
-            let folder = round.chance.of(&folders);
-            round.lib().join(folder).join(format!("v{}{extension}", names.next().unwrap()))
+        let mut name = |library: &mut Self, extension: &str| {
+            let folder = library.chance.of(&folders);
+            library.lib().join(folder).join(format!("v{}{extension}", names.next().unwrap()))
         };
         for film in &store.films {
             for _ in 0..=self.chance.below(3) {
@@ -173,10 +177,10 @@ impl Round<'_> {
     }
 
     /// Removes files, changes them in ways that are seen and not seen, and puts links in their place.
-    fn disturb(&mut self) {
+    fn disturb(&mut self, rarely: u64) {
         for (path, entry) in self.entries() {
             let Entry::File { content, modified, .. } = entry else { continue };
-            match self.chance.below(14) {
+            match self.chance.below(rarely) {
                 0 => fs::remove_file(&path).unwrap(),
                 1 => fs::write(&path, &content[..content.len() / 2]).unwrap(),
                 2 => {
@@ -276,7 +280,8 @@ impl Round<'_> {
         }
     }
 
-    fn run(&mut self, store: &Store) -> usize {
+    /// Generates a library and its plan; returns the plan and the files that may go.
+    fn plan(&mut self, store: &Store) -> (String, BTreeSet<PathBuf>) {
         self.fill(store);
         let index = self.dir.join("index");
         fs::create_dir_all(&index).unwrap();
@@ -284,14 +289,13 @@ impl Round<'_> {
             fs::copy(&file, index.join(file.file_name().unwrap())).unwrap();
         }
         let (index, lib) = (index.to_str().unwrap(), self.lib());
-        let bin: Vec<PathBuf> =
-            entries(&lib.join(BIN), None).into_keys().filter(|path| path.extension().is_some()).collect();
+        let bin: Vec<PathBuf> = entries(&lib.join(BIN), None).into_keys().collect();
         let mut arguments = vec!["index", "--index", index, "--json", lib.to_str().unwrap()];
         arguments.extend(bin.iter().map(|path| path.to_str().unwrap()));
         let output = command().args(&arguments).output().unwrap();
         assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
         if self.chance.one_in(2) {
-            self.disturb();
+            self.disturb(14);
         }
         let plan = self.dir.join("plan.json");
         let plan = plan.to_str().unwrap();
@@ -299,18 +303,20 @@ impl Round<'_> {
         json(&["dedupe", "--index", index, "--json", "--keep", order, "--plan", plan], 0);
         let text: Value = serde_json::from_slice(&fs::read(plan).unwrap()).unwrap();
         let go = text["groups"].as_array().unwrap().iter().flat_map(|group| group["go"].as_array().unwrap());
-        let going: BTreeSet<PathBuf> = go.map(|file| file["path"].as_str().unwrap().into()).collect();
+        // Names through the mount are names of the folder that is mounted.
+        let behind = |path: &Path| match path.strip_prefix(lib.join("mounted")) {
+            Ok(below) => lib.join("a").join(below),
+            Err(_) => path.to_owned(),
+        };
+        (plan.to_owned(), go.map(|file| behind(Path::new(file["path"].as_str().unwrap()))).collect())
+    }
+
+    /// Applies a plan and takes it back, killed on both ways; returns whether anything was done to the library.
+    fn round(&mut self, plan: &str, going: &BTreeSet<PathBuf>) -> bool {
         if self.chance.one_in(2) {
-            self.disturb();
+            self.disturb(40);
         }
         let before = self.entries();
-        // Names through the mount are names of the folder that is mounted.
-        let behind = |path: &PathBuf| match path.strip_prefix(lib.join("mounted")) {
-            Ok(below) => lib.join("a").join(below),
-            Err(_) => path.clone(),
-        };
-        let going: BTreeSet<PathBuf> = going.iter().map(behind).collect();
-
         let log = format!("{plan}.log");
         let away = self.away.to_str().unwrap().to_owned();
         let near = self.dir.join("data/near").to_str().unwrap().to_owned();
@@ -318,17 +324,17 @@ impl Round<'_> {
         for kill in [true, true, false] {
             let action = self.chance.of(&actions);
             self.act(&[&["apply", plan, "--log", &log], action].concat(), kill);
-            self.check(&before, &going, "apply");
+            self.check(&before, going, "apply");
         }
         let changed = self.entries() != before;
         for kill in [true, true, false] {
             if Path::new(&log).exists() {
                 self.act(&["undo", &log], kill);
-                self.check(&before, &going, "undo");
+                self.check(&before, going, "undo");
             }
         }
         self.check_undone(&before);
-        usize::from(changed)
+        changed
     }
 }
 
@@ -343,7 +349,7 @@ fn has_strace() -> bool {
 #[test]
 fn nothing_is_lost_whenever_it_is_killed() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
-    let (rounds, seed) = (number("VIDSIEVE_ROUNDS", 8), number("VIDSIEVE_SEED", 7));
+    let (rounds, seed) = (number("VIDSIEVE_ROUNDS", 10), number("VIDSIEVE_SEED", 7));
     let dir = Scratch::new("rounds");
     let store = Store::new(&dir);
     let read = |film: &[PathBuf; 2]| [fs::read(&film[0]).unwrap(), fs::read(&film[1]).unwrap()];
@@ -351,25 +357,28 @@ fn nothing_is_lost_whenever_it_is_killed() {
     // Another file system, where there is one.
     let shm = Path::new("/dev/shm");
     let (mut kills, mut changed) = (0, 0);
-    for round in 0..rounds {
-        let folder = dir.folder(&format!("round {round}"));
+    for first in (0..rounds).step_by(ROUNDS) {
+        let folder = dir.folder(&format!("library {first}"));
         let elsewhere = shm.join(format!("vidsieve-rounds-{}", std::process::id()));
         let away = if shm.is_dir() { elsewhere.clone() } else { folder.join("away") };
-        let chance = Chance((seed + round).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let mut run = Round { dir: &folder, chance, films: &films, mount: None, away, kills: 0 };
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.run(&store)));
-        kills += run.kills;
-        run.mount = None;
+        let chance = Chance((seed + first).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut library = Library { dir: &folder, chance, films: &films, mount: None, away, kills: 0 };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let (plan, going) = library.plan(&store);
+            (first..rounds.min(first + ROUNDS as u64)).filter(|_| library.round(&plan, &going)).count()
+        }));
+        kills += library.kills;
+        library.mount = None;
         let _ = fs::remove_dir_all(&elsewhere);
         match outcome {
             Ok(acted) => changed += acted,
             Err(panic) => {
-                println!("round {round} with seed {seed}");
+                println!("the library of round {first} with seed {seed}");
                 std::panic::resume_unwind(panic);
             }
         }
         fs::remove_dir_all(&folder).unwrap();
-        println!("round {round}: {kills} killed, {changed} changed a library");
+        println!("from round {first}: {kills} killed, {changed} changed a library");
     }
     assert!(kills > 0 && changed > 0, "{kills} kills, {changed} libraries changed");
 }

@@ -48,7 +48,7 @@ fn changed(path: &Path) -> io::Error {
 /// [`ErrorKind::AlreadyExists`] if the new name is taken; [`ErrorKind::InvalidData`] if a file that must be copied has other
 /// content; the system's error. The file then has its old name.
 pub fn move_file(from: &Path, to: &Path, hash: &[u8; 32]) -> io::Result<()> {
-    // The empty file takes the name, so that nobody else's file can be replaced.
+    // The empty file takes the name, so that no other program's file can be replaced.
     OpenOptions::new().write(true).create_new(true).open(to)?;
     let moved = match fs::rename(from, to) {
         Err(error) if error.kind() == ErrorKind::CrossesDevices => copy_over(from, to, hash),

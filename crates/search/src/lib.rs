@@ -10,11 +10,13 @@
 
 pub mod budget;
 pub mod comparison;
+pub mod copies;
 pub mod engine;
 pub mod error;
 pub mod hit;
 pub mod matrix;
 pub mod page;
+pub mod placement;
 pub mod plan;
 pub mod quantised;
 pub mod query;
@@ -30,6 +32,7 @@ pub mod words;
 
 pub use budget::Budget;
 pub use comparison::Comparison;
+pub use copies::{CopyParameters, CopyRun, CopyStep};
 pub use engine::Engine;
 pub use error::SearchError;
 pub use hit::{Explanation, Hit, HitStage, Outcome, Pair};

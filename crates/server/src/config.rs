@@ -30,7 +30,7 @@ pub struct Config {
     /// Searches and encodings that compute at the same time.
     pub workers: usize,
     /// Connections at the same time. Beyond them the one that has kept the server waiting the longest gives way; where none
-    /// does, new ones are told of the server's health alone.
+    /// does, new ones get the server's health alone.
     pub connections: usize,
     /// Connections of one address at the same time; those of trusted proxies are not counted.
     pub connections_of_address: usize,

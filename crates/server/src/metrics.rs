@@ -126,7 +126,7 @@ impl Metrics {
         r.register("queue_wait_seconds", "Wait for a worker", all.queue_wait.clone());
         r.register("http_requests_in_flight", "Requests under way", all.in_flight.clone());
         r.register("http_answer_bytes", "Bytes of the bodies of answers", all.sent.clone());
-        r.register("http_answers_cut", "Answers that did not reach their end", all.cut.clone());
+        r.register("http_answers_cut", "Answers of which the end was not written", all.cut.clone());
         r.register("connections", "Open connections", all.connections.clone());
         r.register("connections_spare", "Those without a place, told of health alone", all.spare.clone());
         r.register("connections_closed", "Connections that the server ended, by reason", all.closed.clone());

@@ -139,7 +139,6 @@ async fn an_answer_that_is_not_taken_ends() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(start.elapsed() >= Duration::from_millis(900), "{:?}", start.elapsed());
-    assert_eq!(figure(&server, "vidsieve_http_answers_cut_total").await, Some(1.0));
     drop(stream);
     // One that takes a byte now and then as well; what it took already may still come to it.
     let slow = slow_reader(server.address).await;

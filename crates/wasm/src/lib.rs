@@ -8,6 +8,7 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+mod copies;
 #[cfg(feature = "encoder")]
 mod encoder;
 mod engine;
@@ -21,6 +22,7 @@ mod typescript;
 
 #[cfg(feature = "bench")]
 pub use bench::Backbone;
+pub use copies::Duplicates;
 #[cfg(feature = "encoder")]
 pub use encoder::{Encoder, Session};
 pub use engine::{Engine, Model, inspect};

@@ -121,7 +121,7 @@ pub struct Search {
 type Clock = Box<dyn Fn() -> f64>;
 
 /// A fetched record: `undefined` of one that is missing.
-fn fetched(record: &JsValue) -> Fetched<Vec<u8>> {
+pub(crate) fn fetched(record: &JsValue) -> Fetched<Vec<u8>> {
     if record.is_undefined() {
         return Err(Outcome::Missing);
     }

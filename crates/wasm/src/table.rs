@@ -1,5 +1,6 @@
 //! The table that a local index is searched by.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use vidsieve_record::{BundleId, Record};
@@ -14,6 +15,15 @@ use crate::error::Error;
 pub struct Table {
     bundle: BundleId,
     pub(crate) inner: Rc<vidsieve_search::Table>,
+    /// Seconds of each video.
+    lengths: HashMap<String, f64>,
+}
+
+impl Table {
+    /// Seconds of the videos, in the order of the table.
+    pub(crate) fn lengths(&self) -> Vec<f64> {
+        self.inner.ids().iter().map(|id| self.lengths.get(id).copied().unwrap_or(0.0)).collect()
+    }
 }
 
 #[wasm_bindgen]
@@ -22,7 +32,7 @@ impl Table {
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(engine: &Engine) -> Self {
-        Self { bundle: engine.inner.bundle(), inner: Rc::default() }
+        Self { bundle: engine.inner.bundle(), inner: Rc::default(), lengths: HashMap::new() }
     }
 
     /// Videos.
@@ -54,11 +64,14 @@ impl Table {
         if self.inner.is_empty() {
             self.inner = Rc::new(vidsieve_search::Table::new(record.shape().dims));
         }
-        Ok(Rc::make_mut(&mut self.inner).put_record(id, &record)?)
+        let replaced = Rc::make_mut(&mut self.inner).put_record(id, &record)?;
+        self.lengths.insert(id.to_owned(), record.duration());
+        Ok(replaced)
     }
 
     /// Removes a video; tells whether it was there.
     pub fn remove(&mut self, id: &str) -> bool {
+        self.lengths.remove(id);
         Rc::make_mut(&mut self.inner).remove(id)
     }
 }

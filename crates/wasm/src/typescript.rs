@@ -7,11 +7,13 @@ use std::path::Path;
 use ts_rs::{Config, TS};
 use vidsieve_api::videos::{Listed, Listing};
 use vidsieve_api::{ProblemCode, ProblemDetails, PutResult, ServerModel};
+use vidsieve_search::copies::{DuplicateCopy, DuplicateExcerpt, DuplicateGroup, DuplicatePair, DuplicateReport};
 use vidsieve_search::{
     Coverage, CoverageSide, Explanation, Hit, HitStage, PageStage, Relation, SearchPage, SearchTimings, Segment,
     SegmentPlace, Untold,
 };
 
+use crate::copies::LocalCopyStep;
 use crate::engine::{Compared, Inspected};
 use crate::error::EngineErrorCode;
 use crate::search::{LocalSearchOptions, LocalSearchStep};
@@ -105,7 +107,7 @@ fn documented(part: &str) -> (Option<String>, &str) {
 }
 
 /// The types that the package does not export: the compiler leaves them out of its declarations.
-const INTERNAL: [&str; 2] = ["SearchStep", "RecordInfo"];
+const INTERNAL: [&str; 3] = ["SearchStep", "DuplicateStep", "RecordInfo"];
 
 /// The declaration of a type, laid out as the rest of the package is.
 fn declaration<T: TS>(config: &Config) -> String {
@@ -165,6 +167,12 @@ fn generated() -> String {
         SearchPage,
         LocalSearchOptions,
         LocalSearchStep,
+        LocalCopyStep,
+        DuplicateCopy,
+        DuplicateGroup,
+        DuplicateExcerpt,
+        DuplicatePair,
+        DuplicateReport,
         Compared,
         Inspected,
         EngineErrorCode,

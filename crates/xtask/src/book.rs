@@ -81,7 +81,7 @@ fn links(text: &str, mut replace: impl FnMut(&str) -> String) -> String {
 /// is noted in `dead`.
 fn follow(out: &Path, page: &Path, link: &str, repository: &str, dead: &mut Vec<String>) -> String {
     let (path, anchor) = link.split_once('#').map_or((link, ""), |(path, anchor)| (path, anchor));
-    if path.is_empty() || path.contains(':') || path.starts_with("//") {
+    if path.is_empty() || path.contains(':') || path.starts_with('/') {
         return link.to_owned();
     }
     let folder = page.parent().unwrap_or(out);

@@ -36,10 +36,10 @@ export async function encodeFile(backend: Backend, job: FileJob, options: Option
   const { signal, onProgress } = options;
   const reader = ++lastReader;
   try {
-    const { count, duration, fps } = await backend.call("openFile", { reader, file, fps: job.fps }, { signal });
+    const { count, duration, fps, warnings } = await backend.call("openFile", { reader, file, fps: job.fps }, { signal });
     const ranges = Math.ceil(count / RANGE);
     if (workers > 1 && ranges > 1 && count + RANGE <= maxFrames) {
-      return await encodeShared(backend, { ...job, fps, reader, count, duration, ranges }, options);
+      return await encodeShared(backend, { ...job, fps, reader, count, duration, ranges, warnings }, options);
     }
     return await backend.call("encodeFile", { model, reader }, { signal, onEvent: (event) => onProgress?.(event) });
   } finally {
@@ -55,12 +55,14 @@ interface SharedJob extends FileJob {
   count: number;
   duration: number;
   ranges: number;
+  /** What is known beforehand to be missing. */
+  warnings: string[];
 }
 
 /** Encodes an open file by several Workers; the record is the one that a single Worker makes. */
 async function encodeShared(
   backend: Backend,
-  { model, file, fps, maxFrames, workers, reader, count, duration, ranges }: SharedJob,
+  { model, file, fps, maxFrames, workers, reader, count, duration, ranges, warnings: opened }: SharedJob,
   options: Options,
 ): Promise<Encoded> {
   const helpers = backend.helpers(Math.min(workers, ranges) - 1);
@@ -69,7 +71,7 @@ async function encodeShared(
   const found: Range[] = [];
   const done = new Array<number>(ranges).fill(0);
   let next = 0;
-  // The video ends with the first range that is damaged.
+  // The video ends with the first range that damage ends.
   let last = ranges - 1;
   const work = async (by: Backend): Promise<void> => {
     while (next <= last) {
@@ -84,7 +86,7 @@ async function encodeShared(
       };
       const result = await by.call("encodeRange", { model, reader, from, to }, { signal, onEvent });
       found[range] = result;
-      if (result.warnings.length > 0) last = Math.min(last, range);
+      if (result.ended) last = Math.min(last, range);
     }
   };
   const help = async (helper: Backend): Promise<void> => {
@@ -102,6 +104,6 @@ async function encodeShared(
   const kept = found.slice(0, last + 1);
   const parts = kept.map(({ part }) => part);
   const times = Float64Array.from(kept.flatMap((range) => [...range.times]));
-  const warnings = kept.flatMap((range) => range.warnings);
+  const warnings = [...new Set([...opened, ...kept.flatMap((range) => range.warnings)])];
   return backend.call("join", { model, parts, times, duration, warnings }, { signal: options.signal });
 }

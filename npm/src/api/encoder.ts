@@ -1,18 +1,23 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { VidsieveError, asError } from "../data/errors.js";
-import type { EncodeOptions, FrameSource, LoadOptions, ModelInfo, Pixels, TimedFrame } from "../data/types.js";
+import type { Encodable, EncodeOptions, FrameSource, LoadOptions, ModelInfo, Pixels, TimedFrame } from "../data/types.js";
 import type { Backend, Encoded, Loaded } from "../engine/methods.js";
 import { elementFrames } from "../sources/element.js";
 import type { Frame } from "../sources/pixels.js";
 import { Sampler, leaveOut, rateOf, type Rate } from "../sources/sampling.js";
 import { streamFrames } from "../sources/stream.js";
 import { release, workersOf } from "../worker/backend.js";
+import { encodeAll, type EncodeAllOptions, type EncodedItem } from "./encode-all.js";
 import { encodeFile } from "./encode-file.js";
 import { load } from "./model.js";
+import { SOURCES, blobOf, isBytes, isFrames, sourceOf, type ByteSource } from "./sources-of.js";
 import { EncodedVideo } from "./video.js";
 
-/** What can be encoded. */
-export type VideoSource = Blob | HTMLVideoElement | MediaStream | FrameSource;
+/**
+ * What can be encoded. A URL is downloaded as a whole; of a `<video>` the source is opened again, or
+ * its stream is encoded as it comes.
+ */
+export type VideoSource = ByteSource | HTMLVideoElement | MediaStream | FrameSource;
 
 type AnyFrame = ImageData | VideoFrame | Pixels | TimedFrame;
 
@@ -77,7 +82,8 @@ export class Encoder {
   }
 
   /**
-   * Encodes a file, a `<video>`'s source, a stream until it ends, or frames. An aborted call stops within a frame.
+   * Encodes a file, a URL, a `<video>`'s source, a stream until it ends, or frames. An aborted call
+   * stops within a frame.
    */
   async encode(source: VideoSource, options: EncodeOptions = {}): Promise<EncodedVideo> {
     const { fps = "auto", signal } = options;
@@ -86,14 +92,46 @@ export class Encoder {
     }
     signal?.throwIfAborted();
     this.#use();
-    if (source instanceof Blob) return this.#file(source, fps, options);
-    if (typeof HTMLVideoElement !== "undefined" && source instanceof HTMLVideoElement) {
-      if (!source.currentSrc) throw new VidsieveError("bad-argument", "this <video> has no source that can be opened again");
-      return this.#element(source.currentSrc, fps, options);
+    if (isBytes(source)) return this.#file(await blobOf(source, options), fps, options);
+    const opened = typeof HTMLVideoElement !== "undefined" && source instanceof HTMLVideoElement ? sourceOf(source) : source;
+    if (opened instanceof Blob) return this.#file(opened, fps, options);
+    if (typeof opened === "string") return this.#element(opened, fps, options);
+    if (typeof MediaStream !== "undefined" && opened instanceof MediaStream) return this.#stream(opened, fps, options);
+    if (isFrames(opened)) return this.#frames(opened, fps, options);
+    throw new VidsieveError("bad-argument", `${SOURCES} is needed`);
+  }
+
+  /**
+   * Tells what {@link Encoder.encode} will do with a file, by its headers: whether it can, what
+   * decodes it, how many frames it takes. Fails only when it is aborted or the download of a URL fails.
+   */
+  async canEncode(source: ByteSource, options: EncodeOptions = {}): Promise<Encodable> {
+    const { fps = "auto", signal } = options;
+    signal?.throwIfAborted();
+    if (!isBytes(source)) throw new VidsieveError("bad-argument", "a File, a Blob, a URL, a Response or bytes are needed");
+    const file = await blobOf(source, options);
+    const facts = await this.#use().call("fileFacts", { file, fps }, { signal });
+    if (facts.reason === null) return { ...facts, encodable: true, by: "webcodecs" };
+    if (typeof document === "undefined" || file.size === 0) return { ...facts, encodable: false, by: null };
+    const url = URL.createObjectURL(file);
+    try {
+      const { duration, width, height, close } = await elementFrames(url, fps, signal);
+      close();
+      return { ...facts, duration: facts.duration ?? duration, width, height, encodable: true, by: "video" };
+    } catch {
+      signal?.throwIfAborted();
+      return { ...facts, encodable: false, by: null };
+    } finally {
+      URL.revokeObjectURL(url);
     }
-    if (typeof MediaStream !== "undefined" && source instanceof MediaStream) return this.#stream(source, fps, options);
-    if (source && typeof source === "object" && (Symbol.asyncIterator in source || Symbol.iterator in source)) return this.#frames(source, fps, options);
-    throw new VidsieveError("bad-argument", "a File, a Blob, a <video>, a MediaStream or an iterable of frames is needed");
+  }
+
+  /**
+   * Encodes files, `concurrency` at a time (1), and gives each with its video or its error as soon
+   * as it is done. A file that fails does not end the others. Leaving the loop ends all.
+   */
+  encodeAll<T extends VideoSource>(sources: Iterable<T> | AsyncIterable<T>, options: EncodeAllOptions<T> = {}): AsyncGenerator<EncodedItem<T>, void, undefined> {
+    return encodeAll((source, each) => this.encode(source, each), sources, options);
   }
 
   #video({ bytes, info, warnings }: Encoded): EncodedVideo {

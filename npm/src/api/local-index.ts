@@ -1,10 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { VidsieveError } from "../data/errors.js";
-import type { SearchOptions } from "../data/types.js";
-import type { SearchPage } from "../data/wire.js";
+import type { DedupeOptions, IndexedVideo, SearchOptions } from "../data/types.js";
+import type { DuplicateReport, SearchPage } from "../data/wire.js";
 import type { Backend } from "../engine/methods.js";
 import { hold, release } from "../worker/backend.js";
 import { channel } from "./channel.js";
+import { dedupeDefaults } from "./duplicates.js";
 import { searchDefaults } from "./options.js";
 import { EncodedVideo, recordBytes } from "./video.js";
 
@@ -62,6 +63,21 @@ export class LocalIndex {
   /** All ids. */
   async ids(): Promise<string[]> {
     return this.#use().call("indexIds", { name: this.name });
+  }
+
+  /** All videos with their lengths and when they were added, by id. */
+  async list(): Promise<IndexedVideo[]> {
+    return this.#use().call("indexList", { name: this.name });
+  }
+
+  /**
+   * Finds copies and excerpts among the videos of the index, and says which of several copies to
+   * keep. Nothing is removed.
+   */
+  async dedupe(options: DedupeOptions = {}): Promise<DuplicateReport> {
+    const { signal, onProgress } = options;
+    const args = { name: this.name, wanted: dedupeDefaults(options) };
+    return this.#use().call("indexDuplicates", args, { signal, onEvent: (event) => onProgress?.(event) });
   }
 
   /** Removes all videos. */

@@ -1,4 +1,4 @@
-import { HttpError, VidsieveError } from "../data/errors.js";
+import { HttpError, VidsieveError, unreachable } from "../data/errors.js";
 import type { SearchOptions } from "../data/types.js";
 import type { Listed, Problem, SearchPage, ServerModel } from "../data/wire.js";
 import { searchDefaults } from "./options.js";
@@ -61,7 +61,7 @@ export class SearchClient {
         response = await ask(this.url + path, { ...init, headers, ...(signal ? { signal } : {}) });
       } catch (cause) {
         signal?.throwIfAborted();
-        throw new VidsieveError("network", `${this.url} could not be reached`, { cause });
+        throw new VidsieveError("network", unreachable(this.url, "could not be reached"), { cause });
       }
       if (response.ok) return response;
       if ((response.status === 429 || response.status === 503) && attempt < retries) {

@@ -2,6 +2,7 @@
 
 export { configure, type Configuration } from "../worker/backend.js";
 export { compare, type CompareOptions } from "./compare.js";
+export { findDuplicates } from "./duplicates.js";
 export { HttpError, VidsieveError, type ErrorCode } from "../data/errors.js";
 export { LocalIndex } from "./local-index.js";
 export { Model, loadModel } from "./model.js";
@@ -12,6 +13,11 @@ export type {
   Comparison,
   Coverage,
   CoverageSide,
+  DuplicateCopy,
+  DuplicateExcerpt,
+  DuplicateGroup,
+  DuplicatePair,
+  DuplicateReport,
   Explanation,
   Hit,
   Listed,

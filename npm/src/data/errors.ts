@@ -69,6 +69,30 @@ export class HttpError extends VidsieveError {
 export interface ErrorData {
   code: ErrorCode;
   message: string;
+  cause?: { name: string; message: string };
+}
+
+/** An error for a message to the page. @internal */
+export function toData(thrown: unknown): ErrorData {
+  const { code, message, cause } = asError(thrown);
+  return { code, message, ...(cause instanceof Error ? { cause: { name: cause.name, message: cause.message } } : {}) };
+}
+
+/** The error of such a message. @internal */
+export function fromData({ code, message, cause }: ErrorData): VidsieveError {
+  if (!cause) return new VidsieveError(code, message);
+  const reason = Object.assign(new Error(cause.message), { name: cause.name });
+  return new VidsieveError(code, message, { cause: reason });
+}
+
+/**
+ * Why an address could not be read, after a failed request. Browsers tell pages nothing about
+ * answers of other origins that their servers do not share. @internal
+ */
+export function unreachable(url: string, what = "could not be loaded"): string {
+  const foreign = typeof location !== "undefined" && /^https?:/.test(url) && new URL(url).origin !== location.origin;
+  const cors = "; if its server can be reached, it does not allow this page to read it: it has to answer with Access-Control-Allow-Origin (CORS)";
+  return `${url} ${what}${foreign ? cors : ""}`;
 }
 
 /** Every code: the compiler reports one that is missing here or that is none. */

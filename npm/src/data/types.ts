@@ -78,6 +78,66 @@ export interface ModelInfo {
   threads: number;
 }
 
+/** How far a search for copies has come: pairs are chosen in videos, then compared. */
+export interface DedupeProgress {
+  phase: "choose" | "compare";
+  /** Videos, or pairs. */
+  done: number;
+  total: number;
+}
+
+/** What counts as a copy, and what may be compared. */
+export interface DedupeOptions {
+  /** Score from which two videos are copies, or one an excerpt of the other; 0.9. */
+  minScore?: number;
+  /** How many pairs of each video are compared beside the likely ones, such as `all` or `100pairs`; `auto`. */
+  budget?: string;
+  /** Ids, the best to keep first. Those that are left out follow: the longest first, then by id. */
+  order?: Iterable<string>;
+  onProgress?: (progress: DedupeProgress) => void;
+  signal?: AbortSignal;
+}
+
+/** A video of a local index. */
+export interface IndexedVideo {
+  id: string;
+  /** Seconds. */
+  duration: number;
+  /** Sampled frames. */
+  frames: number;
+  /** Bytes of its record. */
+  bytes: number;
+  /** When it was added; null of one that an earlier version added. */
+  added: Date | null;
+}
+
+/** What a file is, by its headers; null is not known. */
+export interface FileFacts {
+  /** Such as `MP4` or `Matroska`. */
+  container: string | null;
+  /** The name of the codec that people know and its identifier: `HEVC (H.265), hvc1.1.6.L93.B0`. */
+  codec: string | null;
+  /** Pixels of the upright picture. */
+  width: number | null;
+  height: number | null;
+  /** Seconds. */
+  duration: number | null;
+  /** Frames that are taken of it. */
+  frames: number | null;
+  /** What is known beforehand to be missing, as in a file that is cut off. */
+  warnings: string[];
+  /** Why WebCodecs cannot decode it; null if it can. */
+  reason: string | null;
+}
+
+/** What `encode` will do with a file. */
+export interface Encodable extends FileFacts {
+  /** Whether `encode` can begin. Damage within the file shows only then. */
+  encodable: boolean;
+  /** What decodes it: WebCodecs, or a `<video>` that is seeked, which takes longer; null if nothing does. */
+  by: "webcodecs" | "video" | null;
+}
+
 /** How a video is encoded. */
 export interface EncodeOptions {
   /**

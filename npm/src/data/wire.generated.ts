@@ -95,6 +95,8 @@ export interface Hit {
   untold?: Untold;
   /** Where the videos match, best first; empty if that was not looked for. */
   segments: Segment[];
+  /** Of a hit that was not compared: the seconds of the video that are most like the query, if it is not the whole. */
+  near?: [number, number];
   /** Why a pair that was to be compared was not. */
   unavailable?: string;
   /** The numbers behind it, if asked for. */
@@ -178,6 +180,77 @@ export type SearchStep =
   | { step: "compare"; ids: string[] }
   | { step: "align"; ids: string[] }
   | { step: "done" };
+
+/** What the host does next. @internal */
+export type DuplicateStep =
+  | { step: "chosen"; done: number; all: number }
+  | { step: "compare"; query: string; targets: string[]; done: number; all: number }
+  | { step: "done" };
+
+/** A copy of the video to keep. */
+export interface DuplicateCopy {
+  /** Its id. */
+  id: string;
+  /** Its score with the video to keep, in [0, 1]. */
+  score: number;
+  /** How much of the copy (`query`) and of the video to keep (`target`) the other one shows. */
+  coverage: Coverage;
+}
+
+/** A video to keep and its copies. */
+export interface DuplicateGroup {
+  /** Id of the video to keep: the first by the order of what to keep that is no excerpt. */
+  keep: string;
+  /** Its copies; at least one. */
+  copies: DuplicateCopy[];
+}
+
+/** A video that is an excerpt of a longer one. */
+export interface DuplicateExcerpt {
+  /** Its id. */
+  id: string;
+  /** Id of the video that holds it. */
+  of: string;
+  /** Their score in [0, 1]. */
+  score: number;
+  /** How much of the excerpt (`query`) and of the longer video (`target`) the other one shows. */
+  coverage: Coverage;
+}
+
+/**
+ * Two videos that have something in common and are neither copies nor one an excerpt of the other,
+ * or score too little for that.
+ */
+export interface DuplicatePair {
+  /** Id of one video, the query of the comparison. */
+  a: string;
+  /** Id of the other, the target. */
+  b: string;
+  /** How the first is related to the second. */
+  relation: Relation;
+  /** Their score in [0, 1]. */
+  score: number;
+  /** How much of each the other one shows. */
+  coverage: Coverage;
+  /** Why the relation cannot be told. */
+  untold?: Untold;
+}
+
+/** Copies and excerpts of a table. */
+export interface DuplicateReport {
+  /** Videos that were looked at. */
+  videos: number;
+  /** Pairs that were compared frame by frame. */
+  compared: number;
+  /** Ids of videos whose record could not be read. */
+  missing: string[];
+  /** Groups of copies. */
+  groups: DuplicateGroup[];
+  /** Videos that are excerpts of longer ones, each once. */
+  excerpts: DuplicateExcerpt[];
+  /** Other pairs that have something in common, by relation, the highest score first. */
+  related: DuplicatePair[];
+}
 
 /** Two videos compared with each other alone. */
 export interface Comparison {

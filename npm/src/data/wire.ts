@@ -9,6 +9,11 @@ export type {
   Comparison,
   Coverage,
   CoverageSide,
+  DuplicateCopy,
+  DuplicateExcerpt,
+  DuplicateGroup,
+  DuplicatePair,
+  DuplicateReport,
   EngineErrorCode,
   Explanation,
   Hit,
@@ -30,4 +35,4 @@ export type {
 } from "./wire.generated.js";
 
 /** @internal */
-export type { RecordInfo, SearchStep } from "./wire.generated.js";
+export type { DuplicateStep, RecordInfo, SearchStep } from "./wire.generated.js";

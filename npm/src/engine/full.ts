@@ -32,9 +32,11 @@ export function fullHandlers(glue: FullGlue, threads: number): Handlers {
   return {
     ...slimHandlers(models),
 
+    fileFacts: async ({ file, fps }, { signal }) => files.facts(file, fps, signal),
+
     async openFile({ reader, file, fps }, { signal }) {
-      const opened = await files.open(reader, file, fps, signal);
-      return { count: opened.count, duration: opened.duration, fps: opened.fps };
+      const { count, duration, fps: rate, warnings } = await files.open(reader, file, fps, signal);
+      return { count, duration, fps: rate, warnings };
     },
 
     async closeFile({ reader }) {
@@ -48,7 +50,7 @@ export function fullHandlers(glue: FullGlue, threads: number): Handlers {
         const range = { from: 0, to: most + 1, most };
         const { session, times, warnings, more } = await readSamples(encoder, reader, range, signal, emit);
         if (more) warnings.push(`only the first ${most} frames were encoded`);
-        return finish(session, Float64Array.from(times), reader.duration, warnings);
+        return finish(session, Float64Array.from(times), reader.duration, [...reader.warnings, ...warnings]);
       });
     },
 
@@ -56,8 +58,8 @@ export function fullHandlers(glue: FullGlue, threads: number): Handlers {
       const encoder = encoderOf(model);
       return files.read(id, async (reader) => {
         const range = { from, to, most: to - from };
-        const { session, times, warnings } = await readSamples(encoder, reader, range, signal, emit);
-        return { part: session.part(), times: Float64Array.from(times), warnings };
+        const { session, times, warnings, ended } = await readSamples(encoder, reader, range, signal, emit);
+        return { part: session.part(), times: Float64Array.from(times), warnings, ended };
       });
     },
 

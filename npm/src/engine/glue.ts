@@ -4,7 +4,7 @@ import type * as Full from "../../build/full/vidsieve.js";
 import type * as Slim from "../../build/slim/vidsieve.js";
 
 /** What every module has. */
-export type SlimGlue = Pick<typeof Slim, "Engine" | "Model" | "Search" | "Table" | "inspect" | "instructionSet" | "isId">;
+export type SlimGlue = Pick<typeof Slim, "Duplicates" | "Engine" | "Model" | "Search" | "Table" | "inspect" | "instructionSet" | "isId">;
 
 /** What the modules with the encoder have. */
 export type FullGlue = SlimGlue & Pick<typeof Full, "Encoder">;

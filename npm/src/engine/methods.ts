@@ -1,5 +1,5 @@
-import type { ComparisonWithMatrix, ModelInfo, Progress } from "../data/types.js";
-import type { Comparison, RecordInfo, SearchPage, SearchParameters } from "../data/wire.js";
+import type { ComparisonWithMatrix, DedupeProgress, FileFacts, IndexedVideo, ModelInfo, Progress } from "../data/types.js";
+import type { Comparison, DuplicateReport, RecordInfo, SearchPage, SearchParameters } from "../data/wire.js";
 import type { Frame } from "../sources/pixels.js";
 import type { Rate } from "../sources/sampling.js";
 
@@ -26,6 +26,16 @@ export interface Range {
   part: Uint8Array;
   times: Float64Array;
   warnings: string[];
+  /** Whether damage ended it: nothing after it can be decoded. */
+  ended: boolean;
+}
+
+/** What counts as a copy. */
+export interface Wanted {
+  minScore: number;
+  budget: string;
+  /** Ids, the best to keep first. */
+  order: string[];
 }
 
 /** What a host does for the page: arguments, result, and events on the way. */
@@ -34,14 +44,20 @@ export interface Methods {
   unload: { args: { id: string }; result: void; event: never };
   inspect: { args: { bytes: Uint8Array }; result: RecordInfo; event: never };
   compare: { args: { a: Uint8Array; b: Uint8Array; side: number }; result: Comparison | ComparisonWithMatrix; event: never };
+  /** What a file is, by its headers. */
+  fileFacts: { args: { file: Blob; fps: Rate }; result: FileFacts; event: never };
   /**
    * Opens a file under a number that the caller chooses; returns the samples and seconds that the
-   * file claims to have, and the samples a second.
+   * file claims to have, the samples a second, and what is known beforehand to be missing.
    */
-  openFile: { args: { reader: number; file: Blob; fps: Rate }; result: { count: number; duration: number; fps: number }; event: never };
+  openFile: {
+    args: { reader: number; file: Blob; fps: Rate };
+    result: { count: number; duration: number; fps: number; warnings: string[] };
+    event: never;
+  };
   /** Closes an open file, after the calls that still read it. */
   closeFile: { args: { reader: number }; result: void; event: never };
-  /** Encodes an open file. */
+  /** Encodes an open file, with the warnings of opening it. */
   encodeFile: { args: { model: string; reader: number }; result: Encoded; event: Progress };
   /** Describes the samples of an open file from number `from` up to `to`, which is not included. */
   encodeRange: { args: { model: string; reader: number; from: number; to: number }; result: Range; event: Progress };
@@ -62,6 +78,12 @@ export interface Methods {
   indexRemove: { args: { name: string; id: string }; result: boolean; event: never };
   indexGet: { args: { name: string; id: string }; result: Uint8Array | null; event: never };
   indexIds: { args: { name: string }; result: string[]; event: never };
+  /** All videos with what is kept beside their records. */
+  indexList: { args: { name: string }; result: IndexedVideo[]; event: never };
+  /** Copies and excerpts of an index. */
+  indexDuplicates: { args: { name: string; wanted: Wanted }; result: DuplicateReport; event: DedupeProgress };
+  /** Copies and excerpts among records that are in no index. */
+  duplicates: { args: { ids: string[]; records: Uint8Array[]; wanted: Wanted }; result: DuplicateReport; event: DedupeProgress };
   indexClear: { args: { name: string }; result: void; event: never };
   indexExport: { args: { name: string }; result: Blob; event: never };
   indexImport: { args: { name: string; file: Blob }; result: number; event: number };

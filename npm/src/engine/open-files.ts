@@ -1,6 +1,7 @@
 /** The files that are open, by the numbers that the page has given them. */
 
 import { VidsieveError } from "../data/errors.js";
+import type { FileFacts } from "../data/types.js";
 import type { Reader } from "../sources/media.js";
 import type { Rate } from "../sources/sampling.js";
 
@@ -21,6 +22,12 @@ export class OpenFiles {
     const reader = await frames(file, fps, signal);
     this.#files.set(id, { reader, users: 0, closed: false });
     return reader;
+  }
+
+  /** What a file is; it is not open afterwards. */
+  async facts(file: Blob, fps: Rate, signal: AbortSignal): Promise<FileFacts> {
+    const { factsOf } = await import("../sources/media.js");
+    return factsOf(file, fps, signal);
   }
 
   /** Reads an open file. */

@@ -1,6 +1,7 @@
 /** A local index that is open: its records in a store, its table in the module's memory. */
 
 import { VidsieveError, asError } from "../data/errors.js";
+import type { IndexedVideo } from "../data/types.js";
 import { Writer, read } from "../store/archive.js";
 import type { RecordStore } from "../store/record-store.js";
 import type { SlimGlue, Table } from "./glue.js";
@@ -50,6 +51,17 @@ export class OpenIndex {
   /** A copy of a record; null if there is none. */
   async get(id: string): Promise<Uint8Array | null> {
     return (await this.records.get([id]))[0]?.slice() ?? null;
+  }
+
+  /** All videos, by id. Those whose record cannot be read are left out. */
+  async list(): Promise<IndexedVideo[]> {
+    const found: IndexedVideo[] = [];
+    await this.records.each((id, record, added) => {
+      if (!this.table.has(id)) return;
+      const { duration, frames } = this.glue.inspect(record);
+      found.push({ id, duration, frames, bytes: record.length, added });
+    });
+    return found.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   /** Removes all records. */

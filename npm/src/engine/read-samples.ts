@@ -16,6 +16,8 @@ export interface SamplesRead {
   warnings: string[];
   /** Whether the file has samples after those that were wanted. */
   more: boolean;
+  /** Whether damage ended the samples: nothing after them can be decoded. */
+  ended: boolean;
 }
 
 /** Describes a frame that is taken for a number of samples. */
@@ -26,8 +28,8 @@ export async function pushFrame(session: Session, frame: Frame, samples: number)
 
 /**
  * Describes the samples of a file from number `from` on, at most `most` of them; samples from
- * number `to` on are not decoded. Damage ends the samples with a warning. It is an error if the
- * file has no sample before it.
+ * number `to` on are not decoded. Damage is a warning: its samples have the frame before it, and
+ * where nothing follows they end. It is an error if the file has no sample before it.
  */
 export async function readSamples(
   encoder: Encoder,
@@ -40,14 +42,16 @@ export async function readSamples(
   const session = encoder.session();
   const times: number[] = [];
   const warnings: string[] = [];
-  let more = false;
+  let [more, ended] = [false, false];
+  let damaged: string | null = null;
   try {
-    for await (const { frame, samples } of reader.samples(from, to)) {
+    for await (const { frame, samples, damage } of reader.samples(from, to)) {
       const room = most - times.length;
       try {
         if (room > 0) {
           await pushFrame(session, frame, Math.min(samples.length, room));
           times.push(...samples.slice(0, room));
+          damaged ??= damage;
         }
       } finally {
         frame.close();
@@ -68,8 +72,13 @@ export async function readSamples(
       signal.throwIfAborted();
       throw error;
     }
-    const read = times.at(-1) ?? from / fps;
-    warnings.push(`the file is damaged: ${error.message}; ${read.toFixed(1)} s of ${duration.toFixed(1)} s were read`);
+    ended = true;
+    // The last sample that is kept, here or by whoever read those before.
+    const read = times.at(-1) ?? (from - 1) / fps;
+    warnings.push(`the file is damaged: ${error.message}; only the first ${read.toFixed(1)} of ${duration.toFixed(1)} s could be read`);
   }
-  return { session, times, warnings, more };
+  if (damaged !== null) {
+    warnings.push(`the file is damaged in places: frames that cannot be decoded have the one before in their place (${damaged})`);
+  }
+  return { session, times, warnings, more, ended };
 }

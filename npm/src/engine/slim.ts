@@ -1,6 +1,7 @@
 /** The methods of every module: models, records, comparisons, local indices. */
 
 import { comparePair } from "./comparison.js";
+import { findDuplicates } from "./duplicates.js";
 import { LocalIndices } from "./local-indices.js";
 import type { Handlers } from "./methods.js";
 import type { Models } from "./models.js";
@@ -26,6 +27,24 @@ export function slimHandlers<E extends { free(): void }>(models: Models<E>): Han
     indexRemove: async ({ name, id }) => (await indices.get(name)).remove(id),
     indexGet: async ({ name, id }) => (await indices.get(name)).get(id),
     indexIds: async ({ name }) => (await indices.get(name)).table.ids(),
+    indexList: async ({ name }) => (await indices.get(name)).list(),
+    async indexDuplicates({ name, wanted }, context) {
+      const { table, records, bundle } = await indices.get(name);
+      return findDuplicates(glue, models.get(bundle).engine, { table, get: (ids) => records.get(ids) }, wanted, context);
+    },
+    async duplicates({ ids, records, wanted }, context) {
+      const first = records[0];
+      if (!first) return { videos: 0, compared: 0, missing: [], groups: [], excerpts: [], related: [] };
+      const { engine } = models.get(glue.inspect(first).bundle);
+      const table = new glue.Table(engine);
+      try {
+        const byId = new Map(ids.map((id, i) => [id, records[i]]));
+        for (const [id, record] of byId) if (record) table.put(id, record);
+        return await findDuplicates(glue, engine, { table, get: async (wanted) => wanted.map((id) => byId.get(id)) }, wanted, context);
+      } finally {
+        table.free();
+      }
+    },
     indexClear: async ({ name }) => (await indices.get(name)).clear(),
     indexExport: async ({ name }) => (await indices.get(name)).export(),
     indexImport: async ({ name, file }, { signal, emit }) => (await indices.get(name)).import(file, signal, emit),

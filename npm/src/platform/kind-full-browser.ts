@@ -1,4 +1,5 @@
 import { compileUrl, relaxed } from "./compile-browser.js";
+import { startWorker } from "./start-worker.js";
 
 // Literal URLs: bundlers find the files by them.
 const simd = () => new URL("./wasm/full.wasm", import.meta.url);
@@ -10,5 +11,6 @@ export function compile(): Promise<WebAssembly.Module> {
 
 export function spawn(): Worker | null {
   if (typeof Worker === "undefined") return null;
-  return new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "vidsieve" });
+  const literal = () => new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "vidsieve" });
+  return startWorker(literal, "worker.js", import.meta.url, { type: "module", name: "vidsieve" });
 }

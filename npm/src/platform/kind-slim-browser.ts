@@ -1,4 +1,5 @@
 import { compileUrl } from "./compile-browser.js";
+import { startWorker } from "./start-worker.js";
 
 export function compile(): Promise<WebAssembly.Module> {
   return compileUrl(new URL("./wasm/slim.wasm", import.meta.url));
@@ -6,5 +7,6 @@ export function compile(): Promise<WebAssembly.Module> {
 
 export function spawn(): Worker | null {
   if (typeof Worker === "undefined") return null;
-  return new Worker(new URL("./slim-worker.js", import.meta.url), { type: "module", name: "vidsieve-slim" });
+  const literal = () => new Worker(new URL("./slim-worker.js", import.meta.url), { type: "module", name: "vidsieve-slim" });
+  return startWorker(literal, "slim-worker.js", import.meta.url, { type: "module", name: "vidsieve-slim" });
 }

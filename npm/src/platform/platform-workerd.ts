@@ -1,4 +1,4 @@
-import { VidsieveError } from "../data/errors.js";
+import { VidsieveError, unreachable } from "../data/errors.js";
 import { memoryStore } from "../store/memory-store.js";
 import type { RecordStore } from "../store/record-store.js";
 
@@ -7,7 +7,7 @@ export async function open(url: string, signal: AbortSignal | undefined): Promis
     return await fetch(url, signal ? { signal } : {});
   } catch (cause) {
     signal?.throwIfAborted();
-    throw new VidsieveError("network", `${url} could not be loaded`, { cause });
+    throw new VidsieveError("network", unreachable(url), { cause });
   }
 }
 

@@ -1,16 +1,23 @@
 /** Files to the frames of their samples, through mediabunny and WebCodecs. */
 
-import { ALL_FORMATS, BlobSource, EncodedPacketSink, Input, VideoSampleSink, type VideoSample } from "mediabunny";
+import { ALL_FORMATS, BlobSource, Input, type InputVideoTrack, type VideoSample } from "mediabunny";
 
 import { VidsieveError } from "../data/errors.js";
+import type { FileFacts } from "../data/types.js";
+import { codecName } from "./codecs.js";
+import { Lookups, messageOf } from "./lookups.js";
 import { canvasOf } from "./pixels.js";
-import { TOLERANCE, rateOf, sampleCount, sampleTimes, type Rate } from "./sampling.js";
+import { rateOf, sampleCount, type Rate } from "./sampling.js";
+import { spanOf } from "./span.js";
+import { Watch } from "./watched.js";
 
 /** A frame and the times, in seconds from the first frame, that it is taken for. */
 export interface Sampled {
   /** Closed by whoever takes it. */
   frame: VideoFrame;
   samples: number[];
+  /** Why frames of these samples could not be decoded: `frame` is the last one before them. */
+  damage: string | null;
 }
 
 /** The frames of a file. */
@@ -19,8 +26,10 @@ export interface Reader {
   fps: number;
   /** Seconds from the first frame to the end, as the container says. */
   duration: number;
-  /** Samples there are, by what the file says of its length. */
+  /** Samples there are, by what the file says of its length and by how much of it is there. */
   count: number;
+  /** What is known beforehand to be missing. */
+  warnings: string[];
   /** The samples of a range of numbers, all by default. */
   samples(from?: number, to?: number): AsyncGenerator<Sampled>;
   close(): void;
@@ -36,7 +45,8 @@ async function reading<T>(what: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (cause) {
     if (cause instanceof VidsieveError) throw cause;
-    throw unreadable(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+    const gone = cause instanceof DOMException && ["NotReadableError", "NotFoundError"].includes(cause.name);
+    throw unreadable(gone ? "the file was changed or removed meanwhile" : `${what}: ${messageOf(cause)}`, cause);
   }
 }
 
@@ -49,84 +59,130 @@ function upright(sample: VideoSample): VideoFrame {
   return new VideoFrame(canvas, { timestamp: sample.microsecondTimestamp });
 }
 
-/** A sample that is held until its last time is known. */
-interface Held {
-  sample: VideoSample;
-  samples: number[];
+/** Opens a file's video track; the caller closes the input. */
+async function trackOf(input: Input): Promise<InputVideoTrack> {
+  const track = await reading("the file is no video that can be read", () => input.getPrimaryVideoTrack());
+  if (!track) throw unreadable("the file has no video");
+  return track;
+}
+
+/** Fails if this browser has no decoder for a track. */
+async function decodable(track: InputVideoTrack): Promise<void> {
+  if (typeof VideoDecoder === "undefined") throw new VidsieveError("unsupported", "this host has no WebCodecs");
+  if (!(await track.canDecode())) throw new VidsieveError("unsupported", `this browser does not decode ${await codecOf(track)}`);
+}
+
+async function codecOf(track: InputVideoTrack): Promise<string> {
+  return codecName((await track.getCodecParameterString()) ?? (await track.getCodec()));
+}
+
+/** What a file is, by its headers. Fails with nothing but the signal's reason: `reason` says why it cannot be decoded. */
+export async function factsOf(file: Blob, rate: Rate, signal: AbortSignal): Promise<FileFacts> {
+  const facts: FileFacts = { container: null, codec: null, width: null, height: null, duration: null, frames: null, warnings: [], reason: null };
+  const input = new Input({ source: new BlobSource(file), formats: ALL_FORMATS });
+  try {
+    facts.container = (await reading("the file is no video that can be read", () => input.getFormat())).name;
+    const track = await trackOf(input);
+    signal.throwIfAborted();
+    [facts.codec, facts.width, facts.height] = await Promise.all([codecOf(track), track.getDisplayWidth(), track.getDisplayHeight()]);
+    const span = await reading("the file's times cannot be read", () => spanOf(input, track, file));
+    signal.throwIfAborted();
+    if (!span) throw unreadable("the file has no frames");
+    const last = span.last - span.first;
+    facts.duration = Math.max(span.end - span.first, last);
+    facts.frames = sampleCount(last, rateOf(rate, last));
+    facts.warnings = span.warnings;
+    await decodable(track);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    facts.reason = messageOf(thrown);
+  } finally {
+    input.dispose();
+  }
+  return facts;
 }
 
 /** Opens a file. */
 export async function frames(file: Blob, rate: Rate, signal: AbortSignal): Promise<Reader> {
-  if (typeof VideoDecoder === "undefined") throw new VidsieveError("unsupported", "this host has no WebCodecs");
   const input = new Input({ source: new BlobSource(file), formats: ALL_FORMATS });
   try {
-    const track = await reading("the file is no video that can be read", () => input.getPrimaryVideoTrack());
+    const track = await trackOf(input);
     signal.throwIfAborted();
-    if (!track) throw unreadable("the file has no video");
-    if (!(await track.canDecode())) {
-      throw new VidsieveError("unsupported", `this browser does not decode ${(await track.getCodecParameterString()) ?? "this codec"}`);
-    }
-    const [first, end, packet] = await reading("the file's times cannot be read", () =>
-      Promise.all([
-        track.getFirstTimestamp(),
-        track.computeDuration(),
-        new EncodedPacketSink(track).getPacket(Infinity, { metadataOnly: true }),
-      ]),
-    );
+    await decodable(track);
+    const span = await reading("the file's times cannot be read", () => spanOf(input, track, file));
     signal.throwIfAborted();
-    if (!packet) throw unreadable("the file has no frames");
-    const last = packet.timestamp - first;
+    if (!span) throw unreadable("the file has no frames");
+    const last = span.last - span.first;
     if (!(last >= 0 && Number.isFinite(last))) throw unreadable("the file's times are out of order");
     const fps = rateOf(rate, last);
-    async function* samples(from = 0, to = Infinity): AsyncGenerator<Sampled> {
-      // The times that were asked for and not answered: a header that lies makes no long list.
-      const asked: number[] = [];
-      function* timestamps(): Generator<number> {
-        let left = to - from;
-        for (const time of sampleTimes(last, fps, from)) {
-          if (left-- <= 0) return;
-          asked.push(time);
-          yield first + time + TOLERANCE;
-        }
-      }
-      const sink = new VideoSampleSink(track as NonNullable<typeof track>);
-      let held: Held | null = null;
-      const taken = sink.samplesAtTimestamps(timestamps());
-      try {
-        for (;;) {
-          const next = await reading("a frame cannot be decoded", () => taken.next());
-          if (next.done) break;
-          const sample: VideoSample | null = next.value;
-          const time = asked.shift() ?? 0;
-          if (!sample) throw unreadable(`there is no frame at ${time} s`);
-          if (held && held.sample.timestamp === sample.timestamp) {
-            // A picture that stays is taken once.
-            sample.close();
-            held.samples.push(time);
-            continue;
-          }
-          const before = held as Held | null;
-          held = { sample, samples: [time] };
-          if (before) yield give(before);
-        }
-        const rest = held as Held | null;
-        held = null;
-        if (rest) yield give(rest);
-      } finally {
-        (held as Held | null)?.sample.close();
-        await taken.return(undefined).catch(() => {});
-      }
-    }
-    return { fps, duration: Math.max(end - first, last), count: sampleCount(last, fps), samples, close: () => input.dispose() };
+    const count = sampleCount(last, fps);
+    const watch = new Watch(track);
+    const lookups = new Lookups(watch, span, fps, count);
+    const samples = (from = 0, to = Infinity) => sampled(lookups, from, to);
+    const close = () => {
+      watch.close();
+      input.dispose();
+    };
+    return { fps, duration: Math.max(span.end - span.first, last), count, warnings: span.warnings, samples, close };
   } catch (thrown) {
     input.dispose();
     throw thrown;
   }
 }
 
-function give({ sample, samples }: Held): Sampled {
+/** A frame that is held until its last sample is known. */
+interface Held {
+  sample: VideoSample;
+  samples: number[];
+  damage: string | null;
+}
+
+/** The frames of samples; a picture that stays is taken once. */
+async function* sampled(lookups: Lookups, from: number, to: number): AsyncGenerator<Sampled> {
+  const found = lookups.read(from, to);
+  let held: Held | null = null;
+  // Of samples before the first frame that can be decoded.
+  let waiting: number[] = [];
+  let expected = from;
   try {
-    return { frame: upright(sample), samples };
+    for (;;) {
+      const next = await reading("a frame cannot be decoded", () => found.next());
+      if (next.done) break;
+      const { number, sample, damage = null } = next.value;
+      // Damaged samples for which there is no frame before have the one before or after.
+      const skipped = Array.from({ length: number - expected }, (_, i) => (expected + i) / lookups.fps);
+      expected = number + 1;
+      const before: Held | null = held as Held | null;
+      if (before) before.samples.push(...skipped);
+      else waiting = skipped;
+      if (before && before.sample.timestamp === sample.timestamp) {
+        sample.close();
+        before.samples.push(number / lookups.fps);
+        before.damage ??= damage;
+        continue;
+      }
+      held = { sample, samples: [...waiting, number / lookups.fps], damage };
+      waiting = [];
+      if (before) yield give(before);
+    }
+    const rest = held as Held | null;
+    held = null;
+    if (rest) yield give(rest);
+  } catch (thrown) {
+    // What was decoded before counts.
+    const rest = held as Held | null;
+    held = null;
+    if (rest) yield give(rest);
+    throw thrown;
+  } finally {
+    (held as Held | null)?.sample.close();
+    await found.return(undefined).catch(() => {});
+  }
+}
+
+function give({ sample, samples, damage }: Held): Sampled {
+  try {
+    return { frame: upright(sample), samples, damage };
   } finally {
     sample.close();
   }

@@ -17,6 +17,9 @@ export interface StreamOptions {
   signal: AbortSignal | undefined;
 }
 
+/** Milliseconds in which a stream has to begin. */
+const PATIENCE = 20_000;
+
 /** Frames with the times at which they came, in seconds from the first; each belongs to whoever takes it. */
 interface Source {
   next(): Promise<TimedFrame | null>;
@@ -48,7 +51,11 @@ async function played(track: MediaStreamTrack, rate: Rate): Promise<Source> {
   if (typeof document === "undefined") throw new VidsieveError("unsupported", "a stream can be read in a page alone");
   const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
   video.srcObject = new MediaStream([track]);
-  await video.play();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new VidsieveError("unreadable", "the stream shows no picture")), PATIENCE);
+  });
+  await Promise.race([video.play(), late]).finally(() => clearTimeout(timer));
   let first: number | undefined;
   let due = 0;
   let closed = false;
@@ -112,7 +119,8 @@ export async function* streamFrames(stream: MediaStream, options: StreamOptions)
   for (const ending of [until, signal]) ending?.addEventListener("abort", end);
   if (until?.aborted || signal?.aborted) end();
   const latest = duration === undefined ? Infinity : duration - 2 * TOLERANCE;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  // A stream that never begins ends too.
+  let timer = duration === undefined ? undefined : setTimeout(end, 1000 * duration + PATIENCE);
   let last: TimedFrame | null = null;
   let came = 0;
   try {
@@ -128,7 +136,10 @@ export async function* streamFrames(stream: MediaStream, options: StreamOptions)
         closeFrame(frame);
         continue;
       }
-      if (!last && duration !== undefined) timer = setTimeout(end, 1000 * duration);
+      if (!last && duration !== undefined) {
+        clearTimeout(timer);
+        timer = setTimeout(end, 1000 * duration);
+      }
       closeFrame(last);
       [last, came] = [frame, performance.now()];
       yield frame;

@@ -4,6 +4,9 @@ import type { RecordStore } from "./record-store.js";
 const RECORDS = "records";
 const META = "meta";
 
+/** The key in `META` of when a video was added. */
+const addedKey = (id: string): [string, string] => ["added", id];
+
 function failed(what: string, cause: unknown): VidsieveError {
   const reason = cause instanceof Error || cause instanceof DOMException ? cause.message : String(cause);
   return new VidsieveError("storage", `the local index ${what}: ${reason}`, { cause });
@@ -33,7 +36,10 @@ class IndexedDbStore implements RecordStore {
     return typeof found === "string" ? found : null;
   }
 
-  each(visit: (id: string, record: Uint8Array) => void): Promise<void> {
+  async each(visit: (id: string, record: Uint8Array, added: Date | null) => void): Promise<void> {
+    const meta = this.database.transaction(META).objectStore(META);
+    const [keys, values] = await Promise.all([done(meta.getAllKeys()), done(meta.getAll() as IDBRequest<unknown[]>)]);
+    const dates = new Map(keys.map((key, i) => [Array.isArray(key) && key[0] === "added" ? String(key[1]) : null, values[i]]));
     return new Promise((resolve, reject) => {
       const request = this.database.transaction(RECORDS).objectStore(RECORDS).openCursor();
       request.onerror = () => reject(failed("could not be read", request.error));
@@ -41,7 +47,9 @@ class IndexedDbStore implements RecordStore {
         const cursor = request.result;
         if (!cursor) return resolve();
         try {
-          visit(String(cursor.key), cursor.value as Uint8Array);
+          const id = String(cursor.key);
+          const added = dates.get(id);
+          visit(id, cursor.value as Uint8Array, added instanceof Date ? added : null);
           cursor.continue();
         } catch (thrown) {
           reject(thrown);
@@ -60,12 +68,14 @@ class IndexedDbStore implements RecordStore {
     const transaction = this.database.transaction([RECORDS, META], "readwrite");
     transaction.objectStore(RECORDS).put(record.slice(), id);
     transaction.objectStore(META).put(bundle, "bundle");
+    transaction.objectStore(META).put(new Date(), addedKey(id));
     await committed(transaction);
   }
 
   async remove(id: string): Promise<void> {
-    const transaction = this.database.transaction(RECORDS, "readwrite");
+    const transaction = this.database.transaction([RECORDS, META], "readwrite");
     transaction.objectStore(RECORDS).delete(id);
+    transaction.objectStore(META).delete(addedKey(id));
     await committed(transaction);
   }
 

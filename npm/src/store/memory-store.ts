@@ -3,22 +3,22 @@ import type { RecordStore } from "./record-store.js";
 /** Records in memory: gone with the process. */
 export class MemoryStore implements RecordStore {
   #bundle: string | null = null;
-  readonly #records = new Map<string, Uint8Array>();
+  readonly #records = new Map<string, { record: Uint8Array; added: Date }>();
 
   async bundle(): Promise<string | null> {
     return this.#bundle;
   }
 
-  async each(visit: (id: string, record: Uint8Array) => void): Promise<void> {
-    for (const [id, record] of this.#records) visit(id, record);
+  async each(visit: (id: string, record: Uint8Array, added: Date | null) => void): Promise<void> {
+    for (const [id, { record, added }] of this.#records) visit(id, record, added);
   }
 
   async get(ids: string[]): Promise<(Uint8Array | undefined)[]> {
-    return ids.map((id) => this.#records.get(id));
+    return ids.map((id) => this.#records.get(id)?.record);
   }
 
   async put(id: string, record: Uint8Array, bundle: string): Promise<void> {
-    this.#records.set(id, record.slice());
+    this.#records.set(id, { record: record.slice(), added: new Date() });
     this.#bundle = bundle;
   }
 

@@ -2,6 +2,7 @@
 
 import type { initSync as initSyncOfFull } from "../../build/full/vidsieve.js";
 
+export declare const Duplicates: typeof import("../../build/full/vidsieve.js").Duplicates;
 export declare const Encoder: typeof import("../../build/full/vidsieve.js").Encoder;
 export declare const Engine: typeof import("../../build/full/vidsieve.js").Engine;
 export declare const Model: typeof import("../../build/full/vidsieve.js").Model;

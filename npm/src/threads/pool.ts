@@ -1,6 +1,7 @@
 /** Starts the threads of wasm-bindgen-rayon's pool: its own script of this name knows neither bundlers nor failures. */
 
 import { VidsieveError } from "../data/errors.js";
+import { startWorker } from "../platform/start-worker.js";
 
 /** What the module hands over. */
 interface PoolBuilder {
@@ -21,7 +22,8 @@ export interface Start {
 const held: Worker[] = [];
 
 function start(message: Start): Promise<void> {
-  const worker = new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: "vidsieve-thread" });
+  const literal = () => new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: "vidsieve-thread" });
+  const worker = startWorker(literal, "thread.js", import.meta.url, { type: "module", name: "vidsieve-thread" });
   held.push(worker);
   return new Promise((resolve, reject) => {
     worker.onmessage = () => resolve();

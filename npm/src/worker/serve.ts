@@ -1,6 +1,6 @@
 /** A Worker's side: calls come as messages, results, events and errors go back. */
 
-import { asError } from "../data/errors.js";
+import { toData } from "../data/errors.js";
 import type { Handlers } from "../engine/methods.js";
 import { handlerOf } from "./handler-of.js";
 import type { FromWorker, Start, ToWorker } from "./messages.js";
@@ -41,8 +41,7 @@ export function serve(makeHandlers: (start: Start) => Promise<Handlers>): void {
       const result = await handler(args, { signal: controller.signal, emit: (event) => scope.postMessage({ id, event }) });
       scope.postMessage({ id, result }, [...buffers(result)]);
     } catch (thrown) {
-      const { code, message } = asError(thrown);
-      scope.postMessage({ id, error: { code, message } });
+      scope.postMessage({ id, error: toData(thrown) });
     } finally {
       running.delete(id);
     }

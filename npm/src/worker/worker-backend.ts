@@ -2,7 +2,7 @@
 
 import { spawn } from "#kind";
 
-import { VidsieveError } from "../data/errors.js";
+import { VidsieveError, fromData } from "../data/errors.js";
 import type { Backend, CallOptions, Loaded, Methods } from "../engine/methods.js";
 import type { FromWorker, ToWorker } from "./messages.js";
 
@@ -55,7 +55,7 @@ export class WorkerBackend implements Backend {
       if ("event" in data) return waiting.onEvent?.(data.event);
       this.#waiting.delete(data.id);
       if ("result" in data) return waiting.resolve(data.result);
-      waiting.reject(new VidsieveError(data.error.code, data.error.message));
+      waiting.reject(fromData(data.error));
       if (data.error.code === "crashed") this.#fail(data.error.message);
     };
     worker.onerror = (event) => {

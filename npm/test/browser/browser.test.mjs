@@ -27,7 +27,7 @@ const OTHERS = {
 /** Turns an MP4 by a quarter through the matrix of its track header: the picture is stored on its side. */
 async function turn(path) {
   const bytes = await readFile(path);
-  const matrix = bytes.indexOf("tkhd") + 4 + 36;
+  const matrix = bytes.indexOf("tkhd") + 4 + 40;
   [0, 0x10000, 0, -0x10000, 0, 0].forEach((v, i) => bytes.writeInt32BE(v, matrix + 4 * i));
   await writeFile(path, bytes);
 }

@@ -1,31 +1,29 @@
-// The tarball in applications that webpack and esbuild bundle: they run, with their Worker and its module, isolated or not.
+// The tarball in applications that bundlers make, and in pages without one: they run, with their Worker and its module, isolated or
+// not. More bundlers and hosts are tried by `node npm/test/hosts.mjs`.
 import assert from "node:assert/strict";
-import { cp, mkdir, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 
 import * as esbuild from "esbuild";
-import { Encoder } from "vidsieve";
 import webpack from "webpack";
 
-import { drawn, sharedBits } from "../frames.mjs";
 import { folder, installed } from "../native.mjs";
+import { ENTRY, html, works } from "./apps.mjs";
 import { ISOLATED, launch, open, plainly } from "./browser.mjs";
 
 const cleanups = [];
 const suite = { after: (work) => cleanups.push(work) };
-const entry = `
-import { Encoder, LocalIndex } from "vidsieve";
-import { loadModel } from "vidsieve/slim";
-Object.assign(window, { Encoder, LocalIndex, loadModel });
-`;
-let project, browser;
+const ready = () => "Encoder" in window;
+let project, dist, browser, threads;
 
 before(async () => {
   project = await folder(suite);
   await installed(project);
-  await writeFile(join(project, "app.js"), entry);
+  dist = join(project, "node_modules/vidsieve/dist");
+  ({ threads } = JSON.parse(await readFile(join(dist, "contents.json"), "utf8")));
+  await writeFile(join(project, "app.js"), ENTRY);
   browser = await launch(suite);
 });
 
@@ -44,7 +42,7 @@ const BUNDLERS = {
   },
   /** Leaves URLs as they are: what they name lies beside the bundle. */
   async esbuild(to) {
-    await cp(join(project, "node_modules/vidsieve/dist"), to, { recursive: true });
+    await cp(dist, to, { recursive: true });
     const options = { bundle: true, splitting: true, format: "esm", outdir: to, conditions: ["browser"], logLevel: "warning" };
     const { warnings } = await esbuild.build({ ...options, entryPoints: [join(project, "app.js")] });
     assert.deepEqual(warnings, []);
@@ -56,31 +54,43 @@ for (const [name, bundle] of Object.entries(BUNDLERS)) {
     const to = join(project, name);
     await mkdir(to);
     await bundle(to);
-    await writeFile(join(to, "index.html"), '<!doctype html><meta charset="utf-8"><title>app</title><link rel="icon" href="data:,"><script type="module" src="app.js"></script>');
-    const frames = drawn(4, 160, 90, 4);
-    const encoder = await Encoder.load();
-    const here = await encoder.encode(frames);
-    encoder.dispose();
+    await writeFile(join(to, "index.html"), html(' src="app.js">'));
     for (const headers of [{}, ISOLATED]) {
-      const { page, problems } = await open(browser, await plainly(to, t, headers), t, undefined, () => "Encoder" in window);
-      const got = await page.evaluate(async (frames) => {
-        const encoder = await Encoder.load();
-        const video = await encoder.encode(frames.map(({ width, height, data }) => new ImageData(new Uint8ClampedArray(data), width, height)));
-        const index = await LocalIndex.open("bundled");
-        await index.add("it", video);
-        let hits;
-        for await (const page of index.search(video)) hits = page.hits;
-        await index.clear();
-        const { info } = await loadModel();
-        return { codes: [...video.codes], score: hits[0].score, threads: encoder.model.threads, slim: info.instructions };
-      }, frames.map(({ width, height, data }) => ({ width, height, data: [...data] })));
-      assert.ok(sharedBits(Uint8Array.from(got.codes), here.codes) >= 0.999);
-      assert.ok(got.score > 0.9);
-      assert.equal(got.slim, "simd128");
+      const app = await open(browser, await plainly(to, t, headers), t, undefined, ready);
+      const count = await works(app);
       // Two entries, a Worker each, and threads where there are some.
-      assert.ok(page.workers().length >= 2, `${page.workers().length} Workers`);
-      assert.deepEqual(problems, []);
-      t.diagnostic(`${name}, ${headers === ISOLATED ? "isolated" : "not isolated"}: ${got.threads} threads`);
+      assert.ok(app.page.workers().length >= 2, `${app.page.workers().length} Workers`);
+      t.diagnostic(`${name}, ${headers === ISOLATED ? "isolated" : "not isolated"}: ${count} threads`);
     }
   });
 }
+
+test("a page without a bundler and without an import map", async (t) => {
+  const to = join(project, "plain");
+  await cp(dist, join(to, "vidsieve"), { recursive: true });
+  await writeFile(join(to, "index.html"), html('>import * as vidsieve from "./vidsieve/browser.js"; Object.assign(window, vidsieve);'));
+  await works(await open(browser, await plainly(to, t), t, undefined, ready));
+});
+
+for (const isolated of [false, true]) {
+  test(`from another host, as from a CDN${isolated ? ", on an isolated page" : ""}`, async (t) => {
+    const shared = { "access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin" };
+    const cdn = await plainly(dist, t, isolated ? { ...shared, "cross-origin-embedder-policy": "require-corp" } : shared);
+    const to = join(project, `cdn-${isolated}`);
+    await mkdir(to);
+    await writeFile(join(to, "index.html"), html(`>import * as vidsieve from "${cdn}browser.js"; Object.assign(window, vidsieve);`));
+    const app = await open(browser, await plainly(to, t, isolated ? ISOLATED : {}), t, undefined, ready);
+    const count = await works(app);
+    assert.equal(count > 1, isolated && threads, `${count} threads`);
+  });
+}
+
+test("no script of the package starts a Worker of itself", async () => {
+  // Bundlers that make a bundle for each Worker would go on without end.
+  for (const name of (await readdir(dist)).filter((name) => name.endsWith(".js"))) {
+    const text = await readFile(join(dist, name), "utf8");
+    const started = [...text.matchAll(/new URL\("\.\/([^"]+\.js)",\s*import\.meta\.url\)/g)].map(([, script]) => script);
+    const loaded = [...text.matchAll(/import\("\.\/([^"]+\.js)"\)/g)].map(([, script]) => script);
+    assert.ok(!started.includes(name) && !loaded.includes(name), `${name} names itself`);
+  }
+});

@@ -13,7 +13,7 @@ use super::{FILMS_FILE, FilmQuery, FilmSet, VERSION};
 use crate::trust::kinds::{VideoPlan, bucket, faster, plain, same, short, tells};
 use crate::trust::make::{file_in, round, write_all};
 use crate::trust::recipe::{ClipRecipe, shared};
-use crate::trust::{TrustError, TrustSource};
+use crate::trust::{TrustError, TrustSource, series_by_name};
 
 /// Folder of the indexed videos within a set's folder.
 pub(super) const VIDEOS: &str = "videos";
@@ -66,10 +66,12 @@ pub struct FilmsMade {
     pub kept: usize,
 }
 
-/// Whether two clips are other recordings, though they may look alike.
+/// Whether two clips are other recordings, though they may look alike. Clips of one name up to its number may well be; clips of a
+/// series that a table names are not.
 fn apart(a: &TrustSource, b: &TrustSource) -> bool {
     let takes = a.group.is_some() && a.group == b.group;
-    a.name != b.name && a.series != b.series && (takes || !a.thumbnails.alike(&b.thumbnails))
+    let named = a.series == b.series && a.series != series_by_name(&a.name);
+    a.name != b.name && !named && (takes || !a.thumbnails.alike(&b.thumbnails))
 }
 
 fn shuffle<T>(rng: &mut Pcg64, items: &mut [T]) {

@@ -9,10 +9,10 @@ use vidsieve_edits::clip::{ProceduralClip, ShotConfig};
 use vidsieve_video::{Rate, Writer, WriterOptions};
 
 /// A folder that is removed again.
-pub struct Scratch(pub PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("vidsieve-benchmark-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         Self(folder)
@@ -39,7 +39,7 @@ fn draw(path: &Path, seed: u64, take: u64, seconds: f64) {
 }
 
 /// Clips of eight sources, and two groups of takes.
-pub fn clips(folder: &Path) -> Vec<TrustSource> {
+pub(crate) fn clips(folder: &Path) -> Vec<TrustSource> {
     let names = ["amber", "basalt", "cobalt", "dune", "ember", "fjord", "granite", "harbour"];
     for (i, name) in names.iter().enumerate() {
         draw(&folder.join(format!("{name}.mp4")), 40 + i as u64, 0, 6.0 + i as f64 * 0.5);

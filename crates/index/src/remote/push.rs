@@ -59,7 +59,7 @@ fn published(summary: &Summary) -> Published {
 
 impl Remote {
     /// Publishes an index: writes what is new or has changed, reads it back, and names it in the manifests. What was published
-    /// before a stop or a failure is not written again. A video that cannot be published is told in the report, the others go
+    /// before a stop or a failure is not written again. A video that cannot be published is named in the report, the others go
     /// on. Reports the stage `publishing` in videos.
     ///
     /// # Errors
@@ -158,7 +158,7 @@ impl Remote {
         let there = if options.check { self.bundle_bytes().await? } else { None };
         let same = there.as_ref() == Some(&bytes);
         let mut writes = Vec::new();
-        if (found.is_none() && !same) || (options.check && !same) {
+        if !same && (found.is_none() || options.check) {
             writes.push(BUNDLE);
         }
         if found.is_none() {

@@ -4,12 +4,15 @@ use redb::{ReadableTable, TableError};
 
 use super::{DECISIONS, Index, IndexError};
 
+/// A decision: its key and its value.
+pub type DecisionEntry = (Vec<u8>, Vec<u8>);
+
 impl Index {
     /// Keeps decisions, all of them or none; one with the same key is replaced.
     ///
     /// # Errors
     /// [`IndexError`]; the index is as it was.
-    pub fn put_decisions(&self, decisions: &[(Vec<u8>, Vec<u8>)]) -> Result<(), IndexError> {
+    pub fn put_decisions(&self, decisions: &[DecisionEntry]) -> Result<(), IndexError> {
         let transaction = self.writing()?;
         {
             let mut table = transaction.open_table(DECISIONS).map_err(|e| self.fail(e.into()))?;
@@ -17,7 +20,7 @@ impl Index {
                 table.insert(key.as_slice(), value.as_slice()).map_err(|e| self.fail(e.into()))?;
             }
         }
-        transaction.commit().map_err(|e| self.fail(e.into()))
+        transaction.commit().map_err(|error| self.fail(error))
     }
 
     /// Removes decisions by their keys, all of them or none; returns how many there were.
@@ -33,7 +36,7 @@ impl Index {
                 removed += usize::from(table.remove(key.as_slice()).map_err(|e| self.fail(e.into()))?.is_some());
             }
         }
-        transaction.commit().map_err(|e| self.fail(e.into()))?;
+        transaction.commit().map_err(|error| self.fail(error))?;
         Ok(removed)
     }
 
@@ -41,7 +44,7 @@ impl Index {
     ///
     /// # Errors
     /// [`IndexError::Damaged`].
-    pub fn decisions(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, IndexError> {
+    pub fn decisions(&self) -> Result<Vec<DecisionEntry>, IndexError> {
         let transaction = self.reading()?;
         let table = match transaction.open_table(DECISIONS) {
             Ok(table) => table,

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
+use vidsieve_search::placement::{ComparedPair, Copies, ExcerptOf, Placement, place};
 use vidsieve_search::{Relation, Segment, Table};
 
 use super::files::FileBook;
 use super::keep::{KeepBy, Ranked};
-use super::placement::{ComparedPair, Copies, ExcerptOf, Placement, place};
 use super::report::{CopyGroup, CopyMember, CopyPair, ExcerptVideo, RelatedPair};
 use super::search::Finding;
 

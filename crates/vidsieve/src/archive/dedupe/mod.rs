@@ -5,7 +5,6 @@ mod damage;
 mod files;
 mod keep;
 mod options;
-mod placement;
 mod records;
 mod report;
 mod search;

@@ -2,53 +2,54 @@
 
 use std::collections::BTreeSet;
 
-use vidsieve_search::Relation;
+use crate::relation::Relation;
 
 /// Two videos that were compared. Videos are places in the order of what to keep: 0 is the best.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct ComparedPair {
+pub struct ComparedPair {
     /// One video.
-    pub(super) a: usize,
+    pub a: usize,
     /// Another one.
-    pub(super) b: usize,
+    pub b: usize,
     /// How the first is related to the second.
-    pub(super) relation: Relation,
+    pub relation: Relation,
     /// Their score in [0, 1].
-    pub(super) score: f32,
+    pub score: f32,
 }
 
 impl ComparedPair {
     /// Whether it makes a group or an excerpt.
-    pub(super) fn counts(&self, min_score: f32) -> bool {
+    #[must_use]
+    pub fn counts(&self, min_score: f32) -> bool {
         self.relation.is_claim() && self.score >= min_score
     }
 }
 
 /// A video that is kept, and its copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Copies {
+pub struct Copies {
     /// The video to keep.
-    pub(super) keep: usize,
+    pub keep: usize,
     /// Its copies, the best one first; at least one.
-    pub(super) copies: Vec<usize>,
+    pub copies: Vec<usize>,
 }
 
 /// A video that is an excerpt of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ExcerptOf {
+pub struct ExcerptOf {
     /// The excerpt.
-    pub(super) excerpt: usize,
+    pub excerpt: usize,
     /// The video that holds it.
-    pub(super) of: usize,
+    pub of: usize,
 }
 
 /// Where each video belongs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Placement {
+pub struct Placement {
     /// Groups, in the order in which their videos to keep were chosen.
-    pub(super) groups: Vec<Copies>,
+    pub groups: Vec<Copies>,
     /// Excerpts, each once, the best one first.
-    pub(super) excerpts: Vec<ExcerptOf>,
+    pub excerpts: Vec<ExcerptOf>,
 }
 
 /// Places `n` videos by the pairs that are claims and score at least `min_score`.
@@ -58,7 +59,8 @@ pub(super) struct Placement {
 /// video that is kept, not of another member. Every excerpt stands under one video that holds it: one
 /// that is not itself a copy that may go, then one that is not itself an excerpt, then the one with
 /// the higher score. Time and memory grow with the number of pairs.
-pub(super) fn place(n: usize, pairs: &[ComparedPair], min_score: f32) -> Placement {
+#[must_use]
+pub fn place(n: usize, pairs: &[ComparedPair], min_score: f32) -> Placement {
     let mut copies: Vec<Vec<usize>> = vec![Vec::new(); n];
     let mut excerpts: Vec<Vec<usize>> = vec![Vec::new(); n];
     let mut holders: Vec<Vec<(usize, f32)>> = vec![Vec::new(); n];

@@ -1,0 +1,172 @@
+/**
+ * Files to frames in Node, by the commands `ffprobe` and `ffmpeg`: which frames are taken is the
+ * rule of browsers and of the native command.
+ */
+
+import { spawn, type ChildProcessByStdio } from "node:child_process";
+import type { Readable } from "node:stream";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { VidsieveError } from "../data/errors.js";
+import type { Pixels, TimedFrame } from "../data/types.js";
+import { TOLERANCE, rateOf, sampleCount, type Rate } from "../sources/sampling.js";
+
+/** How a file is read. */
+export interface FfmpegOptions {
+  /** Frames a second that are taken; as `encode` takes them. */
+  fps?: Rate;
+  /** The commands, if they are not found by their names. */
+  ffmpeg?: string;
+  ffprobe?: string;
+  /** Pixels of the longer side to which frames are reduced, 448: more is not looked at. */
+  side?: number;
+  signal?: AbortSignal;
+}
+
+/** A file that FFmpeg reads. Its frames, `fps` and `duration` are what `encode` takes. */
+export interface FfmpegVideo {
+  /** Samples a second. */
+  fps: number;
+  /** Seconds. */
+  duration: number;
+  /** Of the frames, upright and with square pixels. */
+  width: number;
+  height: number;
+  /** The frames of the samples. Each call decodes anew. */
+  frames(): AsyncGenerator<TimedFrame, void, undefined>;
+}
+
+/** What `ffprobe` says of a stream. */
+interface Stream {
+  index: number;
+  width?: number;
+  height?: number;
+  duration?: string;
+  sample_aspect_ratio?: string;
+  pix_fmt?: string;
+  color_space?: string;
+  disposition?: { default?: number; attached_pic?: number; timed_thumbnails?: number };
+  side_data_list?: { rotation?: number }[];
+}
+interface Probed {
+  streams?: Stream[];
+  format?: { duration?: string };
+  packets?: { pts_time?: string; flags?: string }[];
+}
+
+type Child = ChildProcessByStdio<null, Readable, Readable>;
+
+/** Starts a command; what it writes to its standard error is kept for messages. */
+function start(command: string, args: string[], signal: AbortSignal | undefined): { child: Child; ended: Promise<void> } {
+  signal?.throwIfAborted();
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (piece: Buffer) => (said = (said + piece.toString()).slice(-2000)));
+  const abort = () => child.kill("SIGKILL");
+  signal?.addEventListener("abort", abort, { once: true });
+  const ended = new Promise<void>((done, fail) => {
+    child.on("error", (cause) => {
+      fail(new VidsieveError("unsupported", `${command} cannot be started: install FFmpeg, or name it in the options`, { cause }));
+    });
+    child.on("close", (code) => {
+      signal?.removeEventListener("abort", abort);
+      if (code === 0) done();
+      else fail(new VidsieveError("unreadable", `${command}: ${said.trim().split("\n").slice(-3).join("; ") || `it ended with ${code}`}`));
+    });
+  });
+  ended.catch(() => {});
+  return { child, ended };
+}
+
+async function ask(command: string, args: string[], signal: AbortSignal | undefined): Promise<Probed> {
+  const { child, ended } = start(command, ["-v", "error", "-of", "json=compact=1", ...args], signal);
+  const pieces: Buffer[] = [];
+  for await (const piece of child.stdout) pieces.push(piece as Buffer);
+  await ended.catch((thrown) => {
+    signal?.throwIfAborted();
+    throw thrown;
+  });
+  return JSON.parse(Buffer.concat(pieces).toString()) as Probed;
+}
+
+/** The stream of the video: the default one, then the one with the largest picture, then the first. */
+function videoOf(streams: Stream[]): Stream | undefined {
+  const still = ({ disposition }: Stream) => disposition?.attached_pic === 1 || disposition?.timed_thumbnails === 1;
+  const pixels = ({ width = 0, height = 0 }: Stream) => width * height;
+  const first = ({ disposition }: Stream) => disposition?.default ?? 0;
+  return streams.filter((stream) => !still(stream)).sort((a, b) => first(b) - first(a) || pixels(b) - pixels(a))[0];
+}
+
+/** The size of the picture as it is shown, in square pixels. */
+function shown({ width = 0, height = 0, sample_aspect_ratio = "1:1", side_data_list = [] }: Stream): [number, number] {
+  const [across = 1, down = 1] = sample_aspect_ratio.split(":").map(Number);
+  const ratio = across / down;
+  const plausible = ratio >= 1 / 8 && ratio <= 8;
+  const [w, h] = plausible && ratio > 1 ? [width * ratio, height] : plausible ? [width, height / ratio] : [width, height];
+  const turned = Math.abs(side_data_list.find((data) => data.rotation !== undefined)?.rotation ?? 0) % 180 === 90;
+  return turned ? [h, w] : [w, h];
+}
+
+/** Opens a file. Fails with `unsupported` where FFmpeg is not installed, with `unreadable` for what is no video. */
+export async function open(file: string | URL, options: FfmpegOptions = {}): Promise<FfmpegVideo> {
+  const { fps: wanted = "auto", ffmpeg = "ffmpeg", ffprobe = "ffprobe", side = 448, signal } = options;
+  // A path is never taken for an option or for another protocol.
+  const input = `file:${resolve(file instanceof URL ? fileURLToPath(file) : file)}`;
+  const entries = "stream=index,width,height,duration,sample_aspect_ratio,pix_fmt,color_space:stream_disposition=default,attached_pic,timed_thumbnails:stream_side_data=rotation:format=duration";
+  const { streams = [], format } = await ask(ffprobe, ["-select_streams", "v", "-show_entries", entries, input], signal);
+  const stream = videoOf(streams);
+  if (!stream?.width || !stream.height) throw new VidsieveError("unreadable", `${input.slice(5)} has no video`);
+  const { packets = [] } = await ask(ffprobe, ["-select_streams", String(stream.index), "-show_entries", "packet=pts_time,flags", input], signal);
+  const times = packets.filter(({ flags }) => !flags?.includes("D")).map(({ pts_time }) => Number(pts_time)).filter(Number.isFinite);
+  if (times.length === 0) throw new VidsieveError("unreadable", `${input.slice(5)} has no frames`);
+  const [first, final] = times.reduce(([low, high], time) => [Math.min(low, time), Math.max(high, time)] as [number, number], [Infinity, -Infinity]);
+  const last = final - first;
+  const fps = rateOf(wanted, last);
+  const [w, h] = shown(stream);
+  const scale = Math.min(1, side / Math.max(w, h));
+  const [width, height] = [Math.max(1, Math.round(w * scale)), Math.max(1, Math.round(h * scale))];
+  const told = Number(stream.duration ?? format?.duration);
+  const duration = Number.isFinite(told) && told > last ? told : last;
+  const ycbcr = /^(yuv|nv|p0)/.test(stream.pix_fmt ?? "");
+  const large = stream.width >= 1280 || stream.height > 576;
+  const matrix = ycbcr && large && !/^(?!unknown|unspecified|reserved)./.test(stream.color_space ?? "") ? ":in_color_matrix=bt709" : "";
+  // The last frame at or before each sample: times are rounded up to samples, and the last one of each counts.
+  const rule = `settb=1/1000000,setpts=PTS-STARTPTS-${TOLERANCE * 1e6},fps=${fps}:round=up:start_time=0`;
+  const graph = `${rule},scale=${width}:${height}:flags=area+accurate_rnd+full_chroma_int${matrix},format=rgba`;
+  const args = ["-v", "error", "-nostdin", "-protocol_whitelist", "file", "-i", input, "-map", `0:${stream.index}`, "-an", "-sn", "-dn", "-vf", graph];
+  const output = ["-frames:v", String(sampleCount(last, fps)), "-f", "rawvideo", "-pix_fmt", "rgba", "pipe:1"];
+  const frames = () => read(ffmpeg, [...args, ...output], { width, height }, fps, signal);
+  return { fps, duration, width, height, frames };
+}
+
+/** The frames that FFmpeg writes, one after the other. */
+async function* read(command: string, args: string[], { width, height }: Omit<Pixels, "data">, fps: number, signal: AbortSignal | undefined): AsyncGenerator<TimedFrame, void, undefined> {
+  const { child, ended } = start(command, args, signal);
+  const bytes = 4 * width * height;
+  let [frame, filled, count] = [new Uint8ClampedArray(bytes), 0, 0];
+  try {
+    for await (const piece of child.stdout as AsyncIterable<Buffer>) {
+      for (let at = 0; at < piece.length; ) {
+        const part = piece.subarray(at, at + bytes - filled);
+        frame.set(part, filled);
+        at += part.length;
+        filled += part.length;
+        if (filled < bytes) continue;
+        yield { image: { width, height, data: frame }, time: count++ / fps };
+        [frame, filled] = [new Uint8ClampedArray(bytes), 0];
+      }
+    }
+    signal?.throwIfAborted();
+    try {
+      await ended;
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      // A file that is damaged at its end: what came before counts.
+      if (count === 0) throw thrown;
+    }
+    if (count === 0) throw new VidsieveError("unreadable", "no frame could be decoded");
+  } finally {
+    child.kill("SIGKILL");
+  }
+}

@@ -1,0 +1,25 @@
+/** Codecs and containers by the names that people know. */
+
+const NAMES: [RegExp, string][] = [
+  [/^(avc|avc1|avc3|h264)\b/, "H.264"],
+  [/^(hevc|hvc1|hev1|h265)\b/, "HEVC (H.265)"],
+  [/^(vvc1|vvi1|vvc)\b/, "VVC (H.266)"],
+  [/^vp0?9\b/, "VP9"],
+  [/^vp0?8\b/, "VP8"],
+  [/^av0?1\b/, "AV1"],
+  [/^(prores|ap4h|ap4x|apcn|apch|apcs|apco)\b/, "ProRes"],
+  [/^(mpeg4|mp4v)\b/, "MPEG-4 Part 2"],
+  [/^(mpeg2|mp2v|m2v1)\b/, "MPEG-2"],
+  [/^(mjpg|mjpeg|jpeg|V_MJPEG)\b/, "Motion JPEG"],
+  [/^(dvh1|dvhe)\b/, "Dolby Vision"],
+];
+
+/**
+ * A codec's name with the identifier that it comes from: "HEVC (H.265), hvc1.1.6.L93.B0". The
+ * identifier alone if the codec is not known.
+ */
+export function codecName(identifier: string | null | undefined): string {
+  if (!identifier) return "an unknown codec";
+  const name = NAMES.find(([pattern]) => pattern.test(identifier))?.[1];
+  return name ? `${name}, ${identifier}` : identifier;
+}
