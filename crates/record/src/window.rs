@@ -149,7 +149,7 @@ mod tests {
             let cosine: f32 = window.vector().zip(&vector).map(|(a, b)| a * b / norm).sum();
             prop_assert!((window.norm() - 1.0).abs() < 1e-6);
             prop_assert!(cosine > 0.999, "{}", cosine);
-            let windows = vec![window.clone(), WindowVector { first: 7, last: u32::MAX, ..window }];
+            let windows = vec![window.clone(), WindowVector { first: 7, last: u32::MAX, ..window.clone() }];
             let mut bytes = WindowVector::to_bytes(windows.iter().cloned());
             prop_assert_eq!(WindowVector::of_bytes(&bytes, vector.len()), Some(windows));
             bytes.pop();
