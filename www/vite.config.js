@@ -1,6 +1,12 @@
+import { readFileSync } from "node:fs";
 import { defineConfig } from "vite";
 
+/** The extensions that the command takes from folders: the file dialog has the same. */
+const extensions = readFileSync(new URL("../crates/files/src/extensions.txt", import.meta.url), "utf8").trim().split("\n");
+const accepted = ["video/*", ...extensions.map((extension) => `.${extension}`)].join(",");
+
 export default defineConfig({
+  plugins: [{ name: "video-files", transformIndexHtml: (html) => html.replace("%VIDEO_FILES%", accepted) }],
   // Served from any folder.
   base: "./",
   build: {

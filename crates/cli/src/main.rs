@@ -36,6 +36,10 @@ enum Command {
     Verify(commands::library::Args),
     /// Give the free space of an index back.
     Compact(commands::library::Args),
+    /// Copy an index as it is at this moment, also while another process writes it.
+    Backup(commands::library::BackupArgs),
+    /// Make an index of a copy of it.
+    Restore(commands::library::RestoreArgs),
     /// Convert official weights to a bundle, or show what a bundle holds.
     #[command(subcommand)]
     Model(commands::model::Command),
@@ -98,6 +102,8 @@ fn run(command: Command) -> Result<ExitCode, output::Failure> {
         Command::Remove(args) => commands::library::remove(&args),
         Command::Verify(args) => commands::library::verify(&args),
         Command::Compact(args) => commands::library::compact(&args),
+        Command::Backup(args) => commands::library::backup(&args),
+        Command::Restore(args) => commands::library::restore(&args),
         Command::Dedupe(args) => commands::dedupe::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
         Command::Model(command) => commands::model::run(command),

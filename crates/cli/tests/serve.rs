@@ -26,9 +26,16 @@ fn a_served_index_answers_as_the_command_does() {
         serde_json::from_slice(pages.trim_ascii().split(|b| *b == b'\n').next_back().unwrap()).unwrap();
     let (status, _) = server.ask("DELETE", "/v1/videos/sub%2Fcells.mp4", "", b"");
     assert_eq!(status, 204);
-    // One process writes an index.
+    // One process writes an index; others read it meanwhile, and see what it has written.
     let busy = vidsieve(&["index", "--index", &index, &dir.text("videos")]);
-    refused(&busy, &[&index, "another process"]);
+    refused(&busy, &[&index, "another process", "`vidsieve serve`", "HTTP API", "--read-only"]);
+    let list = json(&["list", "--index", &index, "--json"], 0);
+    assert_eq!(list["videos"].as_array().unwrap().len(), 4, "{list}");
+    let report = json(&["verify", "--index", &index, "--json"], 0);
+    assert_eq!((report["checked"].as_u64(), report["pages"].as_bool()), (Some(4), None), "{report}");
+    assert_eq!(json(&["search", "--index", &index, "id:bars.mp4", "--json"], 0)["videos"], 3);
+    assert_eq!(json(&["dedupe", "--index", &index, "--json"], 0)["videos"], 4);
+    assert_eq!(json(&["backup", "--index", &index, "--to", &dir.text("backup"), "--json"], 0)["videos"], 4);
     // An address can be taken once.
     let taken = vidsieve(&["serve", "--index", &index, "--addr", &server.address]);
     assert_eq!(taken.status.code(), Some(2), "{}", stderr(&taken));

@@ -1,5 +1,6 @@
 //! Folders of systems that hold what was thrown away, or what a system made for itself.
 
+use std::ffi::OsStr;
 use std::path::{Component, Path};
 
 /// Names of such folders, in lower case.
@@ -26,6 +27,12 @@ const BINS: [&str; 20] = [
     "~snapshot",
 ];
 
+/// Returns whether a folder of this name is one of them.
+pub(crate) fn is_bin(name: &OsStr) -> bool {
+    let name = name.to_string_lossy().to_lowercase();
+    BINS.contains(&name.as_str()) || name.starts_with(".trash-")
+}
+
 /// Returns whether a file lies in a recycle bin, in a folder of thumbnails or snapshots of a NAS, or in a folder of the file
 /// system itself, at any depth.
 #[must_use]
@@ -39,7 +46,7 @@ pub fn in_bin(path: &Path) -> bool {
             _ => None,
         })
         .collect();
-    let is_bin = |name: &String| BINS.contains(&name.as_str()) || name.starts_with(".trash-");
+    let is_bin = |name: &String| is_bin(OsStr::new(name));
     // The bin of a desktop is the folder `Trash/files`.
     names.iter().any(is_bin) || names.windows(2).any(|pair| pair == ["trash", "files"])
 }

@@ -1,13 +1,19 @@
-//! The videos that a command line names, and the ids they get.
+//! The videos that a command line names.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use walkdir::{DirEntry, WalkDir};
+use ignore::overrides::{Override, OverrideBuilder};
+use ignore::{DirEntry, WalkBuilder};
+use walkdir::WalkDir;
 
-use crate::kinds::{extension, is_video};
+use crate::bins::is_bin;
+use crate::ids::{VideoFile, distinct};
+use crate::kinds::{extension, is_video, is_video_by_content};
+
+/// A file of a folder that says, as `.gitignore` does, what of the folder and below is left out.
+const IGNORE_FILE: &str = ".vidsieveignore";
 
 /// Why files could not be found.
 #[derive(Debug, thiserror::Error)]
@@ -21,100 +27,157 @@ pub enum FindError {
         /// The system's error.
         source: io::Error,
     },
-    /// Two different files whose ids would be the same.
-    #[error(
-        "{} and {} would both have the id {id:?}: give the folder that holds both, or index them into different indexes",
-        first.display(),
-        second.display()
-    )]
-    SameId {
-        /// The id.
-        id: String,
-        /// A file.
-        first: PathBuf,
-        /// Another one.
-        second: PathBuf,
+    /// A pattern of what is left out that cannot be read.
+    #[error("--exclude {glob:?}: {detail}: write it as in .gitignore, such as '*.tmp.mp4' or '/private/'")]
+    Glob {
+        /// The pattern.
+        glob: String,
+        /// What is wrong.
+        detail: String,
     },
 }
 
-/// A video file and its id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VideoFile {
-    /// Its name in an index: the path below the folder that was given, or the name of the file.
-    pub id: String,
-    /// Its absolute path.
-    pub path: PathBuf,
+/// Options of [`find_videos`].
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct FindOptions {
+    exclude: Vec<String>,
+    any: bool,
+}
+
+impl FindOptions {
+    /// Returns the defaults: nothing is left out but bins and folders of systems, and extensions decide.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Leaves out files and folders that match a pattern, in the form of `.gitignore`: `*.tmp.mp4` at any depth,
+    /// `/private/` the folder `private` of the folder given. May be called several times.
+    pub fn exclude(mut self, glob: impl Into<String>) -> Self {
+        self.exclude.push(glob.into());
+        self
+    }
+
+    /// Sets whether files of folders are taken by their first bytes too, whatever their extension; by default they are
+    /// not.
+    pub const fn any(mut self, any: bool) -> Self {
+        self.any = any;
+        self
+    }
+
+    /// The patterns, relative to a folder.
+    fn excluded(&self, folder: &Path) -> Result<Override, FindError> {
+        let mut builder = OverrideBuilder::new(folder);
+        for glob in &self.exclude {
+            let refuse = |error: ignore::Error| FindError::Glob { glob: glob.clone(), detail: error.to_string() };
+            // Without the mark a pattern would choose what is taken.
+            builder.add(&format!("!{glob}")).map_err(refuse)?;
+        }
+        let glob = || self.exclude.join(" ");
+        builder.build().map_err(|error| FindError::Glob { glob: glob(), detail: error.to_string() })
+    }
+
+    fn takes(&self, path: &Path) -> bool {
+        if self.any { is_video_by_content(path) } else { is_video(path) }
+    }
 }
 
 /// The result of [`find_videos`].
 #[derive(Debug, Default)]
 pub struct FoundVideos {
-    /// Files in the order of their ids.
+    /// Files in the order of their ids, which differ.
     pub files: Vec<VideoFile>,
     /// Folders and files that could not be read, with the reason.
     pub unreadable: Vec<(PathBuf, String)>,
 }
 
 /// Finds the files of `paths`: of folders the videos in them and below, of files these themselves. Links to folders are not
-/// followed, and names that begin with a dot are skipped.
+/// followed. Names that begin with a dot, bins and other folders of systems, and what a `.vidsieveignore` names are passed
+/// over, unless they are given themselves.
+///
+/// The id of a file of a folder is its path below it, of a file that is given its name. Where files would have the same id,
+/// all of them get the folders above as well, as many as tell them apart.
 ///
 /// # Errors
-/// [`FindError::Io`] for a path that cannot be read, [`FindError::SameId`] for a file and a folder that would give two files
-/// one id.
-pub fn find_videos<P: AsRef<Path>>(paths: &[P]) -> Result<FoundVideos, FindError> {
+/// [`FindError::Io`] for a path that cannot be read, [`FindError::Glob`].
+pub fn find_videos<P: AsRef<Path>>(paths: &[P], options: &FindOptions) -> Result<FoundVideos, FindError> {
     let mut found = FoundVideos::default();
     let mut files = Vec::new();
     for path in paths.iter().map(AsRef::as_ref) {
         let refuse = |source: io::Error| FindError::Io { path: path.to_owned(), source };
         let absolute = std::path::absolute(path).map_err(refuse)?;
         if std::fs::metadata(path).map_err(refuse)?.is_dir() {
-            walk(&absolute, &mut files, &mut found.unreadable);
+            walk(&absolute, options, &mut files, &mut found.unreadable)?;
         } else {
-            let name = absolute.file_name().unwrap_or(absolute.as_os_str());
-            files.push(VideoFile { id: escape_name(name), path: absolute });
-        }
-    }
-    let mut by_id: BTreeMap<String, PathBuf> = BTreeMap::new();
-    for VideoFile { id, path } in files {
-        match by_id.get(&id) {
-            Some(other) if same_file(other, &path) => {}
-            Some(other) => return Err(FindError::SameId { id, first: other.clone(), second: path }),
-            None => {
-                by_id.insert(id, path);
+            let folder = absolute.parent().unwrap_or(&absolute);
+            if !options.excluded(folder)?.matched(&absolute, false).is_ignore() {
+                files.push(VideoFile::with_parts(absolute, 1));
             }
         }
     }
-    found.files = by_id.into_iter().map(|(id, path)| VideoFile { id, path }).collect();
+    found.files = distinct(files);
     Ok(found)
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+/// Whether an entry of a folder is passed over.
+fn is_passed_over(entry: &DirEntry) -> bool {
+    entry.depth() > 0
+        && (entry.file_name().as_encoded_bytes().starts_with(b".")
+            || (entry.file_type().is_some_and(|kind| kind.is_dir()) && is_bin(entry.file_name())))
 }
 
-fn is_hidden(entry: &DirEntry) -> bool {
-    entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".")
-}
-
-fn walk(folder: &Path, to: &mut Vec<VideoFile>, unreadable: &mut Vec<(PathBuf, String)>) {
-    for entry in WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(|entry| !is_hidden(entry)) {
-        match entry {
-            Ok(entry) => {
-                let path = entry.path();
-                // A link to a file is taken: what it leads to decides.
-                let is_file = !entry.file_type().is_dir() && std::fs::metadata(path).is_ok_and(|m| m.is_file());
-                if is_file && is_video(path) {
-                    let below = path.strip_prefix(folder).unwrap_or(path);
-                    let names: Vec<String> = below.components().map(|part| escape_name(part.as_os_str())).collect();
-                    to.push(VideoFile { id: names.join("/"), path: path.to_owned() });
-                }
-            }
+fn walk(
+    folder: &Path,
+    options: &FindOptions,
+    to: &mut Vec<VideoFile>,
+    unreadable: &mut Vec<(PathBuf, String)>,
+) -> Result<(), FindError> {
+    let mut walk = WalkBuilder::new(folder);
+    walk.standard_filters(false)
+        .parents(true)
+        .add_custom_ignore_filename(IGNORE_FILE)
+        .overrides(options.excluded(folder)?)
+        .filter_entry(|entry| !is_passed_over(entry))
+        .sort_by_file_name(OsStr::cmp);
+    for entry in walk.build() {
+        let entry = match entry {
+            Ok(entry) => entry,
             Err(error) => {
-                let path = error.path().unwrap_or(folder).to_owned();
-                let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
-                unreadable.push((path, reason));
+                unreadable.push(reason(&error, folder));
+                continue;
             }
+        };
+        // A line of an ignore file that cannot be read; the others count.
+        if let Some(error) = entry.error() {
+            unreadable.push(reason(error, entry.path()));
         }
+        let path = entry.path();
+        // A link to a file is taken: what it leads to decides.
+        let is_file = !entry.file_type().is_some_and(|kind| kind.is_dir())
+            && std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
+        if is_file && options.takes(path) {
+            to.push(VideoFile::with_parts(path.to_owned(), entry.depth()));
+        }
+    }
+    Ok(())
+}
+
+/// The path and the reason of an error of a walk.
+fn reason(error: &ignore::Error, folder: &Path) -> (PathBuf, String) {
+    match error {
+        ignore::Error::WithPath { path, err } => (path.clone(), reason(err, path).1),
+        ignore::Error::WithDepth { err, .. } => reason(err, folder),
+        ignore::Error::WithLineNumber { line, err } => {
+            let (path, text) = reason(err, folder);
+            (path, format!("line {line}: {text}"))
+        }
+        ignore::Error::Partial(errors) => {
+            let texts: Vec<String> = errors.iter().map(|error| reason(error, folder).1).collect();
+            let path = errors.first().map_or_else(|| folder.to_owned(), |error| reason(error, folder).0);
+            (path, texts.join("; "))
+        }
+        ignore::Error::Io(error) => (folder.to_owned(), error.to_string()),
+        other => (folder.to_owned(), other.to_string()),
     }
 }
 
@@ -136,90 +199,106 @@ pub fn files_with_extensions(folder: &Path, extensions: &[&str]) -> Result<Vec<P
     Ok(found)
 }
 
-/// Returns a file's name as part of an id: bytes that are not UTF-8 and control characters as `%XX`, and `%` where it could
-/// be taken for such a byte. Different names stay different.
-#[must_use]
-pub fn escape_name(name: &OsStr) -> String {
-    let bytes = name.as_encoded_bytes();
-    let mut id = String::with_capacity(bytes.len());
-    let hex = |id: &mut String, byte: u8| {
-        use std::fmt::Write;
-        // Writing to a string does not fail.
-        let _ = write!(id, "%{byte:02X}");
-    };
-    for chunk in bytes.utf8_chunks() {
-        let valid = chunk.valid();
-        for (at, c) in valid.char_indices() {
-            let rest = &valid.as_bytes()[at + 1..];
-            let code = c == '%' && rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit);
-            if c.is_control() || code {
-                c.encode_utf8(&mut [0; 4]).bytes().for_each(|b| hex(&mut id, b));
-            } else {
-                id.push(c);
-            }
-        }
-        chunk.invalid().iter().for_each(|&b| hex(&mut id, b));
-    }
-    id
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    #[test]
-    fn escapes() {
-        for (name, id) in [
-            ("plain name.mp4", "plain name.mp4"),
-            ("100%.mp4", "100%.mp4"),
-            ("a%0Ab", "a%250Ab"),
-            ("new\nline", "new%0Aline"),
-            ("Füße \u{202e}", "Füße \u{202e}"),
-            ("c1 \u{85}", "c1 %C2%85"),
-        ] {
-            assert_eq!(escape_name(OsStr::new(name)), id);
+    fn write(folder: &Path, files: &[(&str, &[u8])]) {
+        for (name, bytes) in files {
+            let path = folder.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
         }
-        #[cfg(unix)]
-        {
-            use std::os::unix::ffi::OsStrExt;
-            assert_eq!(escape_name(OsStr::from_bytes(b"a\xffb%ff.mp4")), "a%FFb%25ff.mp4");
-            // A sequence that is cut off.
-            assert_eq!(escape_name(OsStr::from_bytes(b"\xc3")), "%C3");
-        }
+    }
+
+    fn ids(folder: &Path, paths: &[&str], options: &FindOptions) -> Result<Vec<String>, String> {
+        let paths: Vec<PathBuf> = paths.iter().map(|p| folder.join(p)).collect();
+        let found = find_videos(&paths, options).map_err(|e| e.to_string())?;
+        assert!(found.unreadable.is_empty(), "{found:?}");
+        Ok(found.files.into_iter().map(|i| i.id).collect())
     }
 
     #[test]
     fn folders_and_files() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
-        for (name, bytes) in [
-            ("a/b/x.mp4", &b"x"[..]),
-            ("a/x.mp4", b"x"),
-            ("a/notes.txt", b"x"),
-            ("a/.hidden.mp4", b"x"),
-            ("a/program.ts", b"const a = 1;"),
-            ("a/stream.ts", b"\x47\x40\x00\x10\x00\x00"),
-            ("c/x.mp4", b"y"),
-        ] {
-            let path = dir.join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, bytes).unwrap();
-        }
-        let ids = |paths: &[&str]| -> Result<Vec<String>, String> {
-            let paths: Vec<PathBuf> = paths.iter().map(|p| dir.join(p)).collect();
-            find_videos(&paths).map(|f| f.files.into_iter().map(|i| i.id).collect()).map_err(|e| e.to_string())
-        };
+        let stream = [&[0x47; 1][..], &[0; 187], &[0x47; 1], &[0; 187]].concat();
+        write(
+            dir,
+            &[
+                ("a/b/x.mp4", b"x"),
+                ("a/x.mp4", b"x"),
+                ("a/notes.txt", b"x"),
+                ("a/.hidden.mp4", b"x"),
+                ("a/program.ts", b"const a = 1;"),
+                ("a/stream.ts", &stream),
+                ("c/x.mp4", b"y"),
+            ],
+        );
+        let options = FindOptions::new();
+        let ids = |paths: &[&str]| ids(dir, paths, &options);
         assert_eq!(ids(&["a"]).unwrap(), ["b/x.mp4", "stream.ts", "x.mp4"]);
         assert_eq!(ids(&["."]).unwrap(), ["a/b/x.mp4", "a/stream.ts", "a/x.mp4", "c/x.mp4"]);
         assert_eq!(ids(&["a/notes.txt", "c/x.mp4"]).unwrap(), ["notes.txt", "x.mp4"]);
-        // The same file twice is one; two files of one id are refused.
+        // The same file twice is one; two files of one name are told apart by their folders.
         assert_eq!(ids(&["c", "c/x.mp4"]).unwrap(), ["x.mp4"]);
-        let error = ids(&["a", "c"]).unwrap_err();
-        assert!(error.contains("a/x.mp4") && error.contains("c/x.mp4"), "{error}");
+        assert_eq!(ids(&["a", "c"]).unwrap(), ["a/x.mp4", "b/x.mp4", "c/x.mp4", "stream.ts"]);
+        assert_eq!(ids(&["a/x.mp4", "c/x.mp4"]).unwrap(), ["a/x.mp4", "c/x.mp4"]);
         assert!(ids(&["none"]).unwrap_err().contains("none"));
         // Below a folder the paths are found that have an extension, in order.
         let texts = files_with_extensions(dir, &["txt", "ts"]).unwrap();
         assert_eq!(texts, ["a/notes.txt", "a/program.ts", "a/stream.ts"].map(|name| dir.join(name)));
+    }
+
+    #[test]
+    fn what_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        write(
+            dir,
+            &[
+                ("lib/$RECYCLE.BIN/S-1/a.mp4", b"x"),
+                ("lib/#recycle/a.mp4", b"x"),
+                ("lib/Films/@eaDir/a.mp4/SYNOPHOTO_FILM_M.mp4", b"x"),
+                ("lib/.Trash-1000/files/a.mp4", b"x"),
+                ("lib/Lost+Found/a.mp4", b"x"),
+                ("lib/Films/a.mp4", b"x"),
+                ("lib/Films/a.part.mp4", b"x"),
+                ("lib/private/a.mp4", b"x"),
+                ("lib/private/kept/b.mp4", b"x"),
+                ("lib/deep/private/a.mp4", b"x"),
+                ("lib/.vidsieveignore", b"*.part.mp4\n"),
+                ("lib/deep/.vidsieveignore", b"# a comment\n/private/*\n!/private/a.mp4\n"),
+            ],
+        );
+        let found = |paths: &[&str], globs: &[&str]| {
+            let options = globs.iter().fold(FindOptions::new(), |options, glob| options.exclude(*glob));
+            ids(dir, paths, &options)
+        };
+        let all = ["Films/a.mp4", "deep/private/a.mp4", "private/a.mp4", "private/kept/b.mp4"];
+        assert_eq!(found(&["lib"], &[]).unwrap(), all);
+        assert_eq!(found(&["lib"], &["private"]).unwrap(), all[..1]);
+        assert_eq!(found(&["lib"], &["/private/"]).unwrap(), all[..2]);
+        assert_eq!(found(&["lib"], &["a.*"]).unwrap(), ["private/kept/b.mp4"]);
+        assert_eq!(found(&["lib"], &["Films", "kept/"]).unwrap(), all[1..3]);
+        assert_eq!(found(&["lib/Films/a.mp4", "lib/private/kept/b.mp4"], &["b*"]).unwrap(), ["a.mp4"]);
+        // A bin that is given itself is searched.
+        assert_eq!(found(&["lib/#recycle"], &[]).unwrap(), ["a.mp4"]);
+        let error = found(&["lib"], &["a[b"]).unwrap_err();
+        assert!(error.contains("a[b") && error.contains(".gitignore"), "{error}");
+    }
+
+    #[test]
+    fn any_file_by_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let mp4 = b"\0\0\0\x18ftypisom\0\0\x02\0isommp41";
+        write(
+            dir,
+            &[("a.bin", mp4), ("noname", mp4), ("b.m4a", mp4), ("c.txt", b"text"), ("d.mod", mp4), ("e.mod", b"song")],
+        );
+        assert_eq!(ids(dir, &["."], &FindOptions::new()).unwrap(), ["d.mod"]);
+        assert_eq!(ids(dir, &["."], &FindOptions::new().any(true)).unwrap(), ["a.bin", "d.mod", "noname"]);
     }
 }

@@ -1,17 +1,35 @@
 //! The hash of a whole file.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
+
+/// Bytes that are read at a time.
+const PIECE: usize = 1 << 20;
 
 /// Returns BLAKE3 of all bytes of a file.
 ///
 /// # Errors
 /// The system's error for a file that cannot be read to its end.
 pub fn whole_hash(path: &Path) -> io::Result<[u8; 32]> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path)?)?;
-    Ok(*hasher.finalize().as_bytes())
+    whole_hash_while(path, &|| true)?.ok_or_else(|| io::ErrorKind::Interrupted.into())
+}
+
+/// Returns BLAKE3 of all bytes of a file; `None` if it was stopped. `goes_on` is asked after each piece that was read.
+///
+/// # Errors
+/// As [`whole_hash`].
+pub fn whole_hash_while(path: &Path, goes_on: &dyn Fn() -> bool) -> io::Result<Option<[u8; 32]>> {
+    let (mut file, mut hasher, mut piece) = (File::open(path)?, blake3::Hasher::new(), vec![0; PIECE]);
+    while goes_on() {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(Some(*hasher.finalize().as_bytes())),
+            Ok(read) => drop(hasher.update(&piece[..read])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -30,6 +48,7 @@ mod tests {
         bytes[(2 << 20) + 5] ^= 1;
         std::fs::write(&path, &bytes).unwrap();
         assert_ne!(whole_hash(&path).unwrap(), before);
+        assert_eq!(whole_hash_while(&path, &|| false).unwrap(), None);
         assert!(whole_hash(&folder.path().join("none")).is_err());
     }
 }

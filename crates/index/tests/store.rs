@@ -60,7 +60,7 @@ fn source(path: &str) -> Source {
         path: path.as_bytes().to_vec(),
         size: 17,
         modified: Some(-5),
-        fingerprint: Some([3; 16]),
+        hash: Some([3; 32]),
         picture: [640, 360],
         damage: String::new(),
     }
@@ -71,7 +71,7 @@ fn damage_travels_with_the_source() {
     let folder = Folder::new("damage-of-source");
     let index = Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap();
     for damage in ["", "damaged in places", "cut off"].map(str::to_owned) {
-        let source = Source { damage, fingerprint: None, ..source("/a") };
+        let source = Source { damage, hash: None, ..source("/a") };
         index.put("a", &record(1), &source).unwrap();
         assert_eq!(index.summary("a").unwrap().unwrap().source, source);
         assert!(index.relabel("a", "b", &source).unwrap());
@@ -193,9 +193,12 @@ fn what_does_not_belong_is_refused() {
     assert!(index.put_many(&[("a", good.view(), &source), ("b", other.view(), &source)]).is_err());
     assert_eq!(index.len().unwrap(), 0);
 
-    assert!(matches!(Index::open(&folder.0), Err(IndexError::Locked(_))));
-    assert!(matches!(Index::open_read_only(&folder.0), Err(IndexError::Locked(_))));
+    let error = Index::open(&folder.0).unwrap_err();
+    assert!(matches!(error, IndexError::Locked { .. }), "{error}");
+    let own = format!("process {}", std::process::id());
+    assert!(error.to_string().contains(&own) && error.to_string().contains("another process"), "{error}");
     drop(index);
+    assert!(!folder.0.join("writer").exists());
     let error = Index::create_or_open(&folder.0, BundleId([8; 32]), b"").unwrap_err();
     assert!(matches!(error, IndexError::Bundle { .. }), "{error}");
     let nothing = folder.0.join("nothing");
@@ -275,6 +278,138 @@ fn vectors_that_are_not_the_records_are_found() {
 }
 
 #[test]
+fn others_read_while_one_writes() {
+    let folder = Folder::new("beside");
+    let writer = Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap();
+    writer.put("a", &record(1), &source("/a")).unwrap();
+    let reader = Index::open_read_only(&folder.0).unwrap();
+    assert_eq!(reader.len().unwrap(), 1);
+    assert!(reader.verify(&Control::new()).unwrap().damaged.is_empty());
+    assert_eq!(Index::check_pages(&folder.0).unwrap(), None, "while another one writes");
+    writer.put("b", &record(2), &source("/b")).unwrap();
+    assert_eq!(reader.get("b").unwrap().unwrap().record, record(2));
+    let copy = folder.0.join("copy");
+    let report = reader.copy_to(&copy, &Control::new()).unwrap().unwrap();
+    assert_eq!((report.videos, report.damaged.len()), (2, 0));
+    drop(writer);
+    assert_eq!(Index::check_pages(&folder.0).unwrap(), Some(true));
+    // Readers do not keep a writer away.
+    let writer = Index::open(&folder.0).unwrap();
+    writer.remove("a").unwrap();
+    assert_eq!((reader.len().unwrap(), Index::open(&copy).unwrap().len().unwrap()), (1, 2));
+    drop((writer, reader));
+    // Another copy is not written over it.
+    let index = Index::open(&folder.0).unwrap();
+    assert!(matches!(index.copy_to(&copy, &Control::new()), Err(IndexError::Exists(_))));
+    let cancelled = Control::new();
+    cancelled.cancel().cancel();
+    assert_eq!(index.copy_to(&folder.0.join("none"), &cancelled).unwrap(), None);
+    let left: Vec<_> = std::fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".tmp")), "{left:?}");
+}
+
+/// A record whose codes are unlike those of other records, so that its page can be found in the file.
+fn large(n: u8) -> Record<Vec<u8>> {
+    let codes: Vec<u8> = (0..20_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0] ^ n).collect();
+    let parts = Parts {
+        bundle: BUNDLE,
+        duration: 10.0,
+        self_similarity: 0.0,
+        global: &[1.0],
+        times: &(0..10).map(f64::from).collect::<Vec<_>>(),
+        weights: &[255; 10],
+        windows: &[],
+        regions: 20,
+        bits: 800,
+        codes: &codes,
+    };
+    Record::new(&parts).unwrap()
+}
+
+/// Where bytes are in the file of an index.
+fn places(file: &[u8], part: &[u8]) -> Vec<usize> {
+    file.windows(part.len()).enumerate().filter(|(_, window)| *window == part).map(|(at, _)| at).collect()
+}
+
+#[test]
+fn one_flipped_bit_is_damage_of_one_video() {
+    let folder = Folder::new("flipped");
+    let index = Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap();
+    for n in 0..20 {
+        index.put(&format!("video {n}"), &large(n), &source("/x")).unwrap();
+    }
+    drop(index);
+    let file = folder.0.join("index.redb");
+    let whole = std::fs::read(&file).unwrap();
+    let mut damaged = whole.clone();
+    let record = large(7);
+    let found = places(&damaged, &record.as_bytes()[5000..5064]);
+    assert!(!found.is_empty());
+    found.iter().for_each(|at| damaged[at + 3] ^= 0x10);
+    std::fs::write(&file, &damaged).unwrap();
+    assert_eq!(Index::check_pages(&folder.0).unwrap(), Some(false));
+    assert_eq!(std::fs::read(&file).unwrap(), damaged, "a check changes nothing");
+    let index = Index::open_read_only(&folder.0).unwrap();
+    let report = index.verify(&Control::new()).unwrap();
+    assert_eq!((report.videos, report.checked, report.nameless, report.unreadable), (20, 20, 0, false));
+    assert_eq!(report.damaged.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["video 7"]);
+    // The sound ones can be copied, and the damaged one be taken out and added again.
+    let copy = folder.0.join("copy");
+    let copied = index.copy_to(&copy, &Control::new()).unwrap().unwrap();
+    assert_eq!((copied.videos, copied.damaged.len()), (19, 1));
+    drop(index);
+    let mut sound = Index::open(&copy).unwrap();
+    assert_eq!((sound.len().unwrap(), sound.bundle_bytes().unwrap()), (19, b"weights".to_vec()));
+    assert!(sound.verify(&Control::new()).unwrap().damaged.is_empty());
+    sound.compact().unwrap();
+    let index = Index::open(&folder.0).unwrap();
+    assert!(index.remove("video 7").unwrap());
+    index.put("video 7", &record, &source("/x")).unwrap();
+    assert!(index.verify(&Control::new()).unwrap().damaged.is_empty());
+    drop(index);
+    assert_eq!(Index::check_pages(&folder.0).unwrap(), Some(true));
+}
+
+#[test]
+fn bits_flipped_anywhere_are_found_and_the_others_saved() {
+    let folder = Folder::new("anywhere");
+    let index = Index::create_or_open(&folder.0, BUNDLE, b"weights").unwrap();
+    let videos = 200;
+    for n in 0..videos {
+        index.put(&format!("{n:04}/a video of a folder"), &record(n), &source("/x")).unwrap();
+    }
+    drop(index);
+    let file = folder.0.join("index.redb");
+    let whole = std::fs::read(&file).unwrap();
+    let (mut state, mut told, mut saved, mut rounds) = (11u32, 0, 0, 0);
+    for round in 0..60 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        // The pages behind the header.
+        let at = 4096 + state as usize % (whole.len() - 4096);
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (round % 8);
+        std::fs::write(&file, &damaged).unwrap();
+        let _ = std::fs::remove_dir_all(folder.0.join("copy"));
+        let sound = Index::check_pages(&folder.0).unwrap() == Some(true);
+        if sound {
+            // A page that is free, or not covered by a checksum.
+            continue;
+        }
+        (rounds, told) = (rounds + 1, told + 1);
+        let copied =
+            Index::open_read_only(&folder.0).and_then(|index| index.copy_to(&folder.0.join("copy"), &Control::new()));
+        if let Ok(Some(copied)) = copied {
+            let copy = Index::open(&folder.0.join("copy")).unwrap();
+            assert_eq!(copy.len().unwrap(), copied.videos as u64);
+            assert!(copy.verify(&Control::new()).unwrap().damaged.is_empty());
+            saved += copied.videos;
+        }
+    }
+    println!("{told} of 60 flipped bits hit a page that is used; {saved} of {} videos were saved", rounds * videos);
+    assert!(told > 10 && saved >= rounds as usize * videos as usize * 8 / 10, "{told} {saved}");
+}
+
+#[test]
 fn space_comes_back() {
     let folder = Folder::new("compact");
     let mut index = Index::create_or_open(&folder.0, BUNDLE, b"").unwrap();
@@ -329,7 +464,7 @@ fn make_one() {
     let Ok(folder) = std::env::var("VIDSIEVE_TEST_FOLDER") else { return };
     match Index::create_or_open(Path::new(&folder), BUNDLE, b"weights") {
         Ok(index) => drop(index.put(&std::process::id().to_string(), &record(1), &source("/x")).unwrap()),
-        Err(IndexError::Locked(_)) => {}
+        Err(IndexError::Locked { .. }) => {}
         Err(error) => panic!("{error}"),
     }
 }

@@ -11,6 +11,7 @@ use crate::info::Info;
 use crate::linked;
 use crate::process;
 use crate::tools::{Tools, check_file};
+use crate::webp::Animation;
 
 /// The variable that chooses.
 const VARIABLE: &str = "VIDSIEVE_DECODER";
@@ -50,6 +51,9 @@ impl Backend {
 
     pub(crate) fn probe(&self, path: &Path) -> Result<Info, Error> {
         check_file(path)?;
+        if let Some(animation) = Animation::of_file(path)? {
+            return animation.describe(path);
+        }
         match self {
             Self::Process(tools) => process::probe(tools, path),
             #[cfg(feature = "linked")]

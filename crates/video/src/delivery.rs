@@ -1,5 +1,6 @@
 //! How frames get from a decoder's thread to the consumer.
 
+use std::path::PathBuf;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -72,6 +73,8 @@ impl Frame {
 pub(crate) enum Message {
     Frame(Frame),
     Warning(Warning),
+    /// Seconds from the first frame to the end of the last one.
+    Length(f64),
     Failed(Error),
 }
 
@@ -117,6 +120,10 @@ impl Shared {
 /// It decides the limits on frames and what counts as lost.
 pub(crate) struct Delivery {
     pub(crate) info: Info,
+    /// The file that FFmpeg reads: the one described, or one that was made of it.
+    pub(crate) input: PathBuf,
+    /// What was lost when it was made.
+    pub(crate) damage: Option<String>,
     pub(crate) size: (u32, u32),
     pub(crate) options: Options,
     pub(crate) shared: Arc<Shared>,
@@ -136,16 +143,24 @@ struct Picture {
 impl Delivery {
     pub(crate) fn new(info: Info, options: Options, shared: Arc<Shared>, sender: SyncSender<Message>) -> Self {
         let (size, held) = (options.frame_size(&info), Held::new());
-        Self { size, info, options, shared, sender, held, returned: 0, last_pts: None }
+        let input = info.path.clone();
+        Self { size, info, input, damage: None, options, shared, sender, held, returned: 0, last_pts: None }
+    }
+
+    /// The filter that says how colours are to be read where the file does not, with a comma after it.
+    pub(crate) fn colour_filter(&self) -> String {
+        let Some(colour) = self.info.colour else { return String::new() };
+        // OpenCV, which the official code reads with, does not go by the size.
+        let is_bt709 = colour.is_large && self.options.sampling != Sampling::Upstream;
+        let matrix = if is_bt709 { "bt709" } else { "smpte170m" };
+        let others = if colour.is_tagged { ":color_primaries=bt709:color_trc=bt709" } else { "" };
+        format!("setparams=colorspace={matrix}{others},")
     }
 
     /// FFmpeg's filters from a frame that is upright to one as it is returned.
     pub(crate) fn picture_filters(&self) -> String {
         let (width, height) = self.size;
         let mut filters = format!("scale={width}:{height}:flags=area+accurate_rnd+full_chroma_int");
-        if self.info.assume_bt709 && self.options.sampling != Sampling::Upstream {
-            filters.push_str(":in_color_matrix=bt709");
-        }
         filters.push_str(if self.info.has_alpha {
             ",format=gbrap,premultiply=inplace=1,format=rgb24"
         } else {
@@ -213,24 +228,73 @@ impl Delivery {
         let _ = self.sender.send(Message::Warning(warning));
     }
 
-    /// Tells of damage. `last`: microseconds of the last frame after the first one.
-    pub(crate) fn warn_of_damage(&self, last: i64, detail: String) {
-        let read = self.options.start + seconds(last);
-        self.warn(match self.lost(last) {
-            Some(expected) => Warning::Lost { read, expected, detail },
-            None => Warning::Damaged { detail },
-        });
+    /// Tells how long the video is, and of damage. `times`: of all frames; `failure`: what FFmpeg said, if it failed or said
+    /// anything.
+    pub(crate) fn finish(&self, times: &FrameTimes, failure: Option<String>) {
+        let detail = [failure, self.damage.clone()].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        let is_damaged = !detail.is_empty();
+        let end = self.options.start + times.end(self.period());
+        let length = self.length(times, end, is_damaged);
+        if is_damaged {
+            self.warn(match self.info.duration.filter(|d| d - end > 2.0 * self.period() + 0.5) {
+                Some(expected) => Warning::Lost { read: length, expected, detail },
+                None => Warning::Damaged { detail },
+            });
+        }
+        // Sending fails only where the consumer has gone.
+        let _ = self.sender.send(Message::Length(length));
     }
 
-    /// The duration by the header, if the frames end well before it.
-    pub(crate) fn lost(&self, last: i64) -> Option<f64> {
-        let read = self.options.start + seconds(last);
-        let step = match self.options.sampling {
-            Sampling::Fps(fps) => 1.0 / fps,
-            Sampling::Adaptive | Sampling::Upstream => 1.0,
-            Sampling::All => 0.0,
+    /// Seconds of a frame by the header.
+    fn period(&self) -> f64 {
+        self.info.average_rate.map_or(0.0, |rate| 1.0 / rate.value())
+    }
+
+    /// Seconds of the video. What its header says counts as far as the frames bear it out: the last picture may stay, but for
+    /// no longer than all before it, and headers lie.
+    fn length(&self, times: &FrameTimes, end: f64, is_damaged: bool) -> f64 {
+        let last = self.options.start + seconds(times.last.unwrap_or(0));
+        let a_little = end + 2.0 * seconds(times.gap) + 0.5;
+        let limit = if is_damaged { a_little } else { 2.0 * last + 10.0 * seconds(times.longest) + 60.0 };
+        let own = self.info.stream_duration.filter(|d| (last..=limit).contains(d));
+        let of_file = || {
+            let other = self.info.duration.filter(|_| self.info.stream_duration.is_none());
+            other.filter(|d| (last..=a_little).contains(d))
         };
-        let frame = self.info.average_rate.map_or(0.0, |r| 1.0 / r.value());
-        self.info.duration.filter(|d| d - read > step + 2.0 * frame + 0.5)
+        own.or_else(of_file).unwrap_or(end)
+    }
+}
+
+/// The times of all frames of a file, of those too that are not returned; microseconds after the first one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FrameTimes {
+    last: Option<i64>,
+    /// Between the last two.
+    gap: i64,
+    /// The longest between two.
+    longest: i64,
+}
+
+impl FrameTimes {
+    pub(crate) fn see(&mut self, micros: i64) {
+        if let Some(last) = self.last {
+            if micros <= last {
+                return;
+            }
+            self.gap = micros.saturating_sub(last);
+            self.longest = self.longest.max(self.gap);
+        }
+        self.last = Some(micros);
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// Seconds after the first frame at which the last one ends: it lasts as long as the one before. `period`: of a single
+    /// one.
+    fn end(&self, period: f64) -> f64 {
+        let gap = if self.gap > 0 { seconds(self.gap) } else { period };
+        seconds(self.last.unwrap_or(0)) + gap
     }
 }

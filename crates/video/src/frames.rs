@@ -13,6 +13,7 @@ use crate::delivery::{Delivery, Frame, Message, Shared};
 use crate::error::{Error, Warning};
 use crate::info::Info;
 use crate::options::{Limits, Options};
+use crate::webp::{self, Unpacked};
 
 /// How often a waiting consumer looks whether it was cancelled.
 const TICK: Duration = Duration::from_millis(20);
@@ -29,6 +30,8 @@ pub struct Frames {
     limits: Limits,
     waited: Duration,
     warnings: Vec<Warning>,
+    length: Option<f64>,
+    unpacked: Option<Unpacked>,
     receiver: Option<Receiver<Message>>,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
@@ -48,11 +51,16 @@ impl Frames {
     pub(crate) fn open_by(backend: &Backend, path: &Path, options: Options) -> Result<Self, Error> {
         options.check()?;
         let info = backend.probe(path)?;
+        let unpacked = webp::unpack(path, &options.cancel)?;
         let size = options.frame_size(&info);
         let (sender, receiver) = sync_channel(options.ahead);
         let shared = Arc::new(Shared::default());
         let (cancel, limits) = (options.cancel.clone(), options.limits);
-        let delivery = Delivery::new(info.clone(), options, shared.clone(), sender);
+        let mut delivery = Delivery::new(info.clone(), options, shared.clone(), sender);
+        if let Some(unpacked) = &unpacked {
+            delivery.input = unpacked.file.to_path_buf();
+            delivery.damage.clone_from(&unpacked.damage);
+        }
         let decoder = backend.decoder(delivery)?;
         let thread = std::thread::Builder::new()
             .name("decode".into())
@@ -65,6 +73,8 @@ impl Frames {
             limits,
             waited: Duration::ZERO,
             warnings: Vec::new(),
+            length: None,
+            unpacked,
             receiver: Some(receiver),
             thread: Some(thread),
             shared,
@@ -90,6 +100,13 @@ impl Frames {
         &self.warnings
     }
 
+    /// Returns the seconds from the first frame to the end of the last one, by the times of all frames that could be decoded:
+    /// of those too that are not returned. Known when the iterator has ended; `None` if reading ended before the file did.
+    #[must_use]
+    pub fn length(&self) -> Option<f64> {
+        self.length
+    }
+
     fn path(&self) -> PathBuf {
         self.info.path.clone()
     }
@@ -107,6 +124,8 @@ impl Frames {
                 let _ = thread.join();
             }
         }
+        // Nothing reads it any more.
+        self.unpacked = None;
     }
 
     fn fail(&mut self, error: Error) -> Option<Result<Frame, Error>> {
@@ -134,6 +153,7 @@ impl Iterator for Frames {
                     return Some(Ok(frame));
                 }
                 Ok(Message::Warning(warning)) => self.warnings.push(warning),
+                Ok(Message::Length(length)) => self.length = Some(length),
                 Ok(Message::Failed(error)) => return self.fail(error),
                 Err(RecvTimeoutError::Disconnected) => {
                     self.close();

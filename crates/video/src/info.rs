@@ -77,8 +77,23 @@ pub struct Info {
     pub stream: usize,
     /// Seconds from the start of the file to the first frame.
     pub start: f64,
-    /// Whether the file does not say how its YCbCr is to be read, and by its size it is BT.709.
-    pub(crate) assume_bt709: bool,
+    /// Seconds by the header of the stream itself.
+    #[serde(skip)]
+    pub(crate) stream_duration: Option<f64>,
+    /// How its colours are to be read, where the file does not say or says what cannot be.
+    #[serde(skip)]
+    pub(crate) colour: Option<AssumedColour>,
+}
+
+/// What is assumed of colours: the file has no usable tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AssumedColour {
+    /// Whether the picture is as large as those of BT.709; else it is read as BT.601.
+    pub(crate) is_large: bool,
+    /// Whether there are tags, of values that are reserved or that no converter knows.
+    pub(crate) is_tagged: bool,
+    /// Whether a tag has a reserved value, which ends FFmpeg 7 before its filters.
+    pub(crate) is_reserved: bool,
 }
 
 impl Info {
@@ -127,8 +142,10 @@ pub(crate) struct StreamFacts {
     pub(crate) aspect: Option<f64>,
     /// Name of the pixel format.
     pub(crate) pixel_format: String,
-    /// Whether it says how its YCbCr is to be read.
-    pub(crate) has_matrix: bool,
+    /// FFmpeg's name of how its YCbCr is to be read; `None` if it does not say.
+    pub(crate) matrix: Option<String>,
+    /// Whether a tag of its colours has a reserved value.
+    pub(crate) has_reserved_colour: bool,
     pub(crate) base_rate: Option<Rate>,
     pub(crate) average_rate: Option<Rate>,
     /// Seconds at which it starts.
@@ -138,6 +155,8 @@ pub(crate) struct StreamFacts {
     /// The same by a tag, such as `00:00:10.033000000`.
     pub(crate) tagged_duration: Option<String>,
     pub(crate) frames: Option<u64>,
+    /// Packets in the first part of the file; counted where there are several streams to choose from.
+    pub(crate) packets: Option<u64>,
     /// Whether it is marked as the one to be played.
     pub(crate) is_default: bool,
     /// Whether it is cover art or a strip of thumbnails.
@@ -146,12 +165,51 @@ pub(crate) struct StreamFacts {
     pub(crate) rotation: Option<f64>,
 }
 
+/// Packets of a file that are counted to choose between its streams.
+pub(crate) const COUNTED: u64 = 1000;
+
+impl StreamFacts {
+    fn is_candidate(&self) -> bool {
+        self.kind == Kind::Video && !self.is_still
+    }
+
+    /// Seconds that it lasts by its own header.
+    fn own_duration(&self) -> Option<f64> {
+        let positive = |value: Option<f64>| value.filter(|v| *v > 0.0);
+        positive(self.duration).or_else(|| positive(self.tagged_duration.as_deref().and_then(clock)))
+    }
+}
+
+impl FileFacts {
+    /// Whether packets have to be counted: there are several video streams, and headers do not say how many frames each has.
+    pub(crate) fn needs_counts(&self) -> bool {
+        let videos: Vec<_> = self.streams.iter().filter(|s| s.is_candidate()).collect();
+        videos.len() > 1 && videos.iter().any(|s| s.frames.is_none())
+    }
+
+    /// Returns the stream that is the video. Streams of few frames or of a part of the length are covers, previews and
+    /// thumbnails; of the others it is the default one, then the one with the largest picture, then the first.
+    fn video(&self) -> Option<&StreamFacts> {
+        let videos = || self.streams.iter().filter(|s| s.is_candidate());
+        let by_header = videos().all(|s| s.frames.is_some());
+        let count = |s: &StreamFacts| if by_header { s.frames } else { s.packets }.unwrap_or(0);
+        let most = videos().map(count).max()?;
+        let longest = videos().filter_map(StreamFacts::own_duration).fold(0.0, f64::max);
+        let is_minor = |s: &StreamFacts| {
+            let few = count(s).saturating_mul(FEW) < most || (count(s) <= 1 && most > 1);
+            few || s.own_duration().is_some_and(|length| length < longest / 2.0)
+        };
+        videos().min_by_key(|s| (is_minor(s), !s.is_default, -s.width.saturating_mul(s.height), s.index))
+    }
+}
+
+/// A stream has few frames if another one has so many times as many.
+const FEW: u64 = 20;
+
 /// Chooses the video stream and describes it.
 pub(crate) fn describe(path: &Path, file: &FileFacts) -> Result<Info, Error> {
     let has_audio = file.streams.iter().any(|s| s.kind == Kind::Audio);
-    let videos = file.streams.iter().filter(|s| s.kind == Kind::Video && !s.is_still);
-    // The default stream, then the largest picture, then the first.
-    let Some(stream) = videos.min_by_key(|s| (!s.is_default, -s.width.saturating_mul(s.height), s.index)) else {
+    let Some(stream) = file.video() else {
         return Err(if has_audio {
             Error::AudioOnly { path: path.to_owned() }
         } else {
@@ -173,12 +231,8 @@ pub(crate) fn describe(path: &Path, file: &FileFacts) -> Result<Info, Error> {
     let turn = |w: u32, h: u32| if rotation % 180 == 90 { (h, w) } else { (w, h) };
     let (width, height) = turn(stored_width, stored_height);
     let (display_width, display_height) = turn(display_width, display_height);
-    let positive = |value: Option<f64>| value.filter(|v| *v > 0.0);
-    let duration = positive(stream.duration)
-        .or_else(|| positive(stream.tagged_duration.as_deref().and_then(clock)))
-        .or_else(|| positive(file.duration));
+    let stream_duration = stream.own_duration();
     let pixel_format = stream.pixel_format.clone();
-    let ycbcr = ["yuv", "nv", "p0"].iter().any(|p| pixel_format.starts_with(p));
     Ok(Info {
         path: path.to_owned(),
         container: file.container.clone(),
@@ -188,7 +242,8 @@ pub(crate) fn describe(path: &Path, file: &FileFacts) -> Result<Info, Error> {
         display_width,
         display_height,
         rotation,
-        duration,
+        duration: stream_duration.or(file.duration.filter(|d| *d > 0.0)),
+        stream_duration,
         average_rate: stream.average_rate,
         base_rate: stream.base_rate,
         frames: stream.frames,
@@ -196,8 +251,23 @@ pub(crate) fn describe(path: &Path, file: &FileFacts) -> Result<Info, Error> {
         has_alpha: has_alpha(&pixel_format),
         stream: stream.index,
         start: stream.start.unwrap_or(0.0) - file.start.unwrap_or(0.0),
-        assume_bt709: !stream.has_matrix && ycbcr && (stored_width >= 1280 || stored_height > 576),
+        colour: assumed_colour(stream, stored_width >= 1280 || stored_height > 576),
         pixel_format,
+    })
+}
+
+/// Matrices that FFmpeg's converter knows.
+const MATRICES: [&str; 6] = ["bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "bt2020nc"];
+
+/// Returns what is assumed of a stream's colours; `None` if its tags are of use, or it has no YCbCr.
+fn assumed_colour(stream: &StreamFacts, is_large: bool) -> Option<AssumedColour> {
+    let is_ycbcr = ["yuv", "nv", "p0"].iter().any(|p| stream.pixel_format.starts_with(p));
+    let is_known = stream.matrix.as_deref().is_some_and(|name| MATRICES.contains(&name));
+    let is_reserved = stream.has_reserved_colour;
+    (is_ycbcr && (!is_known || is_reserved)).then(|| AssumedColour {
+        is_large,
+        is_tagged: stream.matrix.is_some() || is_reserved,
+        is_reserved,
     })
 }
 
@@ -237,6 +307,79 @@ mod tests {
         for odd in [None, Some(0.0), Some(1.0), Some(f64::INFINITY), Some(9000.0), Some(f64::NAN)] {
             assert_eq!(square_pixels(720, 480, odd), (720, 480), "{odd:?}");
         }
+    }
+
+    fn video(index: usize, size: [i64; 2], is_default: bool) -> StreamFacts {
+        StreamFacts {
+            index,
+            kind: Kind::Video,
+            codec: Some("h264".into()),
+            width: size[0],
+            height: size[1],
+            aspect: None,
+            pixel_format: "yuv420p".into(),
+            matrix: None,
+            has_reserved_colour: false,
+            base_rate: None,
+            average_rate: None,
+            start: None,
+            duration: None,
+            tagged_duration: None,
+            frames: None,
+            packets: None,
+            is_default,
+            is_still: false,
+            rotation: None,
+        }
+    }
+
+    #[test]
+    fn the_stream_that_moves_is_chosen() {
+        let file =
+            |streams: Vec<StreamFacts>| FileFacts { container: "mov".into(), start: None, duration: None, streams };
+        let chosen = |streams: Vec<StreamFacts>| file(streams).video().map(|s| s.index);
+        let film = |index, frames| StreamFacts { frames, ..video(index, [640, 360], true) };
+        // A larger cover, by the header's frames and by counted packets; marked as the default one.
+        let cover = |frames, packets| StreamFacts { frames, packets, ..video(0, [1600, 1200], true) };
+        assert_eq!(chosen(vec![cover(Some(1), None), film(1, Some(200))]), Some(1));
+        assert_eq!(chosen(vec![cover(None, Some(1)), StreamFacts { packets: Some(400), ..film(1, None) }]), Some(1));
+        let other = StreamFacts { packets: Some(400), ..video(1, [640, 360], false) };
+        assert_eq!(chosen(vec![cover(None, Some(1)), other]), Some(1));
+        // Thumbnails every ten seconds, and a stream that lasts for a part of the file.
+        assert_eq!(chosen(vec![cover(Some(20), None), film(1, Some(5000))]), Some(1));
+        let part = |index, seconds| StreamFacts { duration: Some(seconds), ..film(index, Some(900)) };
+        assert_eq!(chosen(vec![StreamFacts { width: 1920, ..part(0, 3.0) }, part(1, 60.0)]), Some(1));
+        // Of streams alike: the default one, the larger picture, the first.
+        assert_eq!(chosen(vec![film(0, Some(90)), StreamFacts { width: 1280, ..film(1, Some(90)) }]), Some(1));
+        let odd = StreamFacts { width: 1280, is_default: false, ..film(1, Some(90)) };
+        assert_eq!(chosen(vec![film(0, Some(90)), odd]), Some(0));
+        assert_eq!(chosen(vec![film(0, Some(90)), film(1, Some(80))]), Some(0));
+        // One picture is taken if there is nothing else; what is marked as a cover is not.
+        assert_eq!(chosen(vec![cover(Some(1), None)]), Some(0));
+        assert_eq!(chosen(vec![StreamFacts { is_still: true, ..cover(Some(1), None) }]), None);
+        assert!(file(vec![cover(None, None), film(1, Some(9))]).needs_counts());
+        assert!(
+            !file(vec![cover(None, None)]).needs_counts()
+                && !file(vec![film(0, Some(1)), film(1, Some(2))]).needs_counts()
+        );
+    }
+
+    #[test]
+    fn colours_without_usable_tags() {
+        let of = |matrix: Option<&str>, reserved| {
+            let tags = StreamFacts {
+                matrix: matrix.map(str::to_owned),
+                has_reserved_colour: reserved,
+                ..video(0, [9, 9], true)
+            };
+            assumed_colour(&tags, false).map(|colour| (colour.is_tagged, colour.is_reserved))
+        };
+        assert_eq!(of(Some("bt709"), false), None);
+        assert_eq!(of(None, false), Some((false, false)));
+        assert_eq!(of(Some("ictcp"), false), Some((true, false)));
+        assert_eq!(of(Some("bt709"), true), Some((true, true)));
+        let rgb = StreamFacts { pixel_format: "gbrp".into(), ..video(0, [9, 9], true) };
+        assert_eq!(assumed_colour(&rgb, true), None);
     }
 
     #[test]

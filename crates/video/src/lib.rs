@@ -31,6 +31,7 @@ mod options;
 mod process;
 mod sampling;
 mod tools;
+mod webp;
 mod writer;
 
 #[cfg(test)]

@@ -19,9 +19,9 @@ use ffmpeg::{
     Dictionary, Packet, Rational, Rescale, Stream, color, decoder, filter, format, media, rescale::TIME_BASE,
 };
 
-use crate::delivery::{Delivery, Shared};
+use crate::delivery::{Delivery, FrameTimes, Shared};
 use crate::error::Error;
-use crate::info::{FileFacts, Info, Kind, LIMIT, MAX_SIDE, Rate, StreamFacts, describe};
+use crate::info::{COUNTED, FileFacts, Info, Kind, LIMIT, MAX_SIDE, Rate, StreamFacts, describe};
 use crate::sampling::{Received, Sample, Sampler, Sampling, Stop, seconds, upstream_step};
 use crate::tools::{DEMUXERS, Messages, file_url};
 
@@ -46,8 +46,14 @@ pub(crate) fn probe(path: &Path) -> Result<Info, Error> {
         .spawn(move || {
             let info = open(&file)
                 .map_err(|e| Error::NotAVideo { path: file.clone(), detail: e.to_string() })
-                .and_then(|input| describe(&file, &facts(&input)));
-            // After the limit the receiver has gone.
+                .and_then(|mut input| {
+                    let mut found = facts(&input);
+                    if found.needs_counts() {
+                        count_packets(&mut input, &mut found);
+                    }
+                    describe(&file, &found)
+                });
+            // Nobody waits for it after the limit.
             let _ = sender.send(info);
         })
         .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
@@ -57,6 +63,21 @@ pub(crate) fn probe(path: &Path) -> Result<Info, Error> {
             Err(Error::TimeLimit { path: path.to_owned(), what: "probing", seconds: LIMIT.as_secs_f64() })
         }
         Err(RecvTimeoutError::Disconnected) => Err(panicked(path)),
+    }
+}
+
+/// Counts the packets of each stream in the first part of the file.
+fn count_packets(input: &mut Input, found: &mut FileFacts) {
+    found.streams.iter_mut().for_each(|stream| stream.packets = Some(0));
+    for _ in 0..COUNTED {
+        let mut packet = Packet::empty();
+        if packet.read(input).is_err() {
+            return;
+        }
+        let stream = found.streams.iter_mut().find(|stream| stream.index == packet.stream());
+        if let Some(count) = stream.and_then(|stream| stream.packets.as_mut()) {
+            *count += 1;
+        }
     }
 }
 
@@ -116,13 +137,23 @@ fn stream_facts(stream: &Stream) -> StreamFacts {
         height: i64::from(parameters.height()),
         aspect,
         pixel_format: if kind(stream) == Kind::Video { pixel_format(stream) } else { String::new() },
-        has_matrix: !matches!(parameters.color_space(), color::Space::Unspecified | color::Space::Reserved),
+        matrix: Some(parameters.color_space())
+            .filter(|space| *space != color::Space::Unspecified)
+            .and_then(|space| space.name())
+            .map(str::to_owned),
+        has_reserved_colour: parameters.color_space() == color::Space::Reserved
+            || matches!(parameters.color_primaries(), color::Primaries::Reserved | color::Primaries::Reserved0)
+            || matches!(
+                parameters.color_transfer_characteristic(),
+                color::TransferCharacteristic::Reserved | color::TransferCharacteristic::Reserved0
+            ),
         base_rate: rate(stream.rate()),
         average_rate: rate(stream.avg_frame_rate()),
         start: in_seconds(stream.start_time()),
         duration: in_seconds(stream.duration()),
         tagged_duration: stream.metadata().get("DURATION").map(str::to_owned),
         frames: u64::try_from(stream.frames()).ok().filter(|n| *n > 0),
+        packets: None,
         is_default: stream.disposition().contains(Disposition::DEFAULT),
         is_still: stream.disposition().contains(Disposition::ATTACHED_PIC),
         rotation: matrix(stream).map(|m| clockwise(&m).trunc()),
@@ -178,7 +209,8 @@ fn upright(matrix: Option<[i32; 9]>) -> String {
 
 /// Reads a file to its end or until the receiver has gone.
 pub(crate) fn run(delivery: Delivery) {
-    let mut reading = Reading { delivery, messages: Messages::default(), last: None, converter: None };
+    let (messages, times) = (Messages::default(), FrameTimes::default());
+    let mut reading = Reading { delivery, messages, times, converter: None };
     match catch_unwind(AssertUnwindSafe(|| reading.run())) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => reading.delivery.fail(error),
@@ -199,8 +231,7 @@ struct Reading {
     delivery: Delivery,
     /// What was damaged.
     messages: Messages,
-    /// Microseconds of the last frame after the first one.
-    last: Option<i64>,
+    times: FrameTimes,
     converter: Option<Converter>,
 }
 
@@ -217,10 +248,10 @@ impl Reading {
         if !complete {
             return Ok(());
         }
-        let Some(last) = self.last else { return Err(nothing(self.messages.summary())) };
-        if !self.messages.is_empty() {
-            self.delivery.warn_of_damage(last, self.messages.summary());
+        if self.times.is_empty() {
+            return Err(nothing(self.messages.summary()));
         }
+        self.delivery.finish(&self.times, (!self.messages.is_empty()).then(|| self.messages.summary()));
         Ok(())
     }
 
@@ -231,7 +262,7 @@ impl Reading {
         let mut sampler = Sampler::new(sampling);
         let shared = source.shared.clone();
         let (delivery, converter) = (&mut self.delivery, &mut self.converter);
-        let filters = format!("{}{}", upright(source.matrix), delivery.picture_filters());
+        let filters = format!("{}{}{}", delivery.colour_filter(), upright(source.matrix), delivery.picture_filters());
         let size = delivery.size;
         let mut take = |sample: Sample<'_, RefCell<Picture>>| {
             let Received { micros, data } = sample.frame;
@@ -254,7 +285,7 @@ impl Reading {
         while let Some((micros, frame)) = source.next(&mut self.messages) {
             let zero = *first.get_or_insert(micros);
             let micros = micros - zero;
-            self.last = Some(micros);
+            self.times.see(micros);
             let frame = Received { micros, data: RefCell::new(Picture::Decoded(frame)) };
             let go_on = match &mut sampler {
                 Some(sampler) => sampler.push(frame, &mut take) != Err(Stop::Closed),
@@ -304,7 +335,7 @@ struct Source {
 impl Source {
     fn open(delivery: &Delivery) -> Result<Self, ffmpeg::Error> {
         let (info, options) = (&delivery.info, &delivery.options);
-        let mut input = open(&info.path)?;
+        let mut input = open(&delivery.input)?;
         let first = start(&input).unwrap_or(0);
         let from = (options.start * 1e6).round() as i64 + first;
         if options.start > 0.0 {
@@ -476,7 +507,8 @@ impl Converter {
         let mut source = format!("video_size={width}x{height}:pix_fmt={pixels}:time_base=1/1000000");
         if filter::version() >> 16 >= 10 {
             // Since FFmpeg 7 filters negotiate these beforehand.
-            if let Some(matrix) = frame.color_space().name() {
+            // A reserved value is refused; the first filter says what is assumed.
+            if let Some(matrix) = frame.color_space().name().filter(|name| *name != "reserved") {
                 source.push_str(&format!(":colorspace={matrix}"));
             }
             if let Some(range) = frame.color_range().name() {

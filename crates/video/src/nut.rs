@@ -1,13 +1,17 @@
-//! Reading what FFmpeg's NUT muxer writes to a pipe: one stream of raw frames, each with its time stamp and size.
+//! Reading what FFmpeg's NUT muxer writes to a pipe: streams of raw frames, each with its time stamp and size.
 //!
 //! NUT is the one container of FFmpeg that frames raw video in a pipe with exact time stamps. Only what that needs is
 //! read; check sums are not, since a pipe does not damage bytes.
 
 use std::io::{self, Read};
 
-/// A frame: its time stamp in microseconds, and its bytes.
+/// Most streams.
+const MAX_STREAMS: usize = 2;
+
+/// A frame: its stream, its time stamp in microseconds, and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Packet {
+    pub(crate) stream: usize,
     pub(crate) micros: i64,
     pub(crate) data: Vec<u8>,
 }
@@ -47,6 +51,7 @@ struct FrameCode {
 
 #[derive(Debug, Default)]
 struct Main {
+    streams: usize,
     time_bases: Vec<(u64, u64)>,
     codes: Vec<FrameCode>,
     /// Bytes that frames begin with and that are left out of them.
@@ -57,6 +62,7 @@ struct Main {
 struct Stream {
     time_base: usize,
     msb_pts_shift: u32,
+    last_pts: i64,
 }
 
 /// Reads packets from a pipe.
@@ -64,8 +70,7 @@ struct Stream {
 pub(crate) struct Reader<R> {
     pipe: R,
     main: Main,
-    stream: Option<Stream>,
-    last_pts: i64,
+    streams: Vec<Stream>,
     max_frame: u64,
 }
 
@@ -76,7 +81,7 @@ fn bad(message: impl Into<String>) -> io::Error {
 impl<R: Read> Reader<R> {
     /// A reader that refuses frames of more than `max_frame` bytes. The headers are read with the first packet.
     pub(crate) fn new(pipe: R, max_frame: u64) -> Self {
-        Self { pipe, main: Main::default(), stream: None, last_pts: 0, max_frame }
+        Self { pipe, main: Main::default(), streams: Vec::new(), max_frame }
     }
 
     /// The next frame; `None` at the end of the pipe. An end within a frame or header is `UnexpectedEof`.
@@ -108,21 +113,20 @@ impl<R: Read> Reader<R> {
             let body = &mut body.as_slice();
             match code {
                 STREAM => {
-                    if self.stream.is_some() {
-                        return Err(bad("more than one stream"));
-                    }
-                    self.stream = Some(self.main.parse_stream(body)?);
+                    let stream = self.main.parse_stream(body, self.streams.len())?;
+                    self.streams.push(stream);
                 }
                 SYNCPOINT => {
-                    let stream = self.stream.ok_or_else(|| bad("a syncpoint before the stream header"))?;
                     let coded = varint(body)?;
                     let bases = self.main.time_bases.len() as u64;
                     let from = self.main.base((coded % bases) as usize)?;
-                    let to = self.main.base(stream.time_base)?;
-                    // Rounded down, as the muxer does.
-                    let value = i128::from(coded / bases) * i128::from(from.0) * i128::from(to.1);
-                    let value = value.div_euclid(i128::from(from.1) * i128::from(to.0));
-                    self.last_pts = i64::try_from(value).map_err(|_| bad("a time stamp out of range"))?;
+                    for stream in &mut self.streams {
+                        let to = self.main.base(stream.time_base)?;
+                        // Rounded down, as the muxer does.
+                        let value = i128::from(coded / bases) * i128::from(from.0) * i128::from(to.1);
+                        let value = value.div_euclid(i128::from(from.1) * i128::from(to.0));
+                        stream.last_pts = i64::try_from(value).map_err(|_| bad("a time stamp out of range"))?;
+                    }
                 }
                 // Repeated headers, the index and tags tell nothing new.
                 MAIN | INDEX | INFO => {}
@@ -171,7 +175,6 @@ impl<R: Read> Reader<R> {
     }
 
     fn frame(&mut self, code: u8) -> io::Result<Packet> {
-        let stream = self.stream.ok_or_else(|| bad("a frame before the stream header"))?;
         let code = self.main.codes.get(usize::from(code)).copied().ok_or_else(|| bad("no frame code"))?;
         let mut flags = code.flags;
         if flags & FLAG_INVALID != 0 {
@@ -181,14 +184,14 @@ impl<R: Read> Reader<R> {
             flags ^= varint(&mut self.pipe)?;
         }
         let id = if flags & FLAG_STREAM_ID != 0 { varint(&mut self.pipe)? } else { code.stream };
-        if id != 0 {
-            return Err(bad(format!("a frame of stream {id}")));
-        }
+        let number = usize::try_from(id).unwrap_or(usize::MAX);
+        let stream =
+            *self.streams.get(number).ok_or_else(|| bad(format!("a frame of stream {id}, without a header")))?;
         let pts = if flags & FLAG_CODED_PTS != 0 {
             let coded = varint(&mut self.pipe)?;
-            full_pts(coded, self.last_pts, stream.msb_pts_shift)?
+            full_pts(coded, stream.last_pts, stream.msb_pts_shift)?
         } else {
-            self.last_pts.checked_add(code.pts_delta).ok_or_else(|| bad("a time stamp out of range"))?
+            stream.last_pts.checked_add(code.pts_delta).ok_or_else(|| bad("a time stamp out of range"))?
         };
         let msb = if flags & FLAG_SIZE_MSB != 0 { varint(&mut self.pipe)? } else { 0 };
         let size = msb.checked_mul(code.size_mul).and_then(|s| s.checked_add(code.size_lsb));
@@ -225,11 +228,11 @@ impl<R: Read> Reader<R> {
         let mut data = vec![0; size];
         data[..start.len()].copy_from_slice(start);
         self.pipe.read_exact(&mut data[start.len()..])?;
-        self.last_pts = pts;
+        self.streams[number].last_pts = pts;
         let (num, den) = self.main.base(stream.time_base)?;
         let micros = (i128::from(pts) * i128::from(num) * 2_000_000 + i128::from(den)).div_euclid(2 * i128::from(den));
         let micros = i64::try_from(micros).map_err(|_| bad("a time stamp out of range"))?;
-        Ok(Packet { micros, data })
+        Ok(Packet { stream: number, micros, data })
     }
 }
 
@@ -292,15 +295,14 @@ impl Main {
             varint(body)?;
         }
         let streams = varint(body)?;
-        if streams != 1 {
-            return Err(bad(format!("{streams} streams")));
-        }
+        let streams = usize::try_from(streams).ok().filter(|n| (1..=MAX_STREAMS).contains(n));
+        let streams = streams.ok_or_else(|| bad("too many streams"))?;
         varint(body)?;
         let bases = varint(body)?;
         if !(1..=64).contains(&bases) {
             return Err(bad(format!("{bases} time bases")));
         }
-        let mut main = Self::default();
+        let mut main = Self { streams, ..Self::default() };
         for _ in 0..bases {
             let base = (varint(body)?, varint(body)?);
             if !(1..1 << 31).contains(&base.0) || !(1..1 << 31).contains(&base.1) {
@@ -369,9 +371,9 @@ impl Main {
         Ok(())
     }
 
-    fn parse_stream(&self, body: &mut &[u8]) -> io::Result<Stream> {
-        if varint(body)? != 0 {
-            return Err(bad("a second stream"));
+    fn parse_stream(&self, body: &mut &[u8], next: usize) -> io::Result<Stream> {
+        if next >= self.streams || varint(body)? != next as u64 {
+            return Err(bad("a stream that was not announced"));
         }
         varint(body)?;
         bytes(body)?;
@@ -381,7 +383,7 @@ impl Main {
         if msb_pts_shift > 32 {
             return Err(bad("time stamps of too many bits"));
         }
-        Ok(Stream { time_base, msb_pts_shift: msb_pts_shift as u32 })
+        Ok(Stream { time_base, msb_pts_shift: msb_pts_shift as u32, last_pts: 0 })
     }
 }
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, FrameTimes};
 use crate::error::Error;
-use crate::info::{FileFacts, Info, Kind, LIMIT, MAX_SIDE, Rate, StreamFacts, describe};
+use crate::info::{COUNTED, FileFacts, Info, Kind, LIMIT, MAX_SIDE, Rate, StreamFacts, describe};
 use crate::nut;
 use crate::sampling::{
     Gaps, Received, Sample, Sampler, Sampling, Stop, TOLERANCE, seconds, short_rates, upstream_step,
 };
-use crate::tools::{Messages, Tools, arg, file_url, input_guards, run, spawn, wait};
+use crate::tools::{Abilities, Messages, Tools, arg, file_url, input_guards, run, spawn, wait};
 
 /// Microseconds that a time stamp may differ from what the header lets expect, when FFmpeg leaves out frames.
 const SLACK: i64 = 1000;
@@ -24,10 +24,17 @@ const SLACK: i64 = 1000;
 struct Answer {
     #[serde(default)]
     streams: Vec<Stream>,
+    #[serde(default)]
+    packets: Vec<PacketOf>,
     format: Option<Format>,
 }
 
 #[derive(Deserialize)]
+struct PacketOf {
+    stream_index: usize,
+}
+
+#[derive(Deserialize, Default)]
 struct Format {
     #[serde(default)]
     format_name: String,
@@ -47,6 +54,8 @@ struct Stream {
     sample_aspect_ratio: Option<String>,
     pix_fmt: Option<String>,
     color_space: Option<String>,
+    color_primaries: Option<String>,
+    color_transfer: Option<String>,
     r_frame_rate: Option<String>,
     avg_frame_rate: Option<String>,
     start_time: Option<String>,
@@ -82,14 +91,37 @@ struct SideData {
     rotation: Option<f64>,
 }
 
+/// What is asked about a file.
+const ENTRIES: &str = "format=format_name,start_time,duration:stream=index,codec_type,codec_name,width,height,\
+    sample_aspect_ratio,pix_fmt,color_space,color_primaries,color_transfer,r_frame_rate,avg_frame_rate,start_time,duration,\
+    nb_frames:stream_disposition=default,attached_pic,timed_thumbnails:stream_tags=DURATION,rotate:\
+    stream_side_data=rotation";
+
 /// Asks `ffprobe`.
 pub(crate) fn probe(tools: &Tools, path: &Path) -> Result<Info, Error> {
+    let answer = ask(tools, path, ENTRIES, &[])?;
+    let format = answer.format.unwrap_or_default();
+    let mut file = FileFacts {
+        start: format.start_time.as_deref().and_then(number),
+        duration: format.duration.as_deref().and_then(number),
+        container: format.format_name,
+        streams: answer.streams.into_iter().map(facts).collect(),
+    };
+    if file.needs_counts() {
+        let first = format!("%+#{COUNTED}");
+        let packets = ask(tools, path, "packet=stream_index", &["-read_intervals", &first])?.packets;
+        for stream in &mut file.streams {
+            stream.packets = Some(packets.iter().filter(|p| p.stream_index == stream.index).count() as u64);
+        }
+    }
+    describe(path, &file)
+}
+
+fn ask(tools: &Tools, path: &Path, entries: &str, options: &[&str]) -> Result<Answer, Error> {
     let mut command = Command::new(&tools.ffprobe);
     command.args(["-hide_banner", "-v", "error"]);
     input_guards(&mut command);
-    let entries = "format=format_name,start_time,duration:stream=index,codec_type,codec_name,width,height,\
-        sample_aspect_ratio,pix_fmt,color_space,r_frame_rate,avg_frame_rate,start_time,duration,nb_frames:\
-        stream_disposition=default,attached_pic,timed_thumbnails:stream_tags=DURATION,rotate:stream_side_data=rotation";
+    command.args(options);
     arg(&mut command, "-show_entries", entries);
     arg(&mut command, "-print_format", "json=compact=1");
     arg(&mut command, "-i", file_url(path));
@@ -103,19 +135,11 @@ pub(crate) fn probe(tools: &Tools, path: &Path) -> Result<Info, Error> {
         let detail = detail.replace(&format!("{name}: "), "");
         Error::NotAVideo { path: path.to_owned(), detail }
     };
-    let answer: Answer = match serde_json::from_slice(&output.stdout) {
-        Ok(answer) => answer,
-        Err(_) if !status.success() => return Err(not_a_video(&output.stderr)),
-        Err(e) => return Err(Error::Protocol { path: path.to_owned(), detail: format!("ffprobe: {e}") }),
-    };
-    let Some(format) = answer.format.filter(|_| status.success()) else { return Err(not_a_video(&output.stderr)) };
-    let file = FileFacts {
-        start: format.start_time.as_deref().and_then(number),
-        duration: format.duration.as_deref().and_then(number),
-        container: format.format_name,
-        streams: answer.streams.into_iter().map(facts).collect(),
-    };
-    describe(path, &file)
+    match serde_json::from_slice::<Answer>(&output.stdout) {
+        Ok(answer) if status.success() && (answer.format.is_some() || !options.is_empty()) => Ok(answer),
+        Err(e) if status.success() => Err(Error::Protocol { path: path.to_owned(), detail: format!("ffprobe: {e}") }),
+        _ => Err(not_a_video(&output.stderr)),
+    }
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -141,13 +165,17 @@ fn facts(stream: Stream) -> StreamFacts {
         height: stream.height,
         aspect: stream.sample_aspect_ratio.as_deref().and_then(ratio),
         pixel_format: stream.pix_fmt.unwrap_or_default(),
-        has_matrix: !matches!(stream.color_space.as_deref(), None | Some("unknown" | "unspecified" | "reserved")),
+        matrix: stream.color_space.clone().filter(|name| !matches!(name.as_str(), "unknown" | "unspecified")),
+        has_reserved_colour: [&stream.color_space, &stream.color_primaries, &stream.color_transfer]
+            .into_iter()
+            .any(|name| name.as_deref() == Some("reserved")),
         base_rate: rate(stream.r_frame_rate),
         average_rate: rate(stream.avg_frame_rate),
         start: stream.start_time.as_deref().and_then(number),
         duration: stream.duration.as_deref().and_then(number),
         tagged_duration: stream.tags.duration,
-        frames: stream.nb_frames.as_deref().and_then(|n| n.parse().ok()),
+        frames: stream.nb_frames.as_deref().and_then(|n| n.parse().ok()).filter(|n| *n > 0),
+        packets: None,
         is_default: stream.disposition.default != 0,
         is_still: stream.disposition.attached_pic != 0 || stream.disposition.timed_thumbnails != 0,
         rotation: counterclockwise.map(|r| -r).or_else(|| stream.tags.rotate.as_deref().and_then(number)),
@@ -200,13 +228,13 @@ impl From<Stop> for End {
 /// Runs FFmpeg and reads its frames.
 pub(crate) struct Decoder {
     ffmpeg: PathBuf,
-    passthrough: &'static str,
+    abilities: Abilities,
     delivery: Delivery,
 }
 
 impl Decoder {
     pub(crate) fn new(tools: &Tools, delivery: Delivery) -> Result<Self, Error> {
-        Ok(Self { ffmpeg: tools.ffmpeg.clone(), passthrough: tools.passthrough()?, delivery })
+        Ok(Self { ffmpeg: tools.ffmpeg.clone(), abilities: tools.abilities()?, delivery })
     }
 
     pub(crate) fn run(mut self) {
@@ -255,27 +283,74 @@ impl Decoder {
         if self.delivery.options.start > 0.0 {
             arg(&mut command, "-ss", format!("{:.6}", self.delivery.options.start));
         }
-        arg(&mut command, "-i", file_url(&self.delivery.info.path));
-        arg(&mut command, "-map", format!("0:{}", self.delivery.info.stream));
+        if let Some(filter) = self.tag_filter() {
+            arg(&mut command, "-bsf:v", filter);
+        }
+        arg(&mut command, "-i", file_url(&self.delivery.input));
+        self.add_filters(&mut command, thinning);
         command.args(["-an", "-sn", "-dn"]);
-        arg(&mut command, "-vf", self.graph(thinning));
-        arg(&mut command, self.passthrough, "passthrough");
-        command.args(["-enc_time_base", "1:1000000", "-c:v", "rawvideo", "-pix_fmt", "rgb24", "-f", "nut", "pipe:1"]);
+        arg(&mut command, self.abilities.passthrough, "passthrough");
+        command.args(["-enc_time_base", "1:1000000", "-c:v", "rawvideo", "-f", "nut", "pipe:1"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    /// Selection comes first, so that frames which are not needed are neither scaled nor converted.
-    fn graph(&self, thinning: Option<Thinning>) -> String {
-        let mut graph = String::from("settb=1/1000000");
+    /// The filter of packets that takes reserved tags of colours off, with which FFmpeg 7 ends before its filters.
+    fn tag_filter(&self) -> Option<&'static str> {
+        let is_reserved = self.delivery.info.colour.is_some_and(|colour| colour.is_reserved);
+        if !(is_reserved && self.abilities.has_input_filters) {
+            return None;
+        }
+        match self.delivery.info.codec.as_str() {
+            "h264" => Some("h264_metadata=colour_primaries=2:transfer_characteristics=2:matrix_coefficients=2"),
+            "hevc" => Some("hevc_metadata=colour_primaries=2:transfer_characteristics=2:matrix_coefficients=2"),
+            "av1" => Some("av1_metadata=color_primaries=2:transfer_characteristics=2:matrix_coefficients=2"),
+            "mpeg2video" => Some("mpeg2_metadata=colour_primaries=2:transfer_characteristics=2:matrix_coefficients=2"),
+            _ => None,
+        }
+    }
+
+    /// Adds the filters and what they give. Where frames are left out, a second output has the times of all frames, with a
+    /// picture of one pixel each.
+    fn add_filters(&self, command: &mut Command, thinning: Option<Thinning>) {
+        let delivery = &self.delivery;
+        let (stream, colour, pictures) = (delivery.info.stream, delivery.colour_filter(), delivery.picture_filters());
+        match self.selection(thinning) {
+            None => {
+                arg(command, "-map", format!("0:{stream}"));
+                arg(command, "-vf", format!("settb=1/1000000,{colour}{pictures}"));
+                command.args(["-pix_fmt", "rgb24"]);
+            }
+            // Selection comes first, so that frames which are not needed are neither scaled nor converted.
+            Some(choice) => {
+                let one_pixel = "crop='min(8,iw)':'min(8,ih)':0:0,scale=1:1:flags=neighbor,format=gray";
+                let graph = format!(
+                    "[0:{stream}]settb=1/1000000,{colour}split[all][times];[all]select='{choice}',{pictures}[pictures];\
+                     [times]{one_pixel}[pixels]"
+                );
+                command.args(["-filter_complex_threads", "1"]);
+                arg(command, "-filter_complex", graph);
+                command.args([
+                    "-map",
+                    "[pictures]",
+                    "-map",
+                    "[pixels]",
+                    "-pix_fmt:v:0",
+                    "rgb24",
+                    "-pix_fmt:v:1",
+                    "gray",
+                ]);
+            }
+        }
+    }
+
+    /// FFmpeg's expression that is true for the frames that are needed; `None` if all are.
+    fn selection(&self, thinning: Option<Thinning>) -> Option<String> {
         match (self.delivery.options.sampling, thinning) {
             (Sampling::Upstream, _) => {
-                let step = upstream_step(self.delivery.info.upstream_rate());
-                graph.push_str(&format!(",select='not(mod(n,{step}))'"));
+                Some(format!("not(mod(n,{}))", upstream_step(self.delivery.info.upstream_rate())))
             }
-            (Sampling::Fps(fps), Some(thinning)) => {
-                graph.push_str(&format!(",select='isnan(prev_pts)+{}'", thinning.around_samples(fps)));
-            }
+            (Sampling::Fps(fps), Some(thinning)) => Some(format!("isnan(prev_pts)+{}", thinning.around_samples(fps))),
             (Sampling::Adaptive, Some(thinning)) => {
                 // Up to the time from which a rate is enough, frames are needed for the next higher
                 // one.
@@ -288,13 +363,10 @@ impl Decoder {
                         choice.push_str(&format!("*({})", thinning.around_samples(rate)));
                     }
                 }
-                graph.push_str(&format!(",select='{choice}'"));
+                Some(choice)
             }
-            _ => {}
+            _ => None,
         }
-        graph.push(',');
-        graph.push_str(&self.delivery.picture_filters());
-        graph
     }
 
     /// One run of FFmpeg. `sampler`: `None` for a sampling that goes by the number of a frame.
@@ -308,11 +380,11 @@ impl Decoder {
         self.delivery.shared.put(child);
         let messages = stderr.map(Messages::collect);
         let frame_bytes = u64::from(self.delivery.size.0) * u64::from(self.delivery.size.1) * 3;
-        let mut last = None;
+        let mut times = FrameTimes::default();
         let outcome = match stdout {
             Some(pipe) => {
                 let mut reader = nut::Reader::new(BufReader::with_capacity(1 << 16, pipe), frame_bytes);
-                self.receive(&mut reader, frame_bytes, thinning, sampler, &mut last)
+                self.receive(&mut reader, frame_bytes, thinning, sampler, &mut times)
             }
             None => Ok(Some(End::Done)),
         };
@@ -333,13 +405,11 @@ impl Decoder {
             // FFmpeg died within a frame; what came before counts.
             Err(_) => {}
         }
-        let Some(last) = last else {
+        if times.is_empty() {
             return Err(Error::NothingDecoded { path: self.delivery.info.path.clone(), detail: messages.summary() });
-        };
-        let failed = !status.is_some_and(|s| s.success());
-        if failed || !messages.is_empty() {
-            self.delivery.warn_of_damage(last, messages.summary());
         }
+        let failed = !status.is_some_and(|s| s.success());
+        self.delivery.finish(&times, (failed || !messages.is_empty()).then(|| messages.summary()));
         Ok(End::Done)
     }
 
@@ -350,7 +420,7 @@ impl Decoder {
         frame_bytes: u64,
         thinning: Option<Thinning>,
         sampler: &mut Option<Sampler<Arc<Vec<u8>>>>,
-        last: &mut Option<i64>,
+        times: &mut FrameTimes,
     ) -> Result<Option<End>, String> {
         let delivery = &mut self.delivery;
         let shared = delivery.shared.clone();
@@ -368,18 +438,21 @@ impl Decoder {
                     break;
                 }
             };
-            if packet.data.len() as u64 != frame_bytes {
-                return Err(format!("a frame of {} bytes, expected {frame_bytes}", packet.data.len()));
-            }
             let zero = *first.get_or_insert(packet.micros);
             if let Some(t) = thinning
-                && last.is_none()
+                && times.is_empty()
                 && (zero - t.anchor).abs() > SLACK
             {
                 return Ok(Some(End::Again(Some(Thinning { anchor: zero, ..t }))));
             }
             let micros = packet.micros.saturating_sub(zero);
-            *last = Some(last.map_or(micros, |l: i64| l.max(micros)));
+            times.see(micros);
+            if packet.stream != 0 {
+                continue;
+            }
+            if packet.data.len() as u64 != frame_bytes {
+                return Err(format!("a frame of {} bytes, expected {frame_bytes}", packet.data.len()));
+            }
             let frame = Received { micros, data: Arc::new(packet.data) };
             let stop = match sampler {
                 Some(sampler) => sampler.push(frame, &mut take).err(),

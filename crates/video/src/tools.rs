@@ -38,35 +38,49 @@ impl Tools {
         Self { ffmpeg: tool("VIDSIEVE_FFMPEG", "ffmpeg"), ffprobe: tool("VIDSIEVE_FFPROBE", "ffprobe") }
     }
 
-    /// The option that keeps every frame at its own time stamp; its name depends on the version.
-    pub(crate) fn passthrough(&self) -> Result<&'static str, Error> {
+    /// What the version of `ffmpeg` can do.
+    pub(crate) fn abilities(&self) -> Result<Abilities, Error> {
         // One look a process and program: the answer does not change while it runs.
-        static DEFAULT: OnceLock<(PathBuf, bool)> = OnceLock::new();
-        let old = match DEFAULT.get() {
-            Some((tool, old)) if *tool == self.ffmpeg => *old,
+        static KNOWN: OnceLock<(PathBuf, Abilities)> = OnceLock::new();
+        match KNOWN.get() {
+            Some((tool, known)) if *tool == self.ffmpeg => Ok(*known),
             _ => {
                 let mut command = Command::new(&self.ffmpeg);
                 command.arg("-version");
                 let output = run(command, &self.ffmpeg, Duration::from_secs(30))?;
-                let old = is_before_5_1(&String::from_utf8_lossy(&output.stdout));
-                DEFAULT.get_or_init(|| (self.ffmpeg.clone(), old));
-                old
+                let abilities = Abilities::of_banner(&String::from_utf8_lossy(&output.stdout));
+                KNOWN.get_or_init(|| (self.ffmpeg.clone(), abilities));
+                Ok(abilities)
             }
-        };
-        Ok(if old { "-vsync" } else { "-fps_mode" })
+        }
     }
 }
 
-/// What `ffmpeg -version` says of itself; builds from a repository count as new.
-fn is_before_5_1(banner: &str) -> bool {
-    let Some(version) = banner.strip_prefix("ffmpeg version ") else { return false };
+/// What depends on the version of `ffmpeg`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Abilities {
+    /// The option that keeps every frame at its own time stamp.
+    pub(crate) passthrough: &'static str,
+    /// Whether packets can be changed before they are decoded.
+    pub(crate) has_input_filters: bool,
+}
+
+impl Abilities {
+    /// By what `ffmpeg -version` says; builds from a repository count as new.
+    fn of_banner(banner: &str) -> Self {
+        let version = version(banner).unwrap_or((u32::MAX, 0));
+        let passthrough = if version < (5, 1) { "-vsync" } else { "-fps_mode" };
+        Self { passthrough, has_input_filters: version >= (7, 0) }
+    }
+}
+
+/// Major and minor version by a banner.
+fn version(banner: &str) -> Option<(u32, u32)> {
+    let version = banner.strip_prefix("ffmpeg version ")?;
     let version = version.strip_prefix('n').unwrap_or(version);
     let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < (5, 1),
-        (Some(Ok(major)), _) => major < 5,
-        _ => false,
-    }
+    let major = numbers.next()?.ok()?;
+    Some((major, numbers.next().and_then(Result::ok).unwrap_or(0)))
 }
 
 /// Arguments that precede `-i`: what may be opened, and the largest picture.
@@ -235,16 +249,18 @@ mod tests {
 
     #[test]
     fn versions() {
-        for (banner, old) in [
-            ("ffmpeg version 4.4.2-0ubuntu0.22.04.1 Copyright (c)", true),
-            ("ffmpeg version 5.0 Copyright", true),
-            ("ffmpeg version 5.1.9-0+deb12u1 Copyright", false),
-            ("ffmpeg version n7.1 Copyright", false),
-            ("ffmpeg version 8 Copyright", false),
-            ("ffmpeg version N-119584-g06cee0c681 Copyright", false),
-            ("something else", false),
+        for (banner, passthrough, has_input_filters) in [
+            ("ffmpeg version 4.4.2-0ubuntu0.22.04.1 Copyright (c)", "-vsync", false),
+            ("ffmpeg version 5.0 Copyright", "-vsync", false),
+            ("ffmpeg version 5.1.9-0+deb12u1 Copyright", "-fps_mode", false),
+            ("ffmpeg version n7.1 Copyright", "-fps_mode", true),
+            ("ffmpeg version 7.0.2-static https://johnvansickle.com/ffmpeg/", "-fps_mode", true),
+            ("ffmpeg version n9.0.2-17-g2a571b6068-20260930 Copyright", "-fps_mode", true),
+            ("ffmpeg version 8 Copyright", "-fps_mode", true),
+            ("ffmpeg version N-119584-g06cee0c681 Copyright", "-fps_mode", true),
+            ("something else", "-fps_mode", true),
         ] {
-            assert_eq!(is_before_5_1(banner), old, "{banner}");
+            assert_eq!(Abilities::of_banner(banner), Abilities { passthrough, has_input_filters }, "{banner}");
         }
     }
 
@@ -258,7 +274,7 @@ mod tests {
     #[test]
     fn a_missing_program_says_how_to_install_it() {
         let tools = Tools { ffmpeg: "no-such-ffmpeg".into(), ffprobe: "no-such-ffprobe".into() };
-        let error = tools.passthrough().unwrap_err();
+        let error = tools.abilities().unwrap_err();
         assert!(matches!(error, Error::FfmpegMissing { .. }));
         let text = error.to_string();
         assert!(text.contains("no-such-ffmpeg") && text.contains("apt install ffmpeg"), "{text}");

@@ -231,7 +231,12 @@ pub fn encode_file(
             }
         };
         let info = frames.info().clone();
-        let query = Query::new(encoder.bundle(), encoded.video, Timeline::of_file(encoded.times, info.duration));
+        // What was read, not what the header promises.
+        let timeline = match frames.length() {
+            Some(length) => Timeline::new(encoded.times, length),
+            None => Timeline::of_file(encoded.times, None),
+        };
+        let query = Query::new(encoder.bundle(), encoded.video, timeline);
         let warnings = frames.warnings().to_vec();
         Ok(EncodedVideo { query, info: Some(info), warnings, decode: encoded.waiting, encode: encoded.describing })
     };

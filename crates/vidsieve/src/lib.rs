@@ -54,11 +54,12 @@ mod plan;
 mod view;
 
 pub use archive::{
-    AddOptions, Archive, ArchiveListing, ArchiveOptions, ArchiveVideo, CompactReport, CopyFile, CopyGroup, CopyMember,
-    CopyPair, DamagedVideo, DecidedVideo, Decision, DecisionKind, DedupeOptions, DedupeReport, ExcerptVideo,
-    FileDamage, FileState, IndexNote, IndexReport, IndexStage, IndexStageTimes, KeepBy, KeepReason, LinkedVideo,
-    NameKind, NoteStatus, OtherName, QueryTimings, RelatedPair, RemoveReport, SearchAnswer, SearchOptions, SearchQuery,
-    TurnedHit, UntoldVideo, VerifyReport, find_videos,
+    AddOptions, Archive, ArchiveCopy, ArchiveListing, ArchiveOptions, ArchiveVideo, CompactReport, CopyFile, CopyGroup,
+    CopyMember, CopyPair, DamagedVideo, DecidedVideo, Decision, DecisionKind, DedupeOptions, DedupeReport,
+    ExcerptVideo, FileDamage, FileState, IndexNote, IndexReport, IndexStage, IndexStageTimes, KeepBy, KeepReason,
+    LinkedVideo, NameKind, NoteStatus, OtherName, QueryTimings, RelatedPair, RemoveMissingReport, RemoveReport,
+    SearchAnswer, SearchOptions, SearchQuery, SourceState, TurnedHit, UnreachableFolder, UntoldVideo, VerifyReport,
+    find_videos,
 };
 pub use compare::{compare, compare_aligned, frame_similarities};
 pub use encode::{EncodeOptions, EncodedVideo, RgbPicture, encode_file, encode_files, encode_frames};
@@ -70,7 +71,7 @@ pub use plan::{
 };
 pub use view::View;
 
-pub use vidsieve_files::{FoundVideos, VideoFile};
+pub use vidsieve_files::{FindOptions, FoundVideos, VideoFile};
 pub use vidsieve_progress::{CancelToken, Control, Progress, Unit};
 pub use vidsieve_record::{BundleId, Record};
 pub use vidsieve_search::segments::Alignment;

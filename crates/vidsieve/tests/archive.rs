@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use vidsieve::{
-    AddOptions, Archive, ArchiveOptions, Budget, CancelToken, Control, DedupeOptions, EncodedVideo, Error, Model,
-    NoteStatus, Progress, RgbPicture, Sampling, SearchOptions, SearchQuery, Unit, compare, encode_file, encode_frames,
-    find_videos,
+    AddOptions, Archive, ArchiveOptions, Budget, CancelToken, Control, DedupeOptions, EncodedVideo, Error, FindOptions,
+    Model, NoteStatus, Progress, RgbPicture, Sampling, SearchOptions, SearchQuery, Unit, compare, encode_file,
+    encode_frames, find_videos,
 };
 
 /// Frames of coloured stripes that move with time, a second each; other seeds have other stripes.
@@ -171,7 +171,7 @@ fn mistakes_are_typed() {
     refused(Model::from_bytes("noise", vec![1; 99]).unwrap_err(), "noise");
     let error = Model::open(folder.path().join("none")).unwrap_err();
     assert!(error.source().is_some_and(|source| source.is::<std::io::Error>()));
-    refused(find_videos(&[folder.path()]).unwrap_err(), "no videos in");
+    refused(find_videos(&[folder.path()], &FindOptions::new()).unwrap_err(), "no videos in");
     refused(encode_frames(&model, [], None, &control).unwrap_err(), "at least one frame");
     let mut frames = film(0, 0..3);
     frames[2].time = 0.5;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::run::{Line, root};
 use crate::tools::{
-    debian_root, ffmpeg_is_there, install, moto_server, node_is_there, redis_is_there, target, target_is_there,
+    current_ffmpeg, debian_root, ffmpeg_is_there, install, moto_server, node_is_there, redis_is_there, target,
+    target_is_there,
 };
 
 const WASI: &str = "wasm32-wasip1";
@@ -43,6 +44,14 @@ pub(crate) fn test() -> Result<(), String> {
     match moto_server() {
         Some(server) => native_tests().env("VIDSIEVE_MOTO_SERVER", &server).run(),
         None => native_tests().run(),
+    }
+}
+
+/// Runs the tests of decoding with a current FFmpeg; the others run with the system's.
+pub(crate) fn test_current_ffmpeg() -> Result<(), String> {
+    match current_ffmpeg() {
+        Some(program) => native_tests().args("--lib ::process::").env("VIDSIEVE_FFMPEG", &program).run(),
+        None => Ok(()),
     }
 }
 

@@ -19,6 +19,7 @@ const STEPS: &[Step] = &[
     // Tests build the command with every feature; users build it without training.
     Step { name: "check-default", run: native::check_default },
     Step { name: "test-native", run: native::test },
+    Step { name: "test-current-ffmpeg", run: native::test_current_ffmpeg },
     Step { name: "check-types", run: native::check_types },
     Step { name: "test-linked", run: native::linked },
     Step { name: "parity-native", run: native::parity_native },

@@ -75,6 +75,30 @@ pub(crate) fn moto_server() -> Option<String> {
     made.then_some(server)
 }
 
+/// A current FFmpeg, in an environment of its own below the build folder: PyPI's imageio-ffmpeg carries a build of it. Where it
+/// cannot be had, decoding is tested with the system's FFmpeg alone.
+pub(crate) fn current_ffmpeg() -> Option<String> {
+    // FFmpeg 9.0.2.
+    const PACKAGE: &str = "imageio-ffmpeg==0.8.1";
+    let folder = target().join("current-ffmpeg");
+    let program = |name: &str| folder.join("bin").join(name).display().to_string();
+    let find = || {
+        let code = "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())";
+        Line::new(&program("python3")).arg("-c").arg(code).output().ok().filter(|path| Path::new(path).is_file())
+    };
+    let install = || {
+        Line::new("python3").args("-m venv").arg(&folder.display().to_string()).succeeds()
+            && Line::new(&program("pip")).args("install --quiet --disable-pip-version-check").arg(PACKAGE).succeeds()
+    };
+    let found = find().or_else(|| if install() { find() } else { None });
+    if found.is_none() {
+        eprintln!(
+            "note: {PACKAGE} is not here and pip cannot install it; decoding is tested with the system's FFmpeg alone"
+        );
+    }
+    found
+}
+
 pub(crate) fn node_is_there() -> Result<(), String> {
     let missing = "Node.js 20 or newer is needed for the WebAssembly tests: install `nodejs`";
     let version = Line::new("node").arg("--version").output().map_err(|_| missing.to_owned())?;

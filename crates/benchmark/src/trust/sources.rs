@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use vidsieve::{Control, Progress, Unit};
 use vidsieve_edits::Image;
 use vidsieve_edits::clip::FrameClip;
+use vidsieve_files::FindOptions;
 use vidsieve_video::{Frames, Options, Rate, Sampling, probe};
 
 use super::TrustError;
@@ -141,7 +142,8 @@ pub fn load_sources<P: AsRef<Path>>(
 ) -> Result<(Vec<TrustSource>, Vec<String>), TrustError> {
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in folders.iter().map(AsRef::as_ref) {
-        let found = vidsieve_files::find_videos(&[folder]).map_err(|e| TrustError::file(folder, e))?;
+        let found =
+            vidsieve_files::find_videos(&[folder], &FindOptions::new()).map_err(|e| TrustError::file(folder, e))?;
         files.extend(found.files.into_iter().map(|file| file.path));
     }
     let name = |path: &PathBuf| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());

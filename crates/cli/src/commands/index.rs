@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use vidsieve::{
-    AddOptions, ArchiveOptions, Control, Error, IndexNote, IndexReport, IndexStage, IndexStageTimes, Progress,
-    Sampling, Unit, find_videos,
+    AddOptions, Archive, ArchiveOptions, Control, Error, FindOptions, IndexNote, IndexReport, IndexStage,
+    IndexStageTimes, Progress, Sampling, Unit, find_videos,
 };
 
 use crate::native::{fps, interrupt, model, terminal};
@@ -24,7 +24,14 @@ pub(crate) struct Args {
     /// Files to decode at the same time (default: half the cores, 2 to 8).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Retry files that failed before and have not changed since.
+    /// Leave out files and folders that match, as in .gitignore: '*.tmp.mp4', '/private/'; repeat for several. A folder's
+    /// file .vidsieveignore has such lines as well.
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Take the files of folders that are videos by their content too, whatever they are called.
+    #[arg(long)]
+    any: bool,
+    /// Try files again that failed before, or that could not be read whole, and have not changed since.
     #[arg(long)]
     retry_failed: bool,
     /// Frames a second of a new index; `auto`: 1, and 2, 4 or 8 of videos below 15 seconds
@@ -34,6 +41,13 @@ pub(crate) struct Args {
     /// Sample the videos of a new index as the official code does.
     #[arg(long)]
     upstream: bool,
+    /// Go on and add what is new or changes, until Ctrl-C; with --json a line for each change.
+    #[arg(long)]
+    watch: bool,
+    /// Seconds between two looks with --watch.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "watch",
+        value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    every: u32,
     /// Print what was done as JSON.
     #[arg(long)]
     json: bool,
@@ -44,7 +58,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let cancel = interrupt::token();
-    let found = find_videos(&args.paths)?;
+    let find = args.exclude.iter().fold(FindOptions::new(), |options, glob| options.exclude(glob)).any(args.any);
+    let found = find_videos(&args.paths, &find)?;
     let mut options = ArchiveOptions::new();
     if let Some(path) = &args.model {
         options = options.model(model(Some(path))?);
@@ -74,6 +89,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         adding = adding.jobs(jobs.into());
     }
     let control = Control::new().with_progress(&show).with_cancel(&cancel);
+    if args.watch {
+        return watch(args, &archive, &adding.find(find), &control, &|| bar.finish_and_clear());
+    }
     let outcome = archive.add_found(&found, &adding, &control);
     bar.finish_and_clear();
     let (report, stopped) = match outcome {
@@ -94,6 +112,30 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         eprintln!("vidsieve: interrupted; what is done is kept: the same command goes on from there");
     }
     Ok(ExitCode::from(u8::from(report.failed > 0 || report.interrupted)))
+}
+
+/// Adds what changes until it is interrupted.
+fn watch(
+    args: &Args,
+    archive: &Archive,
+    options: &AddOptions<'_>,
+    control: &Control<'_>,
+    clear: &dyn Fn(),
+) -> Result<ExitCode, Failure> {
+    let pause = Duration::from_secs(args.every.into());
+    let mut failed = None;
+    archive.watch(&args.paths, options, pause, control, &mut |report| {
+        clear();
+        if args.json {
+            match serde_json::to_string(report) {
+                Ok(text) => line(text),
+                Err(error) => failed = Some(error),
+            }
+        } else {
+            print(report);
+        }
+    })?;
+    failed.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
 }
 
 fn print_note(note: &IndexNote) {

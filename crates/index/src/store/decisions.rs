@@ -4,15 +4,15 @@ use redb::{ReadableTable, TableError};
 
 use super::{DECISIONS, Index, IndexError};
 
-/// A key and its value.
-pub type KeptDecision = (Vec<u8>, Vec<u8>);
+/// A decision: its key and its value.
+pub type DecisionEntry = (Vec<u8>, Vec<u8>);
 
 impl Index {
     /// Keeps decisions, all of them or none; one with the same key is replaced.
     ///
     /// # Errors
     /// [`IndexError`]; the index is as it was.
-    pub fn put_decisions(&self, decisions: &[KeptDecision]) -> Result<(), IndexError> {
+    pub fn put_decisions(&self, decisions: &[DecisionEntry]) -> Result<(), IndexError> {
         let transaction = self.writing()?;
         {
             let mut table = transaction.open_table(DECISIONS).map_err(|e| self.fail(e.into()))?;
@@ -44,7 +44,7 @@ impl Index {
     ///
     /// # Errors
     /// [`IndexError::Damaged`].
-    pub fn decisions(&self) -> Result<Vec<KeptDecision>, IndexError> {
+    pub fn decisions(&self) -> Result<Vec<DecisionEntry>, IndexError> {
         let transaction = self.reading()?;
         let table = match transaction.open_table(DECISIONS) {
             Ok(table) => table,

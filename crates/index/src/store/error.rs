@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use vidsieve_record::id::MAX_ID;
 use vidsieve_record::{BundleId, RecordError};
 
+use super::holder::IndexHolder;
 use super::{FILE, VERSION};
 
 /// Why an index cannot be used.
@@ -50,14 +51,43 @@ pub enum IndexError {
         /// The index's.
         found: BundleId,
     },
-    /// Another process uses it.
-    #[error("{}: another process is writing this index; wait until it is done", .0.display())]
-    Locked(PathBuf),
+    /// Another process writes it, or reads it on a file system without shared locks.
+    #[error("{}: {}", path.display(), locked(holder.as_ref()))]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+        /// The process that writes it; `None` if it is not known.
+        holder: Option<IndexHolder>,
+    },
+    /// Other processes read it.
+    #[error("{}: another process reads this index: end it (a server with `--read-only`, say) and try again", .0.display())]
+    InUse(PathBuf),
+    /// The folder of a copy is taken.
+    #[error("{}: there is something already: name a folder that does not exist", .0.display())]
+    Exists(PathBuf),
+    /// What is kept of one video is damaged.
+    #[error(
+        "{}: {id:?}: {detail}: `vidsieve remove --index {} ID` takes it out, `vidsieve index` adds it again from its file",
+        path.display(),
+        path.display()
+    )]
+    Video {
+        /// The folder.
+        path: PathBuf,
+        /// The video.
+        id: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// It was opened for reading.
     #[error("{}: this index was opened for reading", .0.display())]
     ReadOnly(PathBuf),
     /// The database is damaged.
-    #[error("{}: the index is damaged: {detail}; restore it from a copy, or index the videos again in another folder", path.display())]
+    #[error(
+        "{}: the index is damaged: {detail}: `vidsieve verify --index {}` says which videos, `vidsieve backup` saves the others",
+        path.display(),
+        path.display()
+    )]
     Damaged {
         /// The folder.
         path: PathBuf,
@@ -101,10 +131,26 @@ impl IndexError {
     }
 }
 
+/// Says who holds an index and what to do.
+fn locked(holder: Option<&IndexHolder>) -> String {
+    match holder {
+        None => {
+            "another process has this index open to write, or reads it where files cannot be shared: wait until it is \
+                 done; `list`, `search`, `dedupe`, `verify`, `push` and `serve --read-only` work meanwhile"
+                .to_owned()
+        }
+        Some(holder) => format!(
+            "another process writes this index: {holder}: wait until it is done or end it{}; `list`, `search`, `dedupe`, \
+             `verify`, `push` and `serve --read-only` work meanwhile",
+            if holder.is_server() { ", or add and remove videos over its HTTP API" } else { "" }
+        ),
+    }
+}
+
 pub(super) fn database_error(folder: &Path, error: redb::DatabaseError) -> IndexError {
     match error {
         redb::DatabaseError::DatabaseAlreadyOpen | redb::DatabaseError::LockProtocolMismatch => {
-            IndexError::Locked(folder.to_owned())
+            IndexError::Locked { path: folder.to_owned(), holder: IndexHolder::of(folder) }
         }
         error => storage_error(folder, error.into()),
     }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use redb::{CommitError, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use super::error::{database_error, storage_error};
+use super::open::shared;
 use super::{FILE, IndexError};
 
 /// Free bytes of the disk that no write takes: copies of pages of the trees, and what else the system writes.
@@ -119,9 +120,9 @@ impl Handle {
         *opened = Opened::Closed { writes };
         let path = self.folder.join(FILE);
         let again = if writes {
-            Database::open(&path).map(Opened::Write)
+            shared(|builder| builder.open(&path)).map(Opened::Write)
         } else {
-            ReadOnlyDatabase::open(&path).map(Opened::Read)
+            shared(|builder| builder.open_read_only(&path)).map(Opened::Read)
         };
         match again {
             Ok(again) => {

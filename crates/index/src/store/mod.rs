@@ -6,34 +6,40 @@
 //! | `model.safetensors` | the bundle, so that an index is complete in itself |
 //!
 //! Every change is one transaction: it is there as a whole, on the disk, or not at all, whenever the process or the machine
-//! stops. One process writes at a time; several may read while none writes.
+//! stops. One process writes at a time; others read what was committed before each of their calls. Where a file system has no
+//! locks of parts of files, a writer is alone.
 
+mod backup;
 mod create;
 mod decisions;
 mod error;
 mod handle;
+mod holder;
+mod open;
+mod overlay;
 mod rows;
 mod scan;
 mod verify;
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use redb::{Database, ReadOnlyDatabase, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use vidsieve_record::id::is_id;
 use vidsieve_record::{BundleId, PlacedWindow, Record, RecordError};
 
-use error::database_error;
-use handle::{Handle, Opened, Writing};
+use handle::{Handle, Writing};
+use holder::HolderNote;
 use rows::{Reader, read_row, row, with_source};
 
-pub use decisions::KeptDecision;
+pub use backup::BackupReport;
+pub use decisions::DecisionEntry;
 pub use error::IndexError;
+pub use holder::IndexHolder;
 pub use rows::{Columns, Entry, Source, Summary};
 pub use verify::RecordCheck;
 
@@ -73,6 +79,8 @@ pub struct Failure {
 /// An index on the disk.
 pub struct Index {
     folder: PathBuf,
+    /// Removes the note of who writes the index, before the next process can write its own.
+    _holder: Option<HolderNote>,
     handle: Handle,
     bundle: BundleId,
 }
@@ -88,70 +96,6 @@ fn now() -> u64 {
 }
 
 impl Index {
-    /// The index of a folder, to read and to write.
-    ///
-    /// # Errors
-    /// [`IndexError`] with the remedy.
-    pub fn open(folder: &Path) -> Result<Self, IndexError> {
-        let path = Self::file(folder)?;
-        let database = Database::open(path).map_err(|e| database_error(folder, e))?;
-        Self::checked(folder, Opened::Write(database))
-    }
-
-    /// The index of a folder, to read. An index that was left open by a process that ended badly is put in order first.
-    ///
-    /// # Errors
-    /// As [`Index::open`].
-    pub fn open_read_only(folder: &Path) -> Result<Self, IndexError> {
-        let path = Self::file(folder)?;
-        match ReadOnlyDatabase::open(&path) {
-            Ok(database) => Self::checked(folder, Opened::Read(database)),
-            Err(redb::DatabaseError::RepairAborted) => {
-                drop(Self::open(folder)?);
-                let database = ReadOnlyDatabase::open(&path).map_err(|e| database_error(folder, e))?;
-                Self::checked(folder, Opened::Read(database))
-            }
-            Err(error) => Err(database_error(folder, error)),
-        }
-    }
-
-    fn file(folder: &Path) -> Result<PathBuf, IndexError> {
-        let path = folder.join(FILE);
-        match fs::metadata(&path) {
-            Ok(meta) if meta.is_file() && meta.len() > 0 => Ok(path),
-            Ok(meta) if meta.is_file() => {
-                Err(IndexError::Damaged { path: folder.to_owned(), detail: format!("{FILE} is empty") })
-            }
-            Err(source) if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                Err(IndexError::Io { path, source })
-            }
-            _ => Err(IndexError::NotAnIndex(folder.to_owned())),
-        }
-    }
-
-    fn checked(folder: &Path, opened: Opened) -> Result<Self, IndexError> {
-        let handle = Handle::new(folder, opened);
-        let mut index = Self { folder: folder.to_owned(), handle, bundle: BundleId([0; 32]) };
-        let read = |name: &str| -> Result<Vec<u8>, IndexError> {
-            let transaction = index.reading()?;
-            let meta = transaction.open_table(META).map_err(|e| index.fail(e.into()))?;
-            let value = meta.get(name).map_err(|e| index.fail(e.into()))?;
-            value.map(|v| v.value().to_vec()).ok_or_else(|| index.damaged(format!("it does not tell its {name}")))
-        };
-        let version = read("version")?;
-        let version =
-            version.try_into().map(u32::from_le_bytes).map_err(|_| index.damaged("its version is no number"))?;
-        let path = || folder.to_owned();
-        match version.cmp(&VERSION) {
-            Ordering::Less => return Err(IndexError::PastVersion { path: path(), found: version }),
-            Ordering::Greater => return Err(IndexError::FutureVersion { path: path(), found: version }),
-            Ordering::Equal => {}
-        }
-        let bundle = read("bundle")?;
-        index.bundle = BundleId(bundle.try_into().map_err(|_| index.damaged("its bundle's name is cut short"))?);
-        Ok(index)
-    }
-
     fn reading(&self) -> Result<ReadTransaction, IndexError> {
         self.handle.reading()
     }
@@ -200,7 +144,11 @@ impl Index {
     }
 
     fn bad_row(&self, id: &str) -> IndexError {
-        self.damaged(format!("what is kept of {id}: `vidsieve remove` takes it out"))
+        self.bad_video(id, "what is kept beside its record is damaged")
+    }
+
+    fn bad_video(&self, id: &str, detail: &str) -> IndexError {
+        IndexError::Video { path: self.folder.clone(), id: id.to_owned(), detail: detail.to_owned() }
     }
 
     /// The folder.
@@ -493,7 +441,7 @@ impl Index {
     /// Gives free space back to the file system; tells the bytes before and after.
     ///
     /// # Errors
-    /// [`IndexError::ReadOnly`], [`IndexError::Io`].
+    /// [`IndexError::ReadOnly`], [`IndexError::InUse`] while another process reads, [`IndexError::Io`].
     pub fn compact(&mut self) -> Result<(u64, u64), IndexError> {
         let path = self.folder.join(FILE);
         let size =
@@ -504,6 +452,8 @@ impl Index {
         };
         match database.compact() {
             Ok(_) => Ok((before, size()?)),
+            // Another process reads: its pages cannot be moved.
+            Err(redb::CompactionError::TransactionInProgress) => Err(IndexError::InUse(self.folder.clone())),
             Err(error) => Err(self.fail(error.into())),
         }
     }

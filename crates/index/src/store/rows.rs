@@ -11,8 +11,8 @@ pub struct Source {
     pub size: u64,
     /// When it was last changed, in nanoseconds from 1970.
     pub modified: Option<i64>,
-    /// Of its content.
-    pub fingerprint: Option<[u8; 16]>,
+    /// BLAKE3 of all its bytes; `None` if they were not read.
+    pub hash: Option<[u8; 32]>,
     /// Width and height of its pictures, 0 if unknown.
     pub picture: [u32; 2],
     /// What could not be read of it when it was decoded; empty for a file that was read whole.
@@ -84,8 +84,8 @@ impl Columns {
 
 /// Bytes of a row's scalars.
 const SCALARS: usize = 41;
-/// Flags of a source: it has a fingerprint; something of it could not be read.
-const FINGERPRINT: u8 = 1;
+/// Flags of a source: it has a hash; something of it could not be read.
+const HASHED: u8 = 1;
 const DAMAGED: u8 = 2;
 /// Most bytes that are kept of a description of damage.
 const MAX_DAMAGE: usize = 1000;
@@ -143,9 +143,9 @@ impl Source {
         bytes.extend_from_slice(&self.path);
         bytes.extend(self.size.to_le_bytes());
         bytes.extend(self.modified.unwrap_or(i64::MIN).to_le_bytes());
-        let flags = [(self.fingerprint.is_some(), FINGERPRINT), (!self.damage.is_empty(), DAMAGED)];
+        let flags = [(self.hash.is_some(), HASHED), (!self.damage.is_empty(), DAMAGED)];
         bytes.push(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum());
-        bytes.extend(self.fingerprint.unwrap_or_default());
+        bytes.extend(self.hash.unwrap_or_default());
         self.picture.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
         if !self.damage.is_empty() {
             let damage = &self.damage.as_bytes()[..self.damage.floor_char_boundary(MAX_DAMAGE)];
@@ -162,11 +162,11 @@ impl Source {
         let size = reader.u64()?;
         let modified = Some(i64::from_le_bytes(reader.take()?)).filter(|m| *m != i64::MIN);
         let [flags] = reader.take::<1>()?;
-        let fingerprint = Some(reader.take::<16>()?).filter(|_| flags & FINGERPRINT != 0);
+        let hash = Some(reader.take::<32>()?).filter(|_| flags & HASHED != 0);
         let picture = [reader.u32()?, reader.u32()?];
         let damage = if flags & DAMAGED == 0 { Vec::new() } else { reader.bytes()? };
         let damage = String::from_utf8_lossy(&damage).into_owned();
-        Some(Self { path, size, modified, fingerprint, picture, damage })
+        Some(Self { path, size, modified, hash, picture, damage })
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use vidsieve_edits::clip::FrameClip;
 use vidsieve_edits::{Clip, EditError, Image};
-use vidsieve_files::{FindError, VIDEO_EXTENSIONS, files_with_extensions, is_video};
+use vidsieve_files::{FindError, files_with_extensions, is_video, video_extensions};
 
 use crate::TrainError;
 
@@ -36,7 +36,7 @@ pub fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, TrainEr
 /// # Errors
 /// [`TrainError::File`] for a folder that cannot be read.
 pub fn videos(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
-    let mut found = files(folder, &VIDEO_EXTENSIONS)?;
+    let mut found = files(folder, video_extensions())?;
     found.retain(|path| is_video(path));
     Ok(found)
 }

@@ -49,7 +49,7 @@ fn both_ways_give_the_same_frames() {
     let vp9 = ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-crf", "30", "-b:v", "0"];
     let late = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "12", "-pix_fmt", "yuv420p"];
     let variable = "setpts='if(lt(N,30),N/30,1+(N-30)/7)/TB'";
-    let passthrough = Tools::of_environment().passthrough().unwrap();
+    let passthrough = Tools::of_environment().abilities().unwrap().passthrough;
     let all: [(&str, Vec<&str>); 9] = [
         ("h264.mp4", late.to_vec()),
         ("h264.ts", late.to_vec()),

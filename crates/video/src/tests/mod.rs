@@ -144,6 +144,7 @@ fn turn(plain: &Path, turned: &Path, [a, b, u, c, d, v]: [i32; 6]) {
 mod agreement;
 mod damage;
 mod files;
+mod oddities;
 mod pictures;
 mod times;
 mod writing;

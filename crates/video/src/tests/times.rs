@@ -83,7 +83,7 @@ fn videos_of_every_length(by: &Backend) {
     // changes.
     for at in [0.5, 3.0, 7.0, 14.0] {
         let stamps = format!("setpts='if(lt(N,{at}*25),N/25,1.3+N/25)/TB'");
-        let passthrough = Tools::of_environment().passthrough().unwrap();
+        let passthrough = Tools::of_environment().abilities().unwrap().passthrough;
         let mut arguments = vec!["-vf", &stamps, passthrough, "passthrough", "-enc_time_base", "1:100"];
         arguments.extend(H264);
         render(&file, 420, "25", &arguments);
@@ -111,7 +111,7 @@ fn variable_rates(by: &Backend) {
         let mut arguments = vec![
             "-vf",
             stamps,
-            Tools::of_environment().passthrough().unwrap(),
+            Tools::of_environment().abilities().unwrap().passthrough,
             "passthrough",
             "-enc_time_base",
             "1:60",

@@ -49,7 +49,7 @@ pub struct DecidedVideo {
     pub id: String,
     /// The checksum of its record, in hexadecimal digits.
     pub record: String,
-    /// The size and fingerprint of its file, if they are known.
+    /// The size and hash of its file, if they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
 }
@@ -61,7 +61,7 @@ impl DecidedVideo {
         Self {
             id: summary.id.clone(),
             record: format!("{:016x}", summary.checksum),
-            content: source.fingerprint.map(|fingerprint| format!("{}-{}", source.size, hex(&fingerprint))),
+            content: source.hash.map(|hash| format!("{}-{}", source.size, hex(&hash))),
         }
     }
 
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     fn summary(id: &str, checksum: u64, content: u8) -> Summary {
-        let source = Source { size: 5, fingerprint: Some([content; 16]), ..Source::default() };
+        let source = Source { size: 5, hash: Some([content; 32]), ..Source::default() };
         let (added, duration, frames, bytes) = (0, 1.0, 1, 0);
         Summary { id: id.into(), source, added, duration, frames, informative: true, bytes, checksum }
     }

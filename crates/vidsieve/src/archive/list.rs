@@ -4,6 +4,7 @@ use serde::Serialize;
 use vidsieve_index::store::Summary;
 
 use super::Archive;
+use super::missing::{Roots, SourceState};
 use crate::Error;
 
 /// The result of [`Archive::list`].
@@ -38,11 +39,21 @@ pub struct ArchiveVideo {
     pub record_bytes: u64,
     /// When it was added, in seconds from 1970.
     pub added: u64,
+    /// Whether its file exists.
+    pub exists: bool,
+    /// What became of its file.
+    pub file: SourceState,
+    /// What could not be read of its file; empty for a file that was read whole.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub damage: String,
 }
 
-impl From<Summary> for ArchiveVideo {
-    fn from(summary: Summary) -> Self {
+impl ArchiveVideo {
+    fn new(summary: Summary, file: SourceState) -> Self {
         Self {
+            exists: matches!(file, SourceState::Present | SourceState::Changed),
+            file,
+            damage: summary.source.damage.clone(),
             path: summary.source.display(),
             duration: summary.duration,
             frames: summary.frames,
@@ -79,12 +90,17 @@ pub struct CompactReport {
 }
 
 impl Archive {
-    /// Returns all videos, in the order of their ids.
+    /// Returns all videos, in the order of their ids, and what became of their files.
     ///
     /// # Errors
     /// [`Error::Index`] for a damaged index.
     pub fn list(&self) -> Result<ArchiveListing, Error> {
-        let videos = self.index.list()?.into_iter().map(ArchiveVideo::from).collect();
+        let roots = Roots::of(self)?;
+        let of = |summary: Summary| {
+            let file = roots.state(&summary);
+            ArchiveVideo::new(summary, file)
+        };
+        let videos = self.index.list()?.into_iter().map(of).collect();
         Ok(ArchiveListing { model: self.index.bundle().to_string(), videos })
     }
 

@@ -1,9 +1,11 @@
 //! An index on the disk: what it holds, and how it is opened.
 
 mod add;
+mod backup;
 mod decisions;
 mod dedupe;
 mod list;
+mod missing;
 mod search;
 mod verify;
 
@@ -20,14 +22,15 @@ use crate::encode::{check_sampling, sampling_name, sampling_of_name};
 use crate::model::init;
 use crate::{EncodedVideo, Error, Model};
 
-pub(crate) use add::has_indexed_content;
 pub use add::{AddOptions, IndexNote, IndexReport, IndexStage, IndexStageTimes, NoteStatus, find_videos};
+pub use backup::ArchiveCopy;
 pub use decisions::{DecidedVideo, Decision, DecisionKind};
 pub use dedupe::{
     CopyFile, CopyGroup, CopyMember, CopyPair, DedupeOptions, DedupeReport, ExcerptVideo, FileDamage, FileState,
     KeepBy, KeepReason, LinkedVideo, NameKind, OtherName, RelatedPair, UntoldVideo,
 };
 pub use list::{ArchiveListing, ArchiveVideo, CompactReport, RemoveReport};
+pub use missing::{RemoveMissingReport, SourceState, UnreachableFolder};
 pub use search::{QueryTimings, SearchAnswer, SearchOptions, SearchQuery, TurnedHit};
 pub use verify::{DamagedVideo, VerifyReport};
 
@@ -38,8 +41,8 @@ const MODEL_FILE: &str = "model.safetensors";
 
 /// An index of videos in a folder. It is complete in itself: the folder holds the records and the model that made them.
 ///
-/// One process may write an index at a time, or several read it. Every change is on the disk as a whole when the method
-/// returns, or not at all.
+/// One process may write an index at a time; others read it meanwhile, each as it was at one moment. Every change is on the disk
+/// as a whole when the method returns, or not at all.
 pub struct Archive {
     index: Index,
     model: OnceLock<Model>,
@@ -137,7 +140,7 @@ impl Archive {
         Ok(Self::of(Index::open(folder.as_ref())?))
     }
 
-    /// Opens the index of a folder to read. Several processes can do so at a time.
+    /// Opens the index of a folder to read. Several processes can do so at a time, and while another one writes it.
     ///
     /// # Errors
     /// As [`Archive::open`].

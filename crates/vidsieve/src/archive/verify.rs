@@ -13,7 +13,7 @@ use crate::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VerifyReport {
-    /// Whether every video was checked and none is damaged.
+    /// Whether every video was checked and none is damaged, nor any page that was checked.
     pub ok: bool,
     /// Videos that were checked.
     pub checked: usize,
@@ -21,6 +21,13 @@ pub struct VerifyReport {
     pub videos: Option<usize>,
     /// Videos whose record is damaged or missing.
     pub damaged: Vec<DamagedVideo>,
+    /// Damaged videos that cannot even be named.
+    pub nameless: usize,
+    /// Whether the database's pages are sound; `None` if they were not checked, since another process writes the index.
+    pub pages: Option<bool>,
+    /// What to do, if anything: no more than is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
     /// Why the index as a whole cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -46,13 +53,13 @@ pub struct DamagedVideo {
 
 impl Archive {
     /// Checks the index of a folder: the database's pages, and every record against what is kept beside it. It takes a
-    /// folder since a damaged index may not open; the index must not be open. Pages are left out where the folder cannot be
-    /// written or another process reads the index. Reports the stage `checking` in videos.
+    /// folder since a damaged index may not open. A damaged page counts for the videos that it holds. Pages are left out
+    /// while another process writes the index. Nothing is changed. Reports the stage `checking` in videos.
     ///
     /// Damage is a result, not an error, and so is a check that was cancelled.
     ///
     /// # Errors
-    /// [`Error::Index`] for a folder without an index, or one that another process writes.
+    /// [`Error::Index`] for a folder without an index.
     pub fn verify(folder: impl AsRef<Path>, control: &Control<'_>) -> Result<VerifyReport, Error> {
         match check(folder.as_ref(), control) {
             Ok(report) => Ok(report),
@@ -61,6 +68,12 @@ impl Archive {
                 checked: 0,
                 videos: None,
                 damaged: Vec::new(),
+                nameless: 0,
+                pages: Some(false),
+                remedy: Some(format!(
+                    "put a copy of the index in its place, or index the videos again in another folder than {}",
+                    folder.as_ref().display()
+                )),
                 error: Some(error.to_string()),
             }),
             Err(error) => Err(error.into()),
@@ -69,15 +82,34 @@ impl Archive {
 }
 
 fn check(folder: &Path, control: &Control<'_>) -> Result<VerifyReport, IndexError> {
-    match Index::open(folder) {
-        Ok(mut index) => index.check_pages()?,
-        Err(IndexError::Locked(_) | IndexError::Io { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    let index = Index::open_read_only(folder)?;
-    let found = index.verify(control)?;
-    let videos = usize::try_from(index.len()?).unwrap_or(usize::MAX);
+    let pages = Index::check_pages(folder)?;
+    let found = Index::open_read_only(folder)?.verify(control)?;
     let damaged: Vec<_> = found.damaged.into_iter().map(|(id, reason)| DamagedVideo { id, reason }).collect();
-    let ok = damaged.is_empty() && found.checked >= videos;
-    Ok(VerifyReport { ok, checked: found.checked, videos: Some(videos), damaged, error: None })
+    let are_sound = pages != Some(false) && !found.unreadable && found.nameless == 0;
+    let ok = damaged.is_empty() && found.checked >= found.videos && are_sound;
+    let shown = folder.display();
+    let remedy = if found.unreadable || found.nameless > 0 || (damaged.is_empty() && pages == Some(false)) {
+        let others = if damaged.is_empty() && found.nameless == 0 { "all videos" } else { "the sound videos" };
+        Some(format!(
+            "`vidsieve backup --index {shown} --to NEW` copies {others} to a new index; `vidsieve index --index NEW` adds what \
+             is not in it from the files"
+        ))
+    } else if damaged.is_empty() {
+        None
+    } else {
+        Some(format!(
+            "`vidsieve remove --index {shown} ID` takes a damaged video out, `vidsieve index --index {shown}` adds it again \
+             from its file"
+        ))
+    };
+    Ok(VerifyReport {
+        ok,
+        checked: found.checked,
+        videos: Some(found.videos),
+        damaged,
+        nameless: found.nameless,
+        pages,
+        remedy,
+        error: None,
+    })
 }

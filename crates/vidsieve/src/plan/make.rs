@@ -8,7 +8,7 @@ use vidsieve_search::CoverageSide;
 
 use super::{DedupePlan, FORMAT, HeldFile, PlanFile, PlanGroup};
 use crate::Error;
-use crate::archive::{Archive, CopyFile, CopyGroup, DedupeReport, FileState, NameKind, has_indexed_content};
+use crate::archive::{Archive, CopyFile, CopyGroup, DedupeReport, FileState, NameKind};
 
 /// A copy stays if the file that is kept shows less than this share of it, and more than this many seconds are missing.
 const LEAST_SHOWN: (f64, f64) = (0.9, 2.0);
@@ -97,10 +97,10 @@ impl Reader<'_> {
         let path = &file.place;
         let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
         let before = FileFacts::of(path).map_err(unreadable)?;
-        if !has_indexed_content(path, &file.source).map_err(unreadable)? {
+        let blake3 = whole_hash(path).map_err(unreadable)?;
+        if file.source.hash != Some(blake3) {
             return Err("its content has changed since it was indexed: index it again".to_owned());
         }
-        let blake3 = whole_hash(path).map_err(unreadable)?;
         if !FileFacts::of(path).map_err(unreadable)?.is_same(&before) || before.size != file.source.size {
             return Err("it was changed meanwhile".to_owned());
         }
@@ -137,7 +137,7 @@ fn file_fault(file: &CopyFile) -> Option<String> {
         FileState::Unreadable => "it cannot be read any more",
         _ if file.is_link => "it is a symbolic link",
         _ if file.in_bin => "it lies in a recycle bin",
-        _ if file.source.modified.is_none() || file.source.fingerprint.is_none() => "the index does not know its file",
+        _ if file.source.modified.is_none() || file.source.hash.is_none() => "the index does not know its file",
         _ => return None,
     };
     Some(words.to_owned())
@@ -188,7 +188,7 @@ mod tests {
     use crate::archive::{FileDamage, OtherName};
 
     fn file() -> CopyFile {
-        let source = Source { modified: Some(1), fingerprint: Some([1; 16]), ..Source::default() };
+        let source = Source { modified: Some(1), hash: Some([1; 32]), ..Source::default() };
         CopyFile { duration: 30.0, source, ..CopyFile::default() }
     }
 

@@ -1,18 +1,17 @@
 //! What is to be done with a file, and its encoding.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::Metadata;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use vidsieve_files::VideoFile;
-use vidsieve_index::store::{Failure, Index, IndexError, Source, Summary};
+use vidsieve_files::{VideoFile, nanoseconds, whole_hash_while};
+use vidsieve_index::store::{Index, Source};
 use vidsieve_progress::{CancelToken, Control, Progress};
 use vidsieve_record::Record;
 use vidsieve_record::id::{MAX_ID, is_id};
 
-use super::fingerprint::{WHOLE, fingerprint};
+use super::known::{Known, Settled, is_present};
 use super::report::Tally;
-use crate::archive::path_of;
 use crate::{EncodeOptions, Error, Model, encode_file};
 
 /// What became of a file.
@@ -35,38 +34,7 @@ pub(super) enum FileOutcome {
     Cancelled,
 }
 
-/// The index and earlier failures when the operation begins.
-pub(super) struct Known {
-    by_id: HashMap<String, Summary>,
-    by_content: HashMap<(u64, [u8; 16]), Vec<String>>,
-    sizes: HashSet<u64>,
-    failures: HashMap<Vec<u8>, Failure>,
-    /// Ids that a moved file has taken over.
-    claimed: Mutex<BTreeSet<String>>,
-}
-
-impl Known {
-    pub(super) fn new(index: &Index) -> Result<Self, IndexError> {
-        let mut by_content: HashMap<_, Vec<String>> = HashMap::new();
-        let (mut by_id, mut sizes) = (HashMap::new(), HashSet::new());
-        for summary in index.list()? {
-            let Source { size, fingerprint, .. } = summary.source;
-            if let Some(fingerprint) = fingerprint {
-                by_content.entry((size, fingerprint)).or_default().push(summary.id.clone());
-                sizes.insert(size);
-            }
-            by_id.insert(summary.id.clone(), summary);
-        }
-        Ok(Self { by_id, by_content, sizes, failures: index.failures()?, claimed: Mutex::default() })
-    }
-
-    /// Takes an id over; returns `false` if another file has done so.
-    fn claim(&self, id: &str) -> bool {
-        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned())
-    }
-}
-
-/// What the threads that encode files share.
+/// What threads that encode files share.
 pub(super) struct FileContext<'a> {
     pub(super) index: &'a Index,
     pub(super) model: &'a Model,
@@ -81,19 +49,15 @@ fn failed(reason: impl Into<String>) -> FileOutcome {
     FileOutcome::Failed { reason: reason.into(), remember: None }
 }
 
-/// Whether the file of a source still exists, and is another one than `file`.
-fn is_elsewhere(old: &Source, file: &VideoFile) -> bool {
-    let path = path_of(&old.path);
-    path != file.path && path.exists() && path.canonicalize().ok() != file.path.canonicalize().ok()
-}
-
-fn same_content(a: &Source, b: &Source) -> bool {
-    (a.size, a.fingerprint) == (b.size, b.fingerprint)
-}
-
 impl FileContext<'_> {
-    /// Decides what is to be done with a file, and encodes it if need be.
-    pub(super) fn process(&self, file: &VideoFile) -> FileOutcome {
+    /// Decides what is to be done with a file, and encodes it if need be. Returns the file with the id that it gets.
+    pub(super) fn process(&self, file: &VideoFile) -> (VideoFile, FileOutcome) {
+        let mut file = file.clone();
+        let outcome = self.decide(&mut file);
+        (file, outcome)
+    }
+
+    fn decide(&self, file: &mut VideoFile) -> FileOutcome {
         if self.stop.is_cancelled() {
             return FileOutcome::Cancelled;
         }
@@ -108,19 +72,20 @@ impl FileContext<'_> {
             Ok(_) => return failed("it is not a file"),
             Err(e) => return failed(format!("cannot read it: {e}")),
         };
-        let mut source = Source {
-            path: file.path.as_os_str().as_encoded_bytes().to_vec(),
-            size: meta.len(),
-            modified: meta.modified().ok().and_then(nanoseconds),
-            fingerprint: None,
-            picture: [0; 2],
-            damage: String::new(),
-        };
-        let before = self.known.by_id.get(&file.id).map(|summary| &summary.source);
+        let mut source = source_of(file, &meta);
+        if let Some(id) = self.known.id_by_path(file) {
+            file.id = id;
+        }
+        let before = self.known.source(&file.id);
+        let is_whole = |old: &Source| old.damage.is_empty() || !self.retry_failed;
         if let Some(old) = before
             && (&old.path, old.size, old.modified) == (&source.path, source.size, source.modified)
             && source.modified.is_some()
+            && is_whole(old)
         {
+            return FileOutcome::Skipped;
+        }
+        if before.is_none_or(|old| old.path != source.path) && self.known.is_other_path(file, &source) {
             return FileOutcome::Skipped;
         }
         if !self.retry_failed
@@ -129,57 +94,47 @@ impl FileContext<'_> {
         {
             return FileOutcome::Known { reason: failure.reason.clone() };
         }
-        source.fingerprint = match fingerprint(&file.path, source.size) {
-            Ok(fingerprint) => Some(fingerprint),
+        source.hash = match whole_hash_while(&file.path, &|| !self.stop.is_cancelled()) {
+            Ok(Some(hash)) => Some(hash),
+            Ok(None) => return FileOutcome::Cancelled,
             Err(e) => return failed(format!("cannot read it: {e}")),
         };
-        let mut written_again = false;
-        if let Some(old) = before {
-            source.picture = old.picture;
-            let same = same_content(old, &source);
-            if same {
+        match self.known.settle(file, &source) {
+            Settled::New => {}
+            Settled::Same(old) if is_whole(old) => {
+                source.picture = old.picture;
                 source.damage.clone_from(&old.damage);
+                return FileOutcome::Source { moved: old.path != source.path, source };
             }
-            // A large file's fingerprint is a sample: one that was written again at its place may differ elsewhere.
-            written_again = same && source.size > WHOLE && old.path == source.path;
-            if same && !written_again {
-                // A copy in another place has the same id and the same content: there is nothing to do.
-                return if is_elsewhere(old, file) {
-                    FileOutcome::Skipped
-                } else {
-                    FileOutcome::Source { moved: old.path != source.path, source }
-                };
-            }
-            if is_elsewhere(old, file) {
-                return failed(format!(
-                    "its id {:?} is that of {}, another video: index the folder that holds both",
-                    file.id,
-                    path_of(&old.path).display()
-                ));
+            // Its content changed, or it is tried again.
+            Settled::Same(_) | Settled::Changed => return self.encode(file, source),
+            Settled::Taken => {
+                return failed(format!("its id {:?} is that of another video: index a folder further up", file.id));
             }
         }
-        if !written_again && let Some(outcome) = self.reuse(file, &source) {
-            return outcome;
+        match self.reuse(file, &source) {
+            Some(outcome) => outcome,
+            None => self.encode(file, source),
         }
-        self.encode(file, source)
     }
 
-    /// Returns the record of a video of the same content, if there is one.
+    /// Returns the record of a video of the same bytes, if there is one. A file of which a part could not be read lends its
+    /// record to none; it keeps it when it is moved.
     fn reuse(&self, file: &VideoFile, source: &Source) -> Option<FileOutcome> {
-        let content = (source.size, source.fingerprint?);
-        if !self.known.sizes.contains(&source.size) {
-            return None;
-        }
-        for id in self.known.by_content.get(&content)? {
-            let old = &self.known.by_id.get(id)?.source;
-            let copied = is_elsewhere(old, file);
-            if !copied && !self.known.claim(id) {
+        for id in self.known.same_bytes(source) {
+            let old = self.known.source(id)?;
+            let copied = is_present(old, file);
+            if (copied && !old.damage.is_empty()) || (!copied && !self.known.claim(id)) {
                 continue;
             }
-            // It may have been replaced since.
-            let entry = self.index.get(id).ok().flatten()?;
-            if same_content(&entry.summary.source, source) {
-                let source = Source { picture: old.picture, damage: old.damage.clone(), ..source.clone() };
+            if self.retry_failed && !old.damage.is_empty() {
+                continue;
+            }
+            // It may have been replaced since, and a damaged record is not passed on.
+            let Ok(Some(entry)) = self.index.get(id) else { continue };
+            if entry.summary.source.hash == source.hash {
+                let (picture, damage) = (old.picture, old.damage.clone());
+                let source = Source { picture, damage, ..source.clone() };
                 return Some(FileOutcome::Reused { record: entry.record, source, from: (!copied).then(|| id.clone()) });
             }
         }
@@ -206,8 +161,14 @@ impl FileContext<'_> {
                 if let Some(info) = video.info() {
                     source.picture = [info.display_width, info.display_height];
                 }
-                let warnings: Vec<String> = video.warnings().iter().map(ToString::to_string).collect();
+                let mut warnings: Vec<String> = video.warnings().iter().map(ToString::to_string).collect();
                 source.damage = warnings.join("; ");
+                let now = std::fs::metadata(&file.path).ok().map(|meta| source_of(file, &meta));
+                if now.is_none_or(|now| (now.size, now.modified) != (source.size, source.modified)) {
+                    warnings.push("it changed while it was read: index it again when it is complete".to_owned());
+                    // The next run reads it again.
+                    (source.modified, source.hash) = (None, None);
+                }
                 let (decode, encode) = (video.decode_time(), video.encode_time());
                 FileOutcome::Encoded { record, source, warnings, decode, encode }
             }
@@ -223,9 +184,12 @@ impl FileContext<'_> {
     }
 }
 
-fn nanoseconds(time: SystemTime) -> Option<i64> {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_nanos()).ok(),
-        Err(before) => i64::try_from(before.duration().as_nanos()).ok().map(|n| -n),
+/// What a file system says of a file.
+fn source_of(file: &VideoFile, meta: &Metadata) -> Source {
+    Source {
+        path: file.path.as_os_str().as_encoded_bytes().to_vec(),
+        size: meta.len(),
+        modified: meta.modified().ok().and_then(nanoseconds),
+        ..Source::default()
     }
 }

@@ -4,8 +4,9 @@
 //! what they send, in commits of about a second ([`writer`]).
 
 mod file;
-mod fingerprint;
+mod known;
 mod report;
+mod watch;
 mod writer;
 
 use std::fmt;
@@ -14,17 +15,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use vidsieve_files::FoundVideos;
+use vidsieve_files::{FindOptions, FoundVideos};
 use vidsieve_progress::Control;
 
 use super::Archive;
 use crate::{EncodeOptions, Error};
 
-use file::{FileContext, Known};
+use file::FileContext;
+use known::Known;
 use report::Tally;
 use writer::IndexWriter;
 
-pub(crate) use fingerprint::has_indexed_content;
 pub use report::{IndexNote, IndexReport, IndexStage, IndexStageTimes, NoteStatus};
 
 /// Options of [`Archive::add`].
@@ -33,6 +34,7 @@ pub use report::{IndexNote, IndexReport, IndexStage, IndexStageTimes, NoteStatus
 pub struct AddOptions<'a> {
     jobs: Option<usize>,
     retry_failed: bool,
+    find: FindOptions,
     on_note: Option<&'a dyn Fn(&IndexNote)>,
 }
 
@@ -41,6 +43,7 @@ impl fmt::Debug for AddOptions<'_> {
         f.debug_struct("AddOptions")
             .field("jobs", &self.jobs)
             .field("retry_failed", &self.retry_failed)
+            .field("find", &self.find)
             .finish_non_exhaustive()
     }
 }
@@ -57,7 +60,14 @@ impl<'a> AddOptions<'a> {
         self
     }
 
-    /// Sets whether files that failed before and have not changed since are tried again; by default they are not.
+    /// Sets which files of folders are taken.
+    pub fn find(mut self, options: FindOptions) -> Self {
+        self.find = options;
+        self
+    }
+
+    /// Sets whether files that failed before, or of which a part could not be read, and that have not changed since are
+    /// tried again; by default they are not.
     pub const fn retry_failed(mut self, retry: bool) -> Self {
         self.retry_failed = retry;
         self
@@ -71,12 +81,14 @@ impl<'a> AddOptions<'a> {
 }
 
 /// Finds the videos of files and folders: a file is taken whatever its name, of a folder the files below it with a usual
-/// extension. The id of a file in a folder is its path below it, of other files their name.
+/// extension. The id of a file in a folder is its path below it, of other files their name; where files would have the same
+/// id, the folders above tell them apart.
 ///
 /// # Errors
-/// [`Error::Find`] for a path that cannot be read or two files of one id; [`Error::NoVideos`] if there are none.
-pub fn find_videos<P: AsRef<Path>>(paths: &[P]) -> Result<FoundVideos, Error> {
-    let found = vidsieve_files::find_videos(paths)?;
+/// [`Error::Find`] for a path that cannot be read and for a pattern of [`FindOptions`]; [`Error::NoVideos`] if there are
+/// none.
+pub fn find_videos<P: AsRef<Path>>(paths: &[P], options: &FindOptions) -> Result<FoundVideos, Error> {
+    let found = vidsieve_files::find_videos(paths, options)?;
     if found.files.is_empty() && found.unreadable.is_empty() {
         return Err(Error::NoVideos { paths: paths.iter().map(|path| PathBuf::from(path.as_ref())).collect() });
     }
@@ -85,8 +97,10 @@ pub fn find_videos<P: AsRef<Path>>(paths: &[P]) -> Result<FoundVideos, Error> {
 
 impl Archive {
     /// Adds the videos of files and folders ([`find_videos`]). Files that are already indexed and have not changed are
-    /// skipped; a file that was moved or copied takes over the record of its content; a file that fails is remembered, and
-    /// not tried again until it changes.
+    /// skipped; a file that was moved takes its video along, and one whose bytes are all those of an indexed file shares its
+    /// record; a file that fails is remembered, and not tried again until it changes.
+    ///
+    /// A file whose id is that of another video gets a longer one. A path that is already indexed keeps its id.
     ///
     /// Reports the stage `indexing` in three units: bytes of the files, files ([`Unit::Videos`](crate::Unit::Videos)), and
     /// seconds of video that were encoded. A cancelled operation keeps what is done, and adding the same paths again
@@ -102,7 +116,7 @@ impl Archive {
         options: &AddOptions<'_>,
         control: &Control<'_>,
     ) -> Result<IndexReport, Error> {
-        self.add_found(&find_videos(paths)?, options, control)
+        self.add_found(&find_videos(paths, &options.find)?, options, control)
     }
 
     /// Adds videos that were found before; see [`Archive::add`].
@@ -119,7 +133,7 @@ impl Archive {
         let sampling = self.sampling()?;
         let model = self.model()?;
         model.encoder()?;
-        let known = Known::new(&self.index)?;
+        let known = Known::new(&self.index, &found.files)?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let jobs = options.jobs.unwrap_or_else(|| cores.div_ceil(2).clamp(2, 8)).clamp(1, found.files.len().max(1));
         // Stops the threads when the caller cancels, and when writing fails.
@@ -146,7 +160,7 @@ impl Archive {
                 scope.spawn(move || {
                     // Until all files are taken, or the receiver is gone.
                     while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if sender.send((file, context.process(file))).is_err() {
+                        if sender.send(context.process(file)).is_err() {
                             return;
                         }
                     }
@@ -158,7 +172,7 @@ impl Archive {
             let mut ended = Ok(());
             loop {
                 match receiver.recv_timeout(Duration::from_millis(200)) {
-                    Ok((file, outcome)) if ended.is_ok() => ended = writer.take(file, outcome),
+                    Ok((file, outcome)) if ended.is_ok() => ended = writer.take(&file, outcome),
                     Ok(_) | Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
@@ -174,6 +188,7 @@ impl Archive {
             ended.and_then(|()| writer.commit())
         });
         self.forget_table();
+        self.remember_mounts(found)?;
         let report = writer.finish(self, stop.is_cancelled())?;
         match ended {
             Ok(()) => Ok(report),

@@ -98,11 +98,10 @@ impl<'a> IndexWriter<'a> {
         from: Option<String>,
     ) -> Result<(), Error> {
         // Only this thread writes: what holds now holds until it is done.
-        let content = (source.size, source.fingerprint);
         let still = match &from {
             Some(from) => {
                 let now = self.index.summary(from)?;
-                now.is_some_and(|s| (s.source.size, s.source.fingerprint) == content)
+                now.is_some_and(|s| s.source.hash == source.hash)
             }
             None => false,
         };

@@ -206,7 +206,7 @@ mod tests {
 
     fn file(side: u32, duration: f64, bytes: u64, modified: Option<i64>) -> CopyFile {
         let bitrate = Some((bytes as f64 * 8.0 / duration) as u64);
-        CopyFile { width: side, height: side, duration, bytes, modified, bitrate, ..CopyFile::default() }
+        CopyFile { exists: true, width: side, height: side, duration, bytes, modified, bitrate, ..CopyFile::default() }
     }
 
     fn ranked(id: &str, file: CopyFile, order: &[KeepBy]) -> Ranked {
