@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(ids(&["a"]).unwrap(), ["b/x.mp4", "stream.ts", "x.mp4"]);
         assert_eq!(ids(&["."]).unwrap(), ["a/b/x.mp4", "a/stream.ts", "a/x.mp4", "c/x.mp4"]);
         assert_eq!(ids(&["a/notes.txt", "c/x.mp4"]).unwrap(), ["notes.txt", "x.mp4"]);
-        // The same file twice is one; two files of one name are told apart by their folders.
+        // The same file twice is one; two files of one name are distinguished by their folders.
         assert_eq!(ids(&["c", "c/x.mp4"]).unwrap(), ["x.mp4"]);
         assert_eq!(ids(&["a", "c"]).unwrap(), ["a/x.mp4", "b/x.mp4", "c/x.mp4", "stream.ts"]);
         assert_eq!(ids(&["a/x.mp4", "c/x.mp4"]).unwrap(), ["a/x.mp4", "c/x.mp4"]);

@@ -53,7 +53,7 @@ pub(crate) fn probe(path: &Path) -> Result<Info, Error> {
                     }
                     describe(&file, &found)
                 });
-            // Nobody waits for it after the limit.
+            // After the limit the receiver has gone.
             let _ = sender.send(info);
         })
         .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;

@@ -71,7 +71,7 @@ impl HolderNote {
 
 impl Drop for HolderNote {
     fn drop(&mut self) {
-        // A note that stays says nothing: nobody is refused by it.
+        // A note that stays does no harm: no process is refused by it.
         let _ = fs::remove_file(&self.0);
     }
 }

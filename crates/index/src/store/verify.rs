@@ -190,7 +190,7 @@ impl Index {
     /// # Errors
     /// [`IndexError::Io`] for a file that cannot be read.
     pub fn check_pages(folder: &Path) -> Result<Option<bool>, IndexError> {
-        // Nobody can write meanwhile.
+        // No process can write meanwhile.
         let alone = match Self::open_alone(folder) {
             Ok(index) => index,
             Err(IndexError::Locked { .. }) => return Ok(None),

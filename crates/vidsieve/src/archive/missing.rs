@@ -176,7 +176,7 @@ impl Archive {
         Ok(RemoveMissingReport { removed: report.removed, unreachable: unreachable.collect(), videos: report.videos })
     }
 
-    /// Keeps the mount points that files lie below, so that a drive which is away is told from files that are gone.
+    /// Keeps the mount points that files lie below, so that a drive that is away is distinguished from files that are gone.
     pub(super) fn remember_mounts(&self, found: &FoundVideos) -> Result<(), Error> {
         let points = mount_points();
         let known = self.index.setting(MOUNTS)?.unwrap_or_default();
