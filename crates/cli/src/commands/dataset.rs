@@ -106,7 +106,7 @@ fn scored_by_networks(args: &Args, dataset: &Dataset) -> Result<Scored, Failure>
     let source: Box<dyn VideoSource> = if args.videos.is_empty() {
         Box::new(FeatureFiles::open(&args.features)?)
     } else {
-        let found = vidsieve_files::find_videos(&args.videos)?;
+        let found = vidsieve_files::find_videos(&args.videos, &vidsieve_files::FindOptions::default())?;
         for (path, reason) in &found.unreadable {
             eprintln!("left out: {}: {reason}", path.display());
         }
