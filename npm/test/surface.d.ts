@@ -884,7 +884,7 @@ export interface ProblemDetails {
 import type { Comparison, Hit } from "./wire.js";
 /**
  * The relation of a pair in words: "an excerpt of it: 4.0 s at its end, 12 %". "It" is the target. Of a hit that was not
- * compared "likely; not compared", or why nothing can be told of it, or null.
+ * compared "likely; not compared", "likely, near 12:40; not compared", or why nothing can be told of it, or null.
  */
 export declare function describe(pair: Comparison): string;
 export declare function describe(pair: Hit | Comparison): string | null;
