@@ -666,7 +666,10 @@ export interface Hit {
     untold?: Untold;
     /** Where the videos match, best first; empty if that was not looked for. */
     segments: Segment[];
-    /** Of a hit that was not compared: the seconds of the video that are most like the query, if it is not the whole. */
+    /**
+     * Of a hit that was not compared: the seconds of the video that are most like the query, if it is
+     * not the whole.
+     */
     near?: [number, number];
     /** Why a pair that was to be compared was not. */
     unavailable?: string;
@@ -881,7 +884,7 @@ export interface ProblemDetails {
 import type { Comparison, Hit } from "./wire.js";
 /**
  * The relation of a pair in words: "an excerpt of it: 4.0 s at its end, 12 %". "It" is the target. Of a hit that was not
- * compared "likely; not compared", or why nothing can be told of it, or null.
+ * compared "likely; not compared", "likely, near 12:40; not compared", or why nothing can be told of it, or null.
  */
 export declare function describe(pair: Comparison): string;
 export declare function describe(pair: Hit | Comparison): string | null;

@@ -95,7 +95,10 @@ export interface Hit {
   untold?: Untold;
   /** Where the videos match, best first; empty if that was not looked for. */
   segments: Segment[];
-  /** Of a hit that was not compared: the seconds of the video that are most like the query, if it is not the whole. */
+  /**
+   * Of a hit that was not compared: the seconds of the video that are most like the query, if it is
+   * not the whole.
+   */
   near?: [number, number];
   /** Why a pair that was to be compared was not. */
   unavailable?: string;

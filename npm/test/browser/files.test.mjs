@@ -83,7 +83,7 @@ async function agrees(t, name, bytes, misses = 0) {
 }
 
 for (const [name, { refused, warns, may, named, misses }] of Object.entries(FILES)) {
-  test(`${name}${refused ? " is refused" : ""}`, { timeout: 60_000 }, async (t) => {
+  test(`${name}${refused ? " is refused" : ""}`, { timeout: 120_000 }, async (t) => {
     const got = await page.evaluate((name) => attempt(encoder, name), name);
     if (named) assert.match(`${got.can.codec}`, named);
     assert.equal(got.can.encodable, got.bytes !== undefined, JSON.stringify(got.can));
@@ -121,7 +121,7 @@ const encoded = (other, name) =>
   }, name);
 
 for (const name of ["faststart.mp4", "long-sound.mp4", "trimmed.mp4", "no-length.webm"]) {
-  test(`${name} without WebCodecs`, { timeout: 60_000 }, async (t) => {
+  test(`${name} without WebCodecs`, { timeout: 120_000 }, async (t) => {
     const other = await lacking(t, () => delete window.VideoDecoder);
     if (name === "no-length.webm") {
       const told = await other.evaluate(async (name) => {
@@ -135,7 +135,7 @@ for (const name of ["faststart.mp4", "long-sound.mp4", "trimmed.mp4", "no-length
   });
 }
 
-test("a decoder that gives nothing is given up, and a <video> takes its place", { timeout: 60_000 }, async (t) => {
+test("a decoder that gives nothing is given up, and a <video> takes its place", { timeout: 120_000 }, async (t) => {
   const silent = () => {
     // Time runs twenty times as fast for the watch.
     const interval = window.setInterval.bind(window);
@@ -166,7 +166,7 @@ test("a decoder that gives nothing is given up, and a <video> takes its place", 
   assert.deepEqual(error, { code: "unsupported", message: "this browser's decoder gives no frames" });
 });
 
-test("a decoder that is slow is waited for", { timeout: 60_000 }, async (t) => {
+test("a decoder that is slow is waited for", { timeout: 120_000 }, async (t) => {
   // A frame every 60 ms is 1.2 s for the watch; a sample takes 25 frames: 30 s, more than its patience.
   const slow = () => {
     const interval = window.setInterval.bind(window);
@@ -190,7 +190,7 @@ test("a decoder that is slow is waited for", { timeout: 60_000 }, async (t) => {
   assert.equal(frames, 6);
 });
 
-test("a decoder that the browser takes away is asked for again", { timeout: 60_000 }, async (t) => {
+test("a decoder that the browser takes away is asked for again", { timeout: 120_000 }, async (t) => {
   const taken = () => {
     const Decoder = window.VideoDecoder;
     window.reclaimed = 0;
@@ -219,7 +219,7 @@ test("a decoder that the browser takes away is asked for again", { timeout: 60_0
   await agrees(t, "faststart.mp4", bytes);
 });
 
-test("damage: frames before and after it count, and the warning says the same as the record", { timeout: 60_000 }, async (t) => {
+test("damage: frames before and after it count, and the warning says the same as the record", { timeout: 120_000 }, async (t) => {
   // The decoder fails at frames between 5 s and 6 s, as at bytes that make no sense.
   const damaged = (until) => `() => {
     const Decoder = window.VideoDecoder;
@@ -253,7 +253,7 @@ test("damage: frames before and after it count, and the warning says the same as
   assert.match(rest.warnings[0], new RegExp(`only the first ${begun.times.at(-1).toFixed(1)} of 12\\.0 s`));
 });
 
-test("`src` that was set a moment ago, <source>, and a file that plays", { timeout: 60_000 }, async () => {
+test("`src` that was set a moment ago, <source>, and a file that plays", { timeout: 120_000 }, async () => {
   const got = await page.evaluate(async () => {
     const video = document.createElement("video");
     video.src = "/vp9.webm";
@@ -270,7 +270,7 @@ test("`src` that was set a moment ago, <source>, and a file that plays", { timeo
   assert.deepEqual(got, [vp9.frames, trimmed.frames, trimmed.frames, "bad-argument"]);
 });
 
-test("a URL, a Response, bytes; what cannot be had says why", { timeout: 60_000 }, async (t) => {
+test("a URL, a Response, bytes; what cannot be had says why", { timeout: 120_000 }, async (t) => {
   const foreign = await plainly(www, t);
   const before = problems.length;
   const got = await page.evaluate(async (foreign) => {
@@ -300,7 +300,7 @@ test("a URL, a Response, bytes; what cannot be had says why", { timeout: 60_000 
   assert.equal(got.odd.code, "bad-argument");
 });
 
-test("many files: each with its video or its error, and leaving ends all", { timeout: 60_000 }, async () => {
+test("many files: each with its video or its error, and leaving ends all", { timeout: 120_000 }, async () => {
   const got = await page.evaluate(async () => {
     const names = ["faststart.mp4", "text.mp4", "trimmed.mp4", "vp9.webm"];
     const files = await Promise.all(names.map(fileOf));
