@@ -194,6 +194,7 @@ fn serve(args: &Args) -> Result<ExitCode, Failure> {
     let videos = index.len()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        let signals = EndSignals::catch();
         let server = Server::start(args.addr, index, store, config).await?;
         let address = server.address().unwrap_or(args.addr);
         if args.json {
@@ -206,7 +207,7 @@ fn serve(args: &Args) -> Result<ExitCode, Failure> {
         if let Some(file) = args.token_file.clone() {
             tokio::spawn(reloaded(file, server.reload()));
         }
-        server.run(ended()).await;
+        server.run(signals.ended()).await;
         Ok::<_, Failure>(())
     })?;
     // Work whose client has gone does not delay the end.
@@ -311,31 +312,53 @@ fn log(format: Option<Log>) {
     }
 }
 
-/// Done when the program is asked to end; asked again, it ends at once.
-async fn ended() {
-    asked().await;
-    tokio::spawn(async {
-        asked().await;
-        std::process::exit(130);
-    });
+/// The signals by which the program is asked to end. They are caught from the moment that this is made, which is before anybody
+/// is told that the server answers.
+struct EndSignals {
+    #[cfg(unix)]
+    terminate: Option<tokio::signal::unix::Signal>,
+    #[cfg(unix)]
+    interrupt: Option<tokio::signal::unix::Signal>,
 }
 
-async fn asked() {
+impl EndSignals {
     #[cfg(unix)]
-    let polite = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            // Ctrl-C remains.
-            Err(_) => std::future::pending().await,
-        }
-    };
+    fn catch() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self { terminate: signal(SignalKind::terminate()).ok(), interrupt: signal(SignalKind::interrupt()).ok() }
+    }
+
     #[cfg(not(unix))]
-    let polite = std::future::pending::<()>();
-    tokio::select! {
-        // Without a handler Ctrl-C ends the program at once, which does no harm.
-        _ = tokio::signal::ctrl_c() => {}
-        () = polite => {}
+    fn catch() -> Self {
+        Self {}
+    }
+
+    /// Done when the program is asked to end; asked again, it ends at once.
+    async fn ended(mut self) {
+        self.asked().await;
+        tokio::spawn(async move {
+            self.asked().await;
+            std::process::exit(130);
+        });
+    }
+
+    #[cfg(unix)]
+    async fn asked(&mut self) {
+        let either = |signal: &mut Option<tokio::signal::unix::Signal>, context: &mut std::task::Context<'_>| {
+            // A signal that could not be caught ends the program by itself.
+            signal.as_mut().is_some_and(|signal| signal.poll_recv(context).is_ready())
+        };
+        std::future::poll_fn(|context| {
+            let asked = [either(&mut self.terminate, context), either(&mut self.interrupt, context)];
+            if asked.contains(&true) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    }
+
+    #[cfg(not(unix))]
+    async fn asked(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
