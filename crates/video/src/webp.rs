@@ -27,6 +27,8 @@ pub(crate) struct Animation {
     has_alpha: bool,
     /// Milliseconds of each picture.
     delays: Vec<u32>,
+    /// Whether the file is shorter than its header says.
+    is_cut_off: bool,
 }
 
 /// An animated WebP as another file.
@@ -61,7 +63,15 @@ impl Animation {
             return Ok(None);
         }
         let side = |at: usize| u24([head[at], head[at + 1], head[at + 2]]) + 1;
-        let mut found = Self { width: side(24), height: side(27), has_alpha: flags & 0x10 != 0, delays: Vec::new() };
+        let mut found = Self {
+            width: side(24),
+            height: side(27),
+            has_alpha: flags & 0x10 != 0,
+            delays: Vec::new(),
+            is_cut_off: false,
+        };
+        let promised = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]])) + 8;
+        found.is_cut_off = file.get_ref().metadata()?.len() < promised;
         let size = u32::from_le_bytes([head[16], head[17], head[18], head[19]]);
         file.seek_relative(i64::from(size.next_multiple_of(2)) - 10)?;
         let mut chunk = [0; 8];
@@ -133,6 +143,7 @@ pub(crate) fn unpack(path: &Path, cancel: &CancelToken) -> Result<Option<Unpacke
     if cancel.is_cancelled() {
         return Err(Error::Cancelled { path: path.to_owned() });
     }
+    let damage = damage.or_else(|| animation.is_cut_off.then(|| "the file ends early".to_owned()));
     match damage {
         Some(detail) if written == 0 => Err(failed(detail)),
         damage => Ok(Some(Unpacked { file, damage })),
