@@ -12,14 +12,23 @@ pub struct VideoFile {
     pub id: String,
     /// Its absolute path.
     pub path: PathBuf,
+    /// Components of the id before it was made longer.
+    parts: usize,
 }
 
 impl VideoFile {
     /// A file that has the last `parts` components of its path, 1 or more, as id.
     pub(crate) fn with_parts(path: PathBuf, parts: usize) -> Self {
         let names = names(&path);
-        let id = names[names.len().saturating_sub(parts.max(1))..].join("/");
-        Self { id, path }
+        let parts = parts.clamp(1, names.len().max(1));
+        let id = names[names.len().saturating_sub(parts)..].join("/");
+        Self { id, path, parts }
+    }
+
+    /// Returns the ids that it can have: the one that it would have alone, then those of [`VideoFile::longer_ids`].
+    pub fn all_ids(&self) -> impl Iterator<Item = String> + use<> {
+        let (names, parts) = (names(&self.path), self.parts);
+        (parts..=names.len()).map(move |parts| names[names.len() - parts..].join("/"))
     }
 
     /// Returns ids that begin with more and more of the folders that the file is in, up to the whole path: which

@@ -100,14 +100,15 @@ impl FileContext<'_> {
             Err(e) => return failed(format!("cannot read it: {e}")),
         };
         match self.known.settle(file, &source) {
-            Settled::New => {}
+            // Other bytes may be those of another video.
+            Settled::New | Settled::Changed => {}
             Settled::Same(old) if is_whole(old) => {
                 source.picture = old.picture;
                 source.damage.clone_from(&old.damage);
                 return FileOutcome::Source { moved: old.path != source.path, source };
             }
-            // Its content changed, or it is tried again.
-            Settled::Same(_) | Settled::Changed => return self.encode(file, source),
+            // It is tried again.
+            Settled::Same(_) => return self.encode(file, source),
             Settled::Taken => {
                 return failed(format!("its id {:?} is that of another video: index a folder further up", file.id));
             }

@@ -84,15 +84,15 @@ impl Known {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned())
     }
 
-    /// Returns the id under which the very path is indexed, if it is the file's or a longer one. A file keeps it, so that a
-    /// part of a folder can be indexed again.
+    /// Returns the id under which the very path is indexed, if it is one that the file can have. A file keeps it, so that a
+    /// part of a folder can be indexed again, and files of one name together as well as alone.
     pub(super) fn id_by_path(&self, file: &VideoFile) -> Option<String> {
         let path = file.path.as_os_str().as_encoded_bytes();
         let is_own = |id: &String| self.sources.get(id).is_some_and(|old| old.path == path);
         if is_own(&file.id) {
             return None;
         }
-        file.longer_ids().find(is_own)
+        file.all_ids().find(is_own)
     }
 
     /// Looks a file up under its id. While that is another video's, it gets a longer one, with more of the folders that
