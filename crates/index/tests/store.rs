@@ -274,7 +274,7 @@ fn vectors_that_are_not_the_records_are_found() {
     let damaged = index.verify(&Control::new()).unwrap().damaged;
     assert_eq!(damaged.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["2", "3"]);
     let error = index.windows(|_, _| Ok::<(), ()>(())).unwrap_err();
-    assert!(matches!(error, IndexError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("\"3\""), "{error}");
 }
 
 #[test]
