@@ -313,7 +313,7 @@ fn log(format: Option<Log>) {
 }
 
 /// The signals by which the program is asked to end. They are caught from the moment that this is made, which is before anybody
-/// is told that the server answers.
+/// knows that the server answers.
 struct EndSignals {
     #[cfg(unix)]
     terminate: Option<tokio::signal::unix::Signal>,
