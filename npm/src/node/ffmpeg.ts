@@ -108,6 +108,21 @@ function shown({ width = 0, height = 0, sample_aspect_ratio = "1:1", side_data_l
   return turned ? [h, w] : [w, h];
 }
 
+/**
+ * Seconds of a video whose frames have these times. What its header says counts as far as the frames bear it out: the last
+ * picture may stay, but headers lie. The last frame lasts as long as the one before. As natively (`crates/video/src/delivery.rs`).
+ */
+function lengthOf(times: number[], ofStream: number, ofFile: number): number {
+  const sorted = [...new Set(times)].sort((a, b) => a - b);
+  const gaps = sorted.slice(1).map((time, i) => time - (sorted[i] ?? time));
+  const [last, gap] = [(sorted.at(-1) ?? 0) - (sorted[0] ?? 0), gaps.at(-1) ?? 0];
+  const longest = gaps.reduce((most, one) => Math.max(most, one), 0);
+  const end = last + gap;
+  if (ofStream >= last && ofStream <= 2 * last + 10 * longest + 60) return ofStream;
+  if (Number.isNaN(ofStream) && ofFile >= last && ofFile <= end + 2 * gap + 0.5) return ofFile;
+  return end;
+}
+
 /** Opens a file. Fails with `unsupported` where FFmpeg is not installed, with `unreadable` for what is no video. */
 export async function open(file: string | URL, options: FfmpegOptions = {}): Promise<FfmpegVideo> {
   const { fps: wanted = "auto", ffmpeg = "ffmpeg", ffprobe = "ffprobe", side = 448, signal } = options;
@@ -126,8 +141,7 @@ export async function open(file: string | URL, options: FfmpegOptions = {}): Pro
   const [w, h] = shown(stream);
   const scale = Math.min(1, side / Math.max(w, h));
   const [width, height] = [Math.max(1, Math.round(w * scale)), Math.max(1, Math.round(h * scale))];
-  const told = Number(stream.duration ?? format?.duration);
-  const duration = Number.isFinite(told) && told > last ? told : last;
+  const duration = lengthOf(times, Number(stream.duration), Number(format?.duration));
   const ycbcr = /^(yuv|nv|p0)/.test(stream.pix_fmt ?? "");
   const large = stream.width >= 1280 || stream.height > 576;
   const matrix = ycbcr && large && !/^(?!unknown|unspecified|reserved)./.test(stream.color_space ?? "") ? ":in_color_matrix=bt709" : "";
