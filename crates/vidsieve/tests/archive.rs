@@ -144,7 +144,8 @@ fn reports_have_the_names_that_the_command_prints() {
     archive.remove(&["film 1 again", "scene of film 2", "black"]).unwrap();
     drop(archive);
     let json = serde_json::to_value(Archive::verify(folder.path(), &Control::new()).unwrap()).unwrap();
-    assert_eq!(json, serde_json::json!({ "ok": true, "checked": 3, "videos": 3, "damaged": [] }));
+    let sound = serde_json::json!({ "ok": true, "checked": 3, "videos": 3, "damaged": [], "nameless": 0, "pages": true });
+    assert_eq!(json, sound);
     let cancel = CancelToken::new();
     cancel.cancel();
     let report = Archive::verify(folder.path(), &Control::new().with_cancel(&cancel)).unwrap();
