@@ -105,7 +105,10 @@ fn reports_have_the_names_that_the_command_prints() {
     assert_eq!(listing.model, archive.model_id().to_string());
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     let json = serde_json::to_value(&listing).unwrap();
-    assert_eq!(keys(&json["videos"][0]), "added duration exists file file_bytes frames height id path record_bytes width");
+    assert_eq!(
+        keys(&json["videos"][0]),
+        "added duration exists file file_bytes frames height id path record_bytes width"
+    );
     let film = archive.get("film 1").unwrap().unwrap();
     archive.insert("film 1 again", &film).unwrap();
     archive.insert("scene of film 2", &encoded(archive.model().unwrap(), 2, 3..9)).unwrap();
@@ -144,7 +147,8 @@ fn reports_have_the_names_that_the_command_prints() {
     archive.remove(&["film 1 again", "scene of film 2", "black"]).unwrap();
     drop(archive);
     let json = serde_json::to_value(Archive::verify(folder.path(), &Control::new()).unwrap()).unwrap();
-    let sound = serde_json::json!({ "ok": true, "checked": 3, "videos": 3, "damaged": [], "nameless": 0, "pages": true });
+    let sound =
+        serde_json::json!({ "ok": true, "checked": 3, "videos": 3, "damaged": [], "nameless": 0, "pages": true });
     assert_eq!(json, sound);
     let cancel = CancelToken::new();
     cancel.cancel();
