@@ -226,7 +226,7 @@ const endlessly = () =>
       async pull(controller) {
         controller.enqueue(new Uint8Array(1 << 20).fill(32));
         endless += 1 << 20;
-        await new Promise((resolve) => setImmediate(resolve));
+        await new Promise((resolve) => setTimeout(resolve, 5));
       },
     }),
   );

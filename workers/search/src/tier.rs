@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use vidsieve_api::rerank::{Compared, LATE, answer_limit};
+use vidsieve_api::rerank::{Compared, LATE, UNSOUND, answer_limit};
 use vidsieve_api::trace::TRACEPARENT;
 use vidsieve_api::{Candidates, Reranked, TraceContext, videos};
 use vidsieve_edge::{EdgeError, INTERNAL_HOST, Networks, bytes_of, now, text, with_body, within};
@@ -139,7 +139,7 @@ impl Comparing<'_> {
     /// Compares the videos that the tier has not, not in this version, or damaged, and that their shards still keep.
     async fn compare_here(&self, targets: &[Target], settled: &mut Settled, end: f64) {
         let missed = |target: &&Target| {
-            target.recent && matches!(settled.get(&target.id), Some(Err(reason)) if reason != SILENT)
+            target.recent && matches!(settled.get(&target.id), Some(Err(reason)) if reason != SILENT && reason != UNSOUND)
         };
         let missed: Vec<Target> = targets.iter().filter(missed).take(HERE).cloned().collect();
         let mut kept = stream::iter(missed)
