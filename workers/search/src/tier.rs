@@ -139,7 +139,8 @@ impl Comparing<'_> {
     /// Compares the videos that the tier has not, not in this version, or damaged, and that their shards still keep.
     async fn compare_here(&self, targets: &[Target], settled: &mut Settled, end: f64) {
         let missed = |target: &&Target| {
-            target.recent && matches!(settled.get(&target.id), Some(Err(reason)) if reason != SILENT && reason != UNSOUND)
+            target.recent
+                && matches!(settled.get(&target.id), Some(Err(reason)) if reason != SILENT && reason != UNSOUND)
         };
         let missed: Vec<Target> = targets.iter().filter(missed).take(HERE).cloned().collect();
         let mut kept = stream::iter(missed)
