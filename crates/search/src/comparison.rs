@@ -36,7 +36,7 @@ pub struct Comparison {
 }
 
 impl Engine {
-    /// The coarse cosine of a pair, as a search of an index that holds the record alone ([`Table::cosines`]).
+    /// The coarse cosine of a pair, as a search of an index that holds the record alone ([`Table::coarse`]).
     ///
     /// # Errors
     /// [`SearchError::Dims`] for vectors of different lengths.

@@ -133,7 +133,7 @@ impl Roots {
 fn root_of(id: &str, path: &Path) -> PathBuf {
     let mut root = path.to_owned();
     for part in id.rsplit('/') {
-        if !root.file_name().is_some_and(|name| escape_name(name) == part) {
+        if root.file_name().is_none_or(|name| escape_name(name) != part) {
             break;
         }
         root.pop();
