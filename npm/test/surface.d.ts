@@ -866,7 +866,7 @@ export interface ServerModel {
     bytes: number;
 }
 /** The code of a problem; it does not change. */
-export type ProblemCode = "bad-request" | "unauthorized" | "forbidden" | "read-only" | "host" | "not-found" | "method-not-allowed" | "timeout" | "other-bundle" | "too-large" | "media-type" | "range" | "bad-body" | "too-many-requests" | "internal" | "damaged-record" | "busy" | "storage-full";
+export type ProblemCode = "bad-request" | "unauthorized" | "forbidden" | "read-only" | "host" | "not-found" | "method-not-allowed" | "timeout" | "other-bundle" | "too-large" | "media-type" | "bad-body" | "range" | "too-many-requests" | "internal" | "damaged-record" | "busy" | "storage-full";
 /** A problem as JSON. */
 export interface ProblemDetails {
     /** `urn:vidsieve:problem:` and a stable code. */
