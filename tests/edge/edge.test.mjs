@@ -218,16 +218,19 @@ const answering = (change) => async (request) => {
   return Response.json({ pairs, missing: [] });
 };
 
-/** An answer without an end. */
-const endlessly = () =>
-  new Response(
+/** An answer that does not end for far longer than is waited for it. The host of the tests reads it whether the Worker does or not. */
+const endlessly = () => {
+  const end = Date.now() + 8_000;
+  return new Response(
     new ReadableStream({
       async pull(controller) {
+        if (Date.now() > end) return controller.close();
         controller.enqueue(new Uint8Array(1 << 20).fill(32));
         await new Promise((resolve) => setTimeout(resolve, 5));
       },
     }),
   );
+};
 
 /** A re-rank tier that misbehaves. */
 const tiers = {
