@@ -361,7 +361,7 @@ test("on a page that is not isolated", async (t) => {
   assert.deepEqual(complaints, []);
 });
 
-test("frames a second, and fifty videos leave no memory behind", async (t) => {
+test("frames a second, and fifty videos leave no memory behind", { timeout: 600_000 }, async (t) => {
   const got = await page.evaluate(async () => {
     const used = async () => (await performance.measureUserAgentSpecificMemory()).bytes;
     const file = await fileOf("originals/cobalt.mp4");
