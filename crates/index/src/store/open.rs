@@ -31,7 +31,11 @@ pub(super) fn exclusive<T>(open: impl Fn(&redb::Builder) -> Result<T, DatabaseEr
 }
 
 fn is_unsupported(error: &StorageError) -> bool {
-    matches!(error, StorageError::Io(error) if error.kind() == io::ErrorKind::Unsupported)
+    match error {
+        StorageError::Unsupported => true,
+        StorageError::Io(error) => error.kind() == io::ErrorKind::Unsupported,
+        _ => false,
+    }
 }
 
 impl Index {
