@@ -184,7 +184,9 @@ export class Encoder {
   async #frames(source: FrameSource, fps: Rate, options: EncodeOptions, live = false): Promise<EncodedVideo> {
     const { signal, onProgress, duration } = options;
     const backend = this.#use();
-    const session = await backend.call("begin", { model: this.model.id }, { signal });
+    signal?.throwIfAborted();
+    // Not aborted: it is known then, and dropped below.
+    const session = await backend.call("begin", { model: this.model.id });
     let times: number[] = [];
     const sampler = new Sampler(fps);
     let { rate } = sampler;
@@ -196,7 +198,12 @@ export class Encoder {
     let held: Frame | null = null;
     const push = async (frame: Frame, samples: number[]): Promise<void> => {
       const transfer: Transferable[] = "close" in frame ? [frame] : [frame.data.buffer as ArrayBuffer];
-      await backend.call("push", { session, frame, samples: samples.length }, { signal, transfer });
+      try {
+        await backend.call("push", { session, frame, samples: samples.length }, { signal, transfer });
+      } finally {
+        // One that was handed over is the Worker's.
+        close(frame);
+      }
       times.push(...samples);
       const expected = untimed > 0 ? untimedRate : rateOf(fps, duration ?? 0);
       const total = duration === undefined ? undefined : Math.min(Math.floor(duration * expected) + 1, this.#loaded.maxFrames);
@@ -205,6 +212,7 @@ export class Encoder {
       onProgress?.({ phase: "encode", done, total, seconds: times.at(-1) ?? 0, ...(duration === undefined ? {} : { duration }) });
     };
     try {
+      signal?.throwIfAborted();
       for await (const frame of source) {
         signal?.throwIfAborted();
         const { image, time } = timed(frame);

@@ -1,6 +1,6 @@
 /** The frames of a track's samples, in order, past damage and decoders that the browser takes away. */
 
-import { EncodedPacketSink, type VideoSample } from "mediabunny";
+import type { VideoSample } from "mediabunny";
 
 import { VidsieveError } from "../data/errors.js";
 import type { Span } from "./span.js";
@@ -46,8 +46,6 @@ export const messageOf = (thrown: unknown): string => (thrown instanceof Error ?
 
 /** Samples of a track by their numbers. */
 export class Lookups {
-  readonly #packets: EncodedPacketSink;
-
   constructor(
     readonly watch: Watch,
     readonly span: Span,
@@ -55,9 +53,7 @@ export class Lookups {
     readonly fps: number,
     /** Samples that there are. */
     readonly count: number,
-  ) {
-    this.#packets = new EncodedPacketSink(watch.track);
-  }
+  ) {}
 
   /** The time by which the frame of a sample is shown. */
   #due(number: number): number {
@@ -137,7 +133,7 @@ export class Lookups {
     const taken = this.watch.sink().samplesAtTimestamps(times());
     try {
       for (let number = from; number < to; number++) {
-        const next = await this.watch.wait(taken.next());
+        const next = await this.watch.wait(taken.next(), ({ value }) => value?.close());
         if (next.done || !next.value) throw new Error(`there is no frame at ${(number / this.fps).toFixed(2)} s`);
         yield next.value;
       }
@@ -150,7 +146,7 @@ export class Lookups {
   async #at(time: number): Promise<VideoSample | null> {
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.watch.wait(this.watch.sink().getSample(time));
+        return await this.watch.wait(this.watch.sink().getSample(time), (sample) => sample?.close());
       } catch (thrown) {
         if (thrown instanceof VidsieveError) throw thrown;
         if (!isReclaimed(thrown) || attempt >= RETRIES) return null;
@@ -165,8 +161,8 @@ export class Lookups {
   /** The first sample after the group of pictures of a damaged one; null if there is none. */
   async #after(number: number): Promise<number | null> {
     const options = { verifyKeyPackets: true };
-    const key = await this.#packets.getKeyPacket(this.#due(number), options);
-    const next = key ? await this.#packets.getNextKeyPacket(key, options) : null;
+    const key = await this.watch.packets.getKeyPacket(this.#due(number), options);
+    const next = key ? await this.watch.packets.getNextKeyPacket(key, options) : null;
     if (!next) return null;
     let found = Math.max(number + 1, Math.ceil((next.timestamp - this.span.first - TOLERANCE) * this.fps));
     while (found < this.count && this.#due(found) < next.timestamp) found++;
@@ -178,9 +174,9 @@ export class Lookups {
     const due = this.#due(number);
     const times: number[] = [];
     const headers = { metadataOnly: true };
-    const target = await this.#packets.getPacket(due, headers);
-    let packet = await this.#packets.getKeyPacket(due, { verifyKeyPackets: true });
-    for (; packet && target && packet.sequenceNumber <= target.sequenceNumber; packet = await this.#packets.getNextPacket(packet, headers)) {
+    const target = await this.watch.packets.getPacket(due, headers);
+    let packet = await this.watch.packets.getKeyPacket(due, { verifyKeyPackets: true });
+    for (; packet && target && packet.sequenceNumber <= target.sequenceNumber; packet = await this.watch.packets.getNextPacket(packet, headers)) {
       if (packet.timestamp < target.timestamp && packet.timestamp >= this.span.first) times.push(packet.timestamp);
     }
     times.sort((a, b) => a - b);

@@ -3,6 +3,7 @@
 import { VideoSampleSink, type InputVideoTrack, type VideoSample } from "mediabunny";
 
 import { VidsieveError } from "../data/errors.js";
+import { Packets } from "./packets.js";
 
 /** Milliseconds of a tick. */
 const TICK = 500;
@@ -13,25 +14,33 @@ const TICK = 500;
  */
 const PATIENCE = 40;
 
-/** What is used of mediabunny's own: the decoder of a sink, and what it gives out. */
+/** What is used of mediabunny's own: the packets and the decoder of a sink, and what it gives out. */
 interface Decoder {
   close(): void;
 }
 interface Internals {
+  _createPacketSink(): Packets;
   _createDecoder(onSample: (sample: VideoSample) => unknown, onError: (error: unknown) => unknown): Promise<Decoder>;
 }
 
 /** The decoders of a track. */
 export class Watch {
+  /** Where packets are looked up. */
+  readonly packets: Packets;
   #given = 0;
+  readonly #track: InputVideoTrack;
   readonly #decoders: Decoder[] = [];
 
-  constructor(readonly track: InputVideoTrack) {}
+  constructor(track: InputVideoTrack) {
+    this.#track = track;
+    this.packets = new Packets(track);
+  }
 
   /** A sink whose decoders are watched. */
   sink(): VideoSampleSink {
-    const sink = new VideoSampleSink(this.track);
+    const sink = new VideoSampleSink(this.#track);
     const inner = sink as unknown as Internals;
+    inner._createPacketSink = () => this.packets;
     const create = inner._createDecoder.bind(sink);
     inner._createDecoder = async (onSample, onError) => {
       const counted = (sample: VideoSample) => {
@@ -47,9 +56,9 @@ export class Watch {
 
   /**
    * Waits for something that decoders do. Fails with `unsupported` once they have given no frame
-   * for too long, and closes them.
+   * for too long, and closes them; `late` takes what comes after all.
    */
-  async wait<T>(work: Promise<T>): Promise<T> {
+  async wait<T>(work: Promise<T>, late: (result: T) => void): Promise<T> {
     let timer: ReturnType<typeof setInterval> | undefined;
     const silence = new Promise<never>((_, reject) => {
       let [given, ticks] = [this.#given, 0];
@@ -61,7 +70,7 @@ export class Watch {
     try {
       return await Promise.race([work, silence]);
     } catch (thrown) {
-      work.catch(() => {});
+      work.then(late).catch(() => {});
       throw thrown;
     } finally {
       clearInterval(timer);
