@@ -6,9 +6,10 @@ import { VidsieveError } from "../data/errors.js";
 import type { FileFacts } from "../data/types.js";
 import { codecName } from "./codecs.js";
 import { Lookups, messageOf } from "./lookups.js";
+import { withWholeCluster } from "./matroska.js";
 import { canvasOf } from "./pixels.js";
 import { rateOf, sampleCount, type Rate } from "./sampling.js";
-import { spanOf } from "./span.js";
+import { spanOf, type Span } from "./span.js";
 import { Watch } from "./watched.js";
 
 /** A frame and the times, in seconds from the first frame, that it is taken for. */
@@ -59,6 +60,16 @@ function upright(sample: VideoSample): VideoFrame {
   return new VideoFrame(canvas, { timestamp: sample.microsecondTimestamp });
 }
 
+/** The input of a file; the caller closes it. `cut`: the file ends within a cluster. */
+async function inputOf(given: Blob): Promise<{ input: Input; file: Blob; cut: boolean }> {
+  const file = await reading("the file cannot be read", () => withWholeCluster(given));
+  return { input: new Input({ source: new BlobSource(file), formats: ALL_FORMATS }), file, cut: file !== given };
+}
+
+/** What is known of a file's times to be missing. */
+const missing = (cut: boolean, { warnings }: Span): string[] =>
+  cut && !warnings.some((warning) => warning.includes("cut off")) ? [...warnings, "the file is cut off: its last frames are missing"] : warnings;
+
 /** Opens a file's video track; the caller closes the input. */
 async function trackOf(input: Input): Promise<InputVideoTrack> {
   const track = await reading("the file is no video that can be read", () => input.getPrimaryVideoTrack());
@@ -77,10 +88,12 @@ async function codecOf(track: InputVideoTrack): Promise<string> {
 }
 
 /** What a file is, by its headers. Fails with nothing but the signal's reason: `reason` says why it cannot be decoded. */
-export async function factsOf(file: Blob, rate: Rate, signal: AbortSignal): Promise<FileFacts> {
+export async function factsOf(given: Blob, rate: Rate, signal: AbortSignal): Promise<FileFacts> {
   const facts: FileFacts = { container: null, codec: null, width: null, height: null, duration: null, frames: null, warnings: [], reason: null };
-  const input = new Input({ source: new BlobSource(file), formats: ALL_FORMATS });
+  let opened: Input | null = null;
   try {
+    const { input, file, cut } = await inputOf(given);
+    opened = input;
     facts.container = (await reading("the file is no video that can be read", () => input.getFormat())).name;
     const track = await trackOf(input);
     signal.throwIfAborted();
@@ -91,20 +104,20 @@ export async function factsOf(file: Blob, rate: Rate, signal: AbortSignal): Prom
     const last = span.last - span.first;
     facts.duration = Math.max(span.end - span.first, last);
     facts.frames = sampleCount(last, rateOf(rate, last));
-    facts.warnings = span.warnings;
+    facts.warnings = missing(cut, span);
     await decodable(track);
   } catch (thrown) {
     signal.throwIfAborted();
     facts.reason = messageOf(thrown);
   } finally {
-    input.dispose();
+    opened?.dispose();
   }
   return facts;
 }
 
 /** Opens a file. */
-export async function frames(file: Blob, rate: Rate, signal: AbortSignal): Promise<Reader> {
-  const input = new Input({ source: new BlobSource(file), formats: ALL_FORMATS });
+export async function frames(given: Blob, rate: Rate, signal: AbortSignal): Promise<Reader> {
+  const { input, file, cut } = await inputOf(given);
   try {
     const track = await trackOf(input);
     signal.throwIfAborted();
@@ -123,7 +136,7 @@ export async function frames(file: Blob, rate: Rate, signal: AbortSignal): Promi
       watch.close();
       input.dispose();
     };
-    return { fps, duration: Math.max(span.end - span.first, last), count, warnings: span.warnings, samples, close };
+    return { fps, duration: Math.max(span.end - span.first, last), count, warnings: missing(cut, span), samples, close };
   } catch (thrown) {
     input.dispose();
     throw thrown;
