@@ -54,12 +54,14 @@ pub enum FrameError {
     Config(String),
 }
 
-/// One decoded frame, borrowed: rows from the top, pixels from the left, 8 bits a channel, no padding between rows.
+/// One decoded frame, borrowed: rows from the top, pixels from the left, 8 bits a channel, no padding between rows as it is given.
 #[derive(Debug, Clone, Copy)]
 pub struct RgbFrame<'a> {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) channels: usize,
+    /// Bytes from one row to the next one.
+    stride: usize,
     data: &'a [u8],
 }
 
@@ -88,7 +90,7 @@ impl<'a> RgbFrame<'a> {
         if data.len() != expected {
             return Err(FrameError::Length { width, height, channels, expected, found: data.len() });
         }
-        Ok(Self { width, height, channels, data })
+        Ok(Self { width, height, channels, stride: width as usize * channels, data })
     }
 
     /// Width in pixels.
@@ -104,8 +106,13 @@ impl<'a> RgbFrame<'a> {
     }
 
     pub(super) fn row(&self, y: usize) -> &'a [u8] {
-        let stride = self.width as usize * self.channels;
-        &self.data[y * stride..][..stride]
+        &self.data[y * self.stride..][..self.width as usize * self.channels]
+    }
+
+    /// The part of `width * height` pixels, neither of them 0, whose first one is at (x, y).
+    pub(super) fn part(&self, x: u32, y: u32, width: u32, height: u32) -> Self {
+        let first = y as usize * self.stride + x as usize * self.channels;
+        Self { width, height, data: &self.data[first..], ..*self }
     }
 }
 

@@ -4,6 +4,7 @@
 //! fixed order.
 
 mod area;
+mod bars;
 mod cubic;
 mod image;
 mod informative;
@@ -49,6 +50,9 @@ pub enum Filter {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocess {
+    /// Whether bars beside what a frame shows (letterboxes, pillars) are cut off before anything else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut_bars: bool,
     /// Size before the crop.
     pub resize: Resize,
     /// How pixels are resized.
@@ -70,6 +74,7 @@ impl Preprocess {
     #[must_use]
     pub fn imagenet(short_side: u32, crop: u32) -> Self {
         Self {
+            cut_bars: false,
             resize: Resize::ShortSide(short_side),
             filter: Filter::OpencvCubic,
             crop: Some(crop),
@@ -79,10 +84,11 @@ impl Preprocess {
         }
     }
 
-    /// The light backbone's preprocessing: a square of `side` pixels by area, `(x - 115) / 58`.
+    /// The light backbone's preprocessing: bars cut off, a square of `side` pixels by area, `(x - 115) / 58`.
     #[must_use]
     pub fn square(side: u32) -> Self {
         Self {
+            cut_bars: true,
             resize: Resize::Square(side),
             filter: Filter::Area,
             crop: None,
@@ -143,7 +149,7 @@ impl Preprocess {
         }
     }
 
-    /// Width and height of the network input made of a frame of this width and height.
+    /// Width and height of the network input made of a frame that shows this width and height, bars apart.
     ///
     /// # Errors
     /// As [`Preprocess::validate`]; [`FrameError::Size`], [`FrameError::Elongated`].
@@ -181,11 +187,20 @@ impl Preprocess {
         Ok(Plan { x: axis(width, w), y: axis(height, h) })
     }
 
-    /// The frame resized and cropped, not normalised.
+    /// What is looked at of a frame.
+    fn shown<'a>(&self, frame: &RgbFrame<'a>) -> RgbFrame<'a> {
+        if self.cut_bars { bars::within(frame) } else { *frame }
+    }
+
+    /// The frame without its bars, resized and cropped, not normalised.
     ///
     /// # Errors
     /// As [`Preprocess::output_size`].
     pub fn image(&self, frame: &RgbFrame<'_>) -> Result<RgbImage, FrameError> {
+        self.resized(&self.shown(frame))
+    }
+
+    fn resized(&self, frame: &RgbFrame<'_>) -> Result<RgbImage, FrameError> {
         let plan = self.plan(frame.width, frame.height)?;
         let data = if plan.x.is_identity() && plan.y.is_identity() {
             crop(frame, &plan)
@@ -205,6 +220,7 @@ impl Preprocess {
     /// size.
     pub fn batch(&self, frames: &[RgbFrame<'_>]) -> Result<Array4<f32>, FrameError> {
         self.validate()?;
+        let frames: Vec<RgbFrame<'_>> = frames.iter().map(|frame| self.shown(frame)).collect();
         let Some(first) = frames.first() else { return Ok(Array4::zeros((0, 3, 0, 0))) };
         let (w, h) = self.output_size(first.width, first.height)?;
         for (index, frame) in frames.iter().enumerate() {
@@ -217,8 +233,8 @@ impl Preprocess {
             [0, 1, 2].map(|c| std::array::from_fn(|x| (x as f32 / self.divisor - self.mean[c]) / self.std[c]));
         let plane = w as usize * h as usize;
         let mut out = Vec::with_capacity(frames.len() * 3 * plane);
-        for frame in frames {
-            let image = self.image(frame)?;
+        for frame in &frames {
+            let image = self.resized(frame)?;
             for (c, values) in values.iter().enumerate() {
                 out.extend(image.data.iter().skip(c).step_by(3).map(|&x| values[usize::from(x)]));
             }
