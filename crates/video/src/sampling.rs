@@ -11,18 +11,18 @@
 //!
 //! | last frame, seconds after the first | samples a second | samples |
 //! |---|---|---|
-//! | 15 and more | 1 | 16 and more |
-//! | 7.5 to 15 | 2 | 16 to 30 |
-//! | 3.75 to 7.5 | 4 | 16 to 30 |
-//! | 1.875 to 3.75 | 8 | 16 to 30 |
-//! | below 1.875 | 8 | 1 to 15 |
+//! | 30 and more | 1 | 31 and more |
+//! | 15 to 30 | 2 | 31 to 60 |
+//! | 7.5 to 15 | 4 | 31 to 60 |
+//! | 3.75 to 7.5 | 8 | 31 to 60 |
+//! | below 3.75 | 8 | 1 to 30 |
 
 /// Seconds by which a frame may be late for its sample: containers round time stamps to milliseconds. Half a
 /// millisecond more than a whole number of them, so that no rounded stamp lies on the edge.
 pub const TOLERANCE: f64 = 0.0025;
 
 /// Samples that [`Sampling::Adaptive`] takes at least, of a video that is long enough for them.
-pub const LEAST_SAMPLES: u32 = 16;
+pub const LEAST_SAMPLES: u32 = 31;
 
 /// The highest rate of [`Sampling::Adaptive`], in samples a second.
 const HIGHEST_RATE: f64 = 8.0;
@@ -30,7 +30,7 @@ const HIGHEST_RATE: f64 = 8.0;
 /// Which frames of a video are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Sampling {
-    /// One sample a second, and 2, 4 or 8 of a video below 15 seconds: the rule of [`adaptive`].
+    /// One sample a second, and 2, 4 or 8 of a video below 30 seconds: the rule of [`adaptive`].
     #[default]
     Adaptive,
     /// So many samples a second by time stamps: the rule of [`covering`].
@@ -299,7 +299,7 @@ mod tests {
         let mut emit = |sample: Sample<'_, usize>| {
             held.thin(sample.undecided.unwrap_or(1.0));
             held.push(sample.time, sample.frame.data);
-            assert!(held.0.len() <= 30, "{} samples are held", held.0.len());
+            assert!(held.0.len() <= 60, "{} samples are held", held.0.len());
             if sample.undecided.is_none() {
                 got.extend(held.take());
             }
@@ -319,26 +319,26 @@ mod tests {
         for (frames, rate, samples) in [
             (1, 8.0, 1),
             (26, 8.0, 9),
-            (47, 8.0, 15),
-            (48, 8.0, 16),
             (94, 8.0, 30),
-            (95, 4.0, 16),
-            (188, 4.0, 30),
-            (189, 2.0, 16),
-            (375, 2.0, 30),
-            (376, 1.0, 16),
-            (900, 1.0, 36),
+            (95, 8.0, 31),
+            (188, 8.0, 60),
+            (189, 4.0, 31),
+            (375, 4.0, 60),
+            (376, 2.0, 31),
+            (750, 2.0, 60),
+            (751, 1.0, 31),
+            (1500, 1.0, 60),
         ] {
             let (found, taken) = adaptive(&at_rate(25.0, frames));
             assert_eq!((found, taken.len()), (rate, samples), "{frames} frames");
         }
         assert_eq!(adaptive(&[]), (8.0, vec![]));
         // A late last frame counts as in time.
-        assert_eq!([14.997, 14.998, 7.497, 7.498].map(adaptive_rate), [2.0, 1.0, 4.0, 2.0]);
+        assert_eq!([29.997, 29.998, 14.997, 14.998].map(adaptive_rate), [2.0, 1.0, 4.0, 2.0]);
         // A picture that stays is taken again.
         assert_eq!(adaptive(&[0.0, 2.0]).1, [[0; 16].as_slice(), &[1]].concat());
         let rates: Vec<_> = short_rates().collect();
-        assert_eq!(rates, [(8.0, 3.75), (4.0, 7.5), (2.0, 15.0)]);
+        assert_eq!(rates, [(8.0, 7.5), (4.0, 15.0), (2.0, 30.0)]);
     }
 
     #[test]
@@ -350,9 +350,9 @@ mod tests {
         };
         let mut seen = [0; 4];
         for round in 0..2000 {
-            // From some milliseconds to half a minute, with pictures that stay for up to the whole
+            // From some milliseconds to a minute, with pictures that stay for up to the whole
             // of it.
-            let (frames, longest) = (1 + random(120), 1 + random(500_000));
+            let (frames, longest) = (1 + random(120), 1 + random(1_000_000));
             let mut micros = 0i64;
             let mut times = vec![0i64];
             for _ in 1..frames {
@@ -364,7 +364,7 @@ mod tests {
             }
             // The last frame lies on an edge, or a little beside it.
             if round % 3 == 0 {
-                let edge = [1_875_000, 3_750_000, 7_500_000, 15_000_000, 16_000_000][random(5) as usize];
+                let edge = [3_750_000, 7_500_000, 15_000_000, 30_000_000, 31_000_000][random(5) as usize];
                 let edge = edge + i64::from(random(9)) * 625 - 2500;
                 times.retain(|t| *t < edge);
                 times.push(edge);

@@ -141,8 +141,8 @@ export interface Encodable extends FileFacts {
 /** How a video is encoded. */
 export interface EncodeOptions {
   /**
-   * Frames a second that are taken. `auto`, the default: 1, and 2, 4 or 8 of a video below 15, 7.5
-   * or 3.75 seconds, so that it has at least 16 if it lasts 2 seconds. Records of one index should
+   * Frames a second that are taken. `auto`, the default: 1, and 2, 4 or 8 of a video below 30, 15
+   * or 7.5 seconds, so that it has at least 31 if it lasts 3.75 seconds. Records of one index should
    * have the same.
    */
   fps?: number | "auto";

@@ -14,7 +14,7 @@ export type Rate = number | "auto";
 export const TOLERANCE = 0.0025;
 
 /** Samples that `auto` takes at least, of a video that is long enough for them. */
-export const LEAST_SAMPLES = 16;
+export const LEAST_SAMPLES = 31;
 
 /** The highest rate of `auto`. */
 const HIGHEST_RATE = 8;
@@ -45,7 +45,7 @@ export function sampleCount(last: number, fps: number): number {
 /**
  * Applies the rule to frames as they arrive. `auto` begins with the highest rate and goes on with
  * half of it as soon as a frame shows that this gives enough samples: every second one of those
- * before, at most 30, is left out then ({@link leaveOut}).
+ * before, at most 60, is left out then ({@link leaveOut}).
  */
 export class Sampler {
   readonly #auto: boolean;

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// Try files again that failed before, or that could not be read whole, and have not changed since.
     #[arg(long)]
     retry_failed: bool,
-    /// Frames a second of a new index; `auto`: 1, and 2, 4 or 8 of videos below 15 seconds
+    /// Frames a second of a new index; `auto`: 1, and 2, 4 or 8 of videos below 30 seconds
     /// (default: auto).
     #[arg(long, value_name = "N", value_parser = fps, conflicts_with = "upstream")]
     fps: Option<Sampling>,
