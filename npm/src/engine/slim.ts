@@ -7,7 +7,7 @@ import type { Handlers } from "./methods.js";
 import type { Models } from "./models.js";
 import { searchIndex } from "./search.js";
 
-/** The methods over the loaded models of a module. */
+/** Returns the methods of a module with these models. */
 export function slimHandlers<E extends { free(): void }>(models: Models<E>): Handlers {
   const { glue, threads } = models;
   const indices = new LocalIndices(glue, models);

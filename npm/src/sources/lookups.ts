@@ -11,7 +11,7 @@ import type { Watch } from "./watched.js";
 export interface LookedUp {
   /** Number of the sample. */
   number: number;
-  /** Closed by whoever takes it. */
+  /** The caller closes it. */
   sample: VideoSample;
   /** Why the frame itself could not be decoded: `sample` is the last one before it that could. */
   damage?: string;
@@ -83,7 +83,7 @@ export class Lookups {
           reason = thrown;
         }
         if (isReclaimed(reason)) {
-          if (++reclaimed > RETRIES) throw new VidsieveError("unsupported", "this browser takes its decoder away again and again", { cause: reason });
+          if (++reclaimed > RETRIES) throw new VidsieveError("unsupported", "the browser reclaimed the decoder repeatedly: close other tabs and try again", { cause: reason });
           continue;
         }
         // Those before the damage were dropped with it: one by one.

@@ -1,4 +1,4 @@
-/** Decoders that are watched: one that gives nothing any more is an error, not a wait without end. */
+/** Watches decoders: one that hangs is an error instead of an endless wait. */
 
 import { VideoSampleSink, type InputVideoTrack, type VideoSample } from "mediabunny";
 

@@ -1,24 +1,24 @@
-/** Starts the threads of wasm-bindgen-rayon's pool: its own script of this name knows neither bundlers nor failures. */
+/** Starts the threads of wasm-bindgen-rayon's pool, in a way that bundlers understand and that reports failures. */
 
 import { VidsieveError } from "../data/errors.js";
 import { startWorker } from "../platform/start-worker.js";
 
-/** What the module hands over. */
+/** The pool as the module passes it. */
 interface PoolBuilder {
   numThreads(): number;
-  /** Where in memory a thread finds its work. */
+  /** Address at which a thread receives its work. */
   receiver(): number;
   build(): void;
 }
 
-/** What a thread is told. */
+/** Message that starts a thread. */
 export interface Start {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
   receiver: number;
 }
 
-// Some browsers end Workers that nobody holds.
+// Some browsers end Workers without a reference.
 const held: Worker[] = [];
 
 function start(message: Start): Promise<void> {
@@ -35,7 +35,7 @@ function start(message: Start): Promise<void> {
   });
 }
 
-/** Starts all threads of a pool; called by the module. */
+/** Starts all threads of a pool. The module calls it. */
 export async function startWorkers(module: WebAssembly.Module, memory: WebAssembly.Memory, builder: PoolBuilder): Promise<void> {
   const message = { module, memory, receiver: builder.receiver() };
   try {

@@ -1,4 +1,4 @@
-/** A thread of the pool: it shares the module and its memory, and works until its page ends it. */
+/** Runs a thread of the pool, which shares the module and its memory, until the page ends it. */
 
 import * as glue from "#glue-threads";
 

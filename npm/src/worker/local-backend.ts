@@ -2,7 +2,7 @@ import { VidsieveError, asError } from "../data/errors.js";
 import type { Backend, CallOptions, Handlers, Methods } from "../engine/methods.js";
 import { handlerOf } from "./handler-of.js";
 
-/** A host in this thread: where there are no Workers, or none are wanted. */
+/** Runs methods in this thread, where there are no Workers or the page configured none. */
 export class LocalBackend implements Backend {
   readonly #handlers: Promise<Handlers>;
   readonly #closed = new AbortController();
@@ -10,7 +10,7 @@ export class LocalBackend implements Backend {
 
   constructor(makeHandlers: () => Promise<Handlers>) {
     this.#handlers = makeHandlers();
-    // Whoever calls gets the reason.
+    // Callers get the reason.
     this.#handlers.catch(() => {});
   }
 
