@@ -154,7 +154,7 @@ for (const [name, server] of Object.entries(servers)) {
       const url = await server(t);
       await put(url, "folder/video 0.mp4", made[0]);
       const document = await json(`${url}/v1/openapi.json`);
-      assert.deepEqual(document, JSON.parse(await readFile(new URL("../../docs/openapi.json", import.meta.url), "utf8")));
+      assert.deepEqual(document, JSON.parse(await readFile(new URL("../../crates/api/openapi.json", import.meta.url), "utf8")));
       for (const [path, methods] of Object.entries(document.paths)) {
         for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
           const response = await fetch(url + path.replace("{id}", "folder%2Fvideo%200.mp4"), { method });
