@@ -22,7 +22,8 @@ pub(crate) fn check() -> Result<(), String> {
     let line = Line::cargo().args("package --no-verify --allow-dirty");
     published.iter().fold(line, |line, package| line.arg("-p").arg(&text(package, "name"))).run()?;
     for package in published {
-        let file = target().join("package").join(format!("{}-{}.crate", text(package, "name"), text(package, "version")));
+        let file =
+            target().join("package").join(format!("{}-{}.crate", text(package, "name"), text(package, "version")));
         let size = file.metadata().map_err(|e| format!("{}: {e}", file.display()))?.len();
         if size > LIMIT {
             return Err(format!("{}: {size} bytes; crates.io takes {LIMIT}", file.display()));
