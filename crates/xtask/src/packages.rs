@@ -19,8 +19,14 @@ pub(crate) fn check() -> Result<(), String> {
     if !faults.is_empty() {
         return Err(format!("crates that cannot be published:\n  {}", faults.join("\n  ")));
     }
-    let line = Line::cargo().args("package --no-verify --allow-dirty");
-    published.iter().fold(line, |line, package| line.arg("-p").arg(&text(package, "name"))).run()?;
+    let pack = |options: &str| {
+        let line = Line::cargo().args("package --quiet --no-verify --allow-dirty").args(options);
+        published.iter().fold(line, |line, package| line.arg("-p").arg(&text(package, "name")))
+    };
+    // What the workspace's lock file names is known already; asking the registry takes longer than packing.
+    if !pack("--offline").succeeds() {
+        pack("").run()?;
+    }
     for package in published {
         let file =
             target().join("package").join(format!("{}-{}.crate", text(package, "name"), text(package, "version")));
