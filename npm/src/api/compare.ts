@@ -34,6 +34,7 @@ export async function compare(
   options: CompareOptions = {},
 ): Promise<Comparison> {
   const { matrix = true, side = 512, signal } = options;
-  if (!Number.isInteger(side) || side < 1 || side > 4096) throw new VidsieveError("bad-argument", `side is ${side}, must be 1 to 4096`);
+  if (!Number.isInteger(side) || side < 1 || side > 4096)
+    throw new VidsieveError("bad-argument", `side is ${side}, must be 1 to 4096`);
   return backendOf().call("compare", { a: recordBytes(a), b: recordBytes(b), side: matrix ? side : 0 }, { signal });
 }

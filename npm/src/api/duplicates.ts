@@ -5,8 +5,13 @@ import { backendOf } from "../worker/backend.js";
 import { recordBytes, type EncodedVideo } from "./video.js";
 
 /** Fills in defaults and checks the options. @internal */
-export function dedupeDefaults({ minScore = 0.9, budget = "auto", order = [] }: DedupeOptions): { minScore: number; budget: string; order: string[] } {
-  if (!(minScore >= 0 && minScore <= 1)) throw new VidsieveError("bad-argument", `minScore is ${minScore}, must be 0 to 1`);
+export function dedupeDefaults({ minScore = 0.9, budget = "auto", order = [] }: DedupeOptions): {
+  minScore: number;
+  budget: string;
+  order: string[];
+} {
+  if (!(minScore >= 0 && minScore <= 1))
+    throw new VidsieveError("bad-argument", `minScore is ${minScore}, must be 0 to 1`);
   return { minScore, budget, order: [...order] };
 }
 

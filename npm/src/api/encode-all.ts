@@ -19,7 +19,10 @@ export interface EncodeAllOptions<T> extends Pick<EncodeOptions, "fps" | "signal
 }
 
 /** Result of one source: its video, or the error. */
-export type EncodedItem<T> = { source: T; index: number } & ({ video: EncodedVideo; error: null } | { video: null; error: VidsieveError });
+export type EncodedItem<T> = { source: T; index: number } & (
+  | { video: EncodedVideo; error: null }
+  | { video: null; error: VidsieveError }
+);
 
 /** Encodes sources in order and yields each result as soon as it is ready. @internal */
 export async function* encodeAll<T>(
@@ -38,7 +41,11 @@ export async function* encodeAll<T>(
   let [count, ended] = [0, false];
   const one = async (source: T, index: number): Promise<EncodedItem<T>> => {
     try {
-      const video = await encode(source, { fps, signal: stop, onProgress: (progress) => onProgress?.({ ...progress, source, index }) });
+      const video = await encode(source, {
+        fps,
+        signal: stop,
+        onProgress: (progress) => onProgress?.({ ...progress, source, index }),
+      });
       return { source, index, video, error: null };
     } catch (thrown) {
       stop.throwIfAborted();

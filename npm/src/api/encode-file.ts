@@ -36,7 +36,11 @@ export async function encodeFile(backend: Backend, job: FileJob, options: Option
   const { signal, onProgress } = options;
   const reader = ++lastReader;
   try {
-    const { count, duration, fps, warnings } = await backend.call("openFile", { reader, file, fps: job.fps }, { signal });
+    const { count, duration, fps, warnings } = await backend.call(
+      "openFile",
+      { reader, file, fps: job.fps },
+      { signal },
+    );
     const ranges = Math.ceil(count / RANGE);
     if (workers > 1 && ranges > 1 && count + RANGE <= maxFrames) {
       return await encodeShared(backend, { ...job, fps, reader, count, duration, ranges, warnings }, options);

@@ -1,6 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { VidsieveError, asError } from "../data/errors.js";
-import type { Encodable, EncodeOptions, FrameSource, LoadOptions, ModelInfo, Pixels, TimedFrame } from "../data/types.js";
+import type {
+  Encodable,
+  EncodeOptions,
+  FrameSource,
+  LoadOptions,
+  ModelInfo,
+  Pixels,
+  TimedFrame,
+} from "../data/types.js";
 import type { Backend, Encoded, Loaded } from "../engine/methods.js";
 import { elementFrames } from "../sources/element.js";
 import type { Frame } from "../sources/pixels.js";
@@ -21,7 +29,8 @@ export type VideoSource = ByteSource | HTMLVideoElement | MediaStream | FrameSou
 
 type AnyFrame = ImageData | VideoFrame | Pixels | TimedFrame;
 
-const isVideoFrame = (frame: unknown): frame is VideoFrame => typeof VideoFrame !== "undefined" && frame instanceof VideoFrame;
+const isVideoFrame = (frame: unknown): frame is VideoFrame =>
+  typeof VideoFrame !== "undefined" && frame instanceof VideoFrame;
 
 function isPixels(frame: unknown): frame is Pixels {
   const { width, height, data } = (frame ?? {}) as Partial<Pixels>;
@@ -32,7 +41,13 @@ function isPixels(frame: unknown): frame is Pixels {
 function timed(frame: AnyFrame): { image: VideoFrame | Pixels; time: number | undefined } {
   if (isVideoFrame(frame)) return { image: frame, time: frame.timestamp / 1e6 };
   if (isPixels(frame)) return { image: frame, time: undefined };
-  if (frame && typeof frame === "object" && "image" in frame && typeof frame.time === "number" && Number.isFinite(frame.time)) {
+  if (
+    frame &&
+    typeof frame === "object" &&
+    "image" in frame &&
+    typeof frame.time === "number" &&
+    Number.isFinite(frame.time)
+  ) {
     const image: unknown = frame.image;
     if (isVideoFrame(image) || isPixels(image)) return { image, time: frame.time };
   }
@@ -44,7 +59,10 @@ function kept(image: VideoFrame | Pixels): Frame {
   if (isVideoFrame(image)) return image.clone();
   const { width, height, data } = image;
   if (data.length !== 4 * width * height) {
-    throw new VidsieveError("bad-frame", `a frame of ${width}x${height} pixels needs ${4 * width * height} bytes, got ${data.length}`);
+    throw new VidsieveError(
+      "bad-frame",
+      `a frame of ${width}x${height} pixels needs ${4 * width * height} bytes, got ${data.length}`,
+    );
   }
   return { width, height, data: new Uint8ClampedArray(data) };
 }
@@ -93,7 +111,8 @@ export class Encoder {
     signal?.throwIfAborted();
     this.#use();
     if (isBytes(source)) return this.#file(await blobOf(source, options), fps, options);
-    const opened = typeof HTMLVideoElement !== "undefined" && source instanceof HTMLVideoElement ? sourceOf(source) : source;
+    const opened =
+      typeof HTMLVideoElement !== "undefined" && source instanceof HTMLVideoElement ? sourceOf(source) : source;
     if (opened instanceof Blob) return this.#file(opened, fps, options);
     if (typeof opened === "string") return this.#element(opened, fps, options);
     if (typeof MediaStream !== "undefined" && opened instanceof MediaStream) return this.#stream(opened, fps, options);
@@ -108,7 +127,11 @@ export class Encoder {
   async canEncode(source: ByteSource, options: EncodeOptions = {}): Promise<Encodable> {
     const { fps = "auto", signal } = options;
     signal?.throwIfAborted();
-    if (!isBytes(source)) throw new VidsieveError("bad-argument", "canEncode takes files only: pass a File, a Blob, a URL, a Response or bytes");
+    if (!isBytes(source))
+      throw new VidsieveError(
+        "bad-argument",
+        "canEncode takes files only: pass a File, a Blob, a URL, a Response or bytes",
+      );
     const file = await blobOf(source, options);
     const facts = await this.#use().call("fileFacts", { file, fps }, { signal });
     if (facts.reason === null) return { ...facts, encodable: true, by: "webcodecs" };
@@ -132,7 +155,10 @@ export class Encoder {
    * `concurrency` sources are encoded at a time (default: 1). A failed source does not affect the
    * others. Leaving the loop cancels the rest.
    */
-  encodeAll<T extends VideoSource>(sources: Iterable<T> | AsyncIterable<T>, options: EncodeAllOptions<T> = {}): AsyncGenerator<EncodedItem<T>, void, undefined> {
+  encodeAll<T extends VideoSource>(
+    sources: Iterable<T> | AsyncIterable<T>,
+    options: EncodeAllOptions<T> = {},
+  ): AsyncGenerator<EncodedItem<T>, void, undefined> {
     return encodeAll((source, each) => this.encode(source, each), sources, options);
   }
 
@@ -208,10 +234,17 @@ export class Encoder {
       }
       times.push(...samples);
       const expected = untimed > 0 ? untimedRate : rateOf(fps, duration ?? 0);
-      const total = duration === undefined ? undefined : Math.min(Math.floor(duration * expected) + 1, this.#loaded.maxFrames);
+      const total =
+        duration === undefined ? undefined : Math.min(Math.floor(duration * expected) + 1, this.#loaded.maxFrames);
       // Progress counts samples that are dropped later.
       done = Math.max(done, Math.min(times.length, total ?? Infinity));
-      onProgress?.({ phase: "encode", done, total, seconds: times.at(-1) ?? 0, ...(duration === undefined ? {} : { duration }) });
+      onProgress?.({
+        phase: "encode",
+        done,
+        total,
+        seconds: times.at(-1) ?? 0,
+        ...(duration === undefined ? {} : { duration }),
+      });
     };
     try {
       signal?.throwIfAborted();
@@ -246,7 +279,9 @@ export class Encoder {
       }
       signal?.throwIfAborted();
       const promised = duration ?? (untimed > 0 ? untimed / untimedRate : live ? last : Number.NaN);
-      return this.#video(await backend.call("finish", { session, times: Float64Array.from(times), duration: promised }, { signal }));
+      return this.#video(
+        await backend.call("finish", { session, times: Float64Array.from(times), duration: promised }, { signal }),
+      );
     } catch (thrown) {
       close(held);
       backend.call("drop", { session }).catch(() => {});

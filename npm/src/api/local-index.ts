@@ -27,7 +27,8 @@ export class LocalIndex {
 
   /** Opens an index, or creates it. Load its model first (`Encoder.load` or `loadModel`). */
   static async open(name: string, options: { signal?: AbortSignal } = {}): Promise<LocalIndex> {
-    if (typeof name !== "string" || name.length === 0) throw new VidsieveError("bad-argument", "the name of a local index is empty: pass a non-empty string");
+    if (typeof name !== "string" || name.length === 0)
+      throw new VidsieveError("bad-argument", "the name of a local index is empty: pass a non-empty string");
     const backend = hold();
     try {
       const { bundle } = await backend.call("indexOpen", { name }, options);
@@ -97,9 +98,16 @@ export class LocalIndex {
    * Adds the videos of an exported file, and returns their number. If the file is damaged, the videos
    * before the damage stay in the index.
    */
-  async import(file: Blob, options: { onProgress?: (videos: number) => void; signal?: AbortSignal } = {}): Promise<number> {
+  async import(
+    file: Blob,
+    options: { onProgress?: (videos: number) => void; signal?: AbortSignal } = {},
+  ): Promise<number> {
     const { signal, onProgress } = options;
-    return this.#use().call("indexImport", { name: this.name, file }, { signal, onEvent: (videos) => onProgress?.(videos) });
+    return this.#use().call(
+      "indexImport",
+      { name: this.name, file },
+      { signal, onEvent: (videos) => onProgress?.(videos) },
+    );
   }
 
   /**

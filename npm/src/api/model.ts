@@ -28,11 +28,16 @@ export async function load(options: LoadOptions, encoder: boolean): Promise<{ ba
   const { model, signal, onProgress } = options;
   const given = options.sha256 ?? (model && typeof model === "object" && "sha256" in model ? model.sha256 : undefined);
   const sha256 = given?.toLowerCase() ?? null;
-  if (sha256 !== null && !/^[0-9a-f]{64}$/.test(sha256)) throw new VidsieveError("bad-argument", "sha256 must be 64 hexadecimal digits");
+  if (sha256 !== null && !/^[0-9a-f]{64}$/.test(sha256))
+    throw new VidsieveError("bad-argument", "sha256 must be 64 hexadecimal digits");
   const source = wireSource(options);
   const backend = hold();
   try {
-    const info = await backend.call("load", { source, sha256, encoder }, { signal, onEvent: (event) => onProgress?.(event) });
+    const info = await backend.call(
+      "load",
+      { source, sha256, encoder },
+      { signal, onEvent: (event) => onProgress?.(event) },
+    );
     return { backend, info };
   } catch (thrown) {
     release();

@@ -94,7 +94,10 @@ export class SearchClient {
    * Searches for a video: yields a coarse page first, then a refined page after re-ranking. Leaving the
    * loop cancels the search.
    */
-  async *search(video: EncodedVideo | Uint8Array, options: SearchOptions = {}): AsyncGenerator<SearchPage, void, undefined> {
+  async *search(
+    video: EncodedVideo | Uint8Array,
+    options: SearchOptions = {},
+  ): AsyncGenerator<SearchPage, void, undefined> {
     const { signal, top, budget, minScore, segments, explain } = searchDefaults(options);
     const query = new URLSearchParams({
       top: String(top),
@@ -128,8 +131,16 @@ export class SearchClient {
   }
 
   /** Adds or replaces a video. If the server has tokens, this needs one with the scope `write`. */
-  async put(id: string, video: EncodedVideo | Uint8Array, options: { signal?: AbortSignal } = {}): Promise<"added" | "replaced" | "unchanged"> {
-    const init = { method: "PUT", body: recordBytes(video) as Uint8Array<ArrayBuffer>, headers: { "content-type": RECORD } };
+  async put(
+    id: string,
+    video: EncodedVideo | Uint8Array,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<"added" | "replaced" | "unchanged"> {
+    const init = {
+      method: "PUT",
+      body: recordBytes(video) as Uint8Array<ArrayBuffer>,
+      headers: { "content-type": RECORD },
+    };
     const response = await this.#ask(`/v1/videos/${encodeURIComponent(id)}`, init, options.signal);
     return ((await response.json()) as { result: "added" | "replaced" | "unchanged" }).result;
   }

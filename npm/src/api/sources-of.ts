@@ -57,9 +57,14 @@ export async function blobOf(source: ByteSource, options: Following): Promise<Bl
 
 /** Reads a response and reports the progress. */
 async function body(response: Response, url: string, { signal, onProgress }: Following): Promise<Blob> {
-  if (response.type === "opaque") throw new VidsieveError("network", `${unreachable(url, "was requested without CORS, so that the page cannot read its bytes")}`);
+  if (response.type === "opaque")
+    throw new VidsieveError(
+      "network",
+      `${unreachable(url, "was requested without CORS, so that the page cannot read its bytes")}`,
+    );
   if (!response.ok) throw new VidsieveError("network", `${url}: HTTP ${response.status}`);
-  if (response.bodyUsed) throw new VidsieveError("bad-argument", "the body of this response was read already: pass an unread Response");
+  if (response.bodyUsed)
+    throw new VidsieveError("bad-argument", "the body of this response was read already: pass an unread Response");
   const length = Number(response.headers.get("content-length"));
   const total = length > 0 && !response.headers.get("content-encoding") ? length : undefined;
   let done = 0;
@@ -72,7 +77,9 @@ async function body(response: Response, url: string, { signal, onProgress }: Fol
   });
   try {
     const stream = response.body?.pipeThrough(counted, signal ? { signal } : {});
-    return await new Response(stream ?? null, { headers: { "content-type": response.headers.get("content-type") ?? "" } }).blob();
+    return await new Response(stream ?? null, {
+      headers: { "content-type": response.headers.get("content-type") ?? "" },
+    }).blob();
   } catch (cause) {
     signal?.throwIfAborted();
     throw new VidsieveError("network", `the download of ${url} was interrupted after ${done} bytes`, { cause });
@@ -88,7 +95,9 @@ export function sourceOf(video: HTMLVideoElement): string | MediaProvider {
   if (video.hasAttribute("src")) {
     if (video.getAttribute("src")) return video.src;
   } else {
-    const sources = [...video.querySelectorAll("source")].filter(({ src, type }) => src && (!type || video.canPlayType(type)));
+    const sources = [...video.querySelectorAll("source")].filter(
+      ({ src, type }) => src && (!type || video.canPlayType(type)),
+    );
     const url = video.currentSrc || sources[0]?.src;
     if (url) return url;
   }

@@ -44,7 +44,10 @@ export class EncodedVideo {
     this.regions = info.regions;
     this.bits = info.bits;
     this.global = Float32Array.from({ length: info.dims }, (_, i) => view.getFloat32(info.globalAt + 4 * i, true));
-    this.times = Float64Array.from({ length: info.frames }, (_, i) => view.getUint32(info.timesAt + 4 * i, true) / 1000);
+    this.times = Float64Array.from(
+      { length: info.frames },
+      (_, i) => view.getUint32(info.timesAt + 4 * i, true) / 1000,
+    );
     this.weights = bytes.subarray(info.weightsAt, info.weightsAt + info.frames);
     this.informative = info.informative;
     this.codes = bytes.subarray(info.codesAt);
@@ -62,7 +65,10 @@ export class EncodedVideo {
   }
 
   /** Reads and checks a record. Fails with `bad-record` for bytes that are not a valid record. */
-  static async fromBytes(bytes: Uint8Array | ArrayBuffer, options: { signal?: AbortSignal } = {}): Promise<EncodedVideo> {
+  static async fromBytes(
+    bytes: Uint8Array | ArrayBuffer,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<EncodedVideo> {
     const own = new Uint8Array(bytes).slice();
     const info = await backendOf().call("inspect", { bytes: own }, options);
     return new EncodedVideo(own, info);

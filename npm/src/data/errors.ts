@@ -91,7 +91,8 @@ export function fromData({ code, message, cause }: ErrorData): VidsieveError {
  */
 export function unreachable(url: string, what = "could not be loaded"): string {
   const foreign = typeof location !== "undefined" && /^https?:/.test(url) && new URL(url).origin !== location.origin;
-  const cors = "; if the server is up, it does not allow this page to read the response: it must send Access-Control-Allow-Origin (CORS)";
+  const cors =
+    "; if the server is up, it does not allow this page to read the response: it must send Access-Control-Allow-Origin (CORS)";
   return `${url} ${what}${foreign ? cors : ""}`;
 }
 

@@ -45,13 +45,7 @@ export interface ComparisonWithMatrix extends Comparison {
 }
 
 /** Where a model comes from. */
-export type ModelSource =
-  | string
-  | URL
-  | Blob
-  | ArrayBuffer
-  | Uint8Array
-  | { url: string | URL; sha256?: string };
+export type ModelSource = string | URL | Blob | ArrayBuffer | Uint8Array | { url: string | URL; sha256?: string };
 
 /** Options of loading a model. */
 export interface LoadOptions {

@@ -31,7 +31,11 @@ export function describe(pair: Hit | Comparison): string | null {
 /** Formats the middle of an interval like a player: "12:40", "1:02:05". */
 function clock([from, to]: [number, number]): string {
   const whole = Math.floor(Math.max(0, (from + to) / 2));
-  const [hours, minutes, seconds] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, String(whole % 60).padStart(2, "0")];
+  const [hours, minutes, seconds] = [
+    Math.floor(whole / 3600),
+    Math.floor(whole / 60) % 60,
+    String(whole % 60).padStart(2, "0"),
+  ];
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${seconds}` : `${minutes}:${seconds}`;
 }
 
@@ -47,7 +51,9 @@ function related(relation: Relation, { query, target }: Coverage, segments: Segm
     case "shares-part": {
       const shared = `shares ${seconds(query.seconds)}`;
       const differ = ofQuery && ofTarget && ofQuery !== ofTarget && ofQuery !== "whole" && ofTarget !== "whole";
-      return differ ? `${shared}: the query's ${ofQuery} ${preposition(ofTarget)} its ${ofTarget}` : shared + inWords(ofTarget, segments, "its");
+      return differ
+        ? `${shared}: the query's ${ofQuery} ${preposition(ofTarget)} its ${ofTarget}`
+        : shared + inWords(ofTarget, segments, "its");
     }
     case "same-scene":
       return "same scene, other recording";

@@ -4,7 +4,10 @@ import type * as Full from "../../build/full/vidsieve.js";
 import type * as Slim from "../../build/slim/vidsieve.js";
 
 /** Classes of every module. */
-export type SlimGlue = Pick<typeof Slim, "Duplicates" | "Engine" | "Model" | "Search" | "Table" | "inspect" | "instructionSet" | "isId">;
+export type SlimGlue = Pick<
+  typeof Slim,
+  "Duplicates" | "Engine" | "Model" | "Search" | "Table" | "inspect" | "instructionSet" | "isId"
+>;
 
 /** Classes of the modules with the encoder. */
 export type FullGlue = SlimGlue & Pick<typeof Full, "Encoder">;

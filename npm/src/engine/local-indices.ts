@@ -67,10 +67,10 @@ export class LocalIndices {
   #onlyModel(): string {
     const [only, ...others] = this.models.ids();
     if (only !== undefined && others.length === 0) return only;
-    const which = only === undefined ? "load a model first (Encoder.load, loadModel)" : "several models are loaded: dispose of all but one";
-    throw new VidsieveError(
-      "no-model",
-      `the model of the new local index is ambiguous: ${which}`,
-    );
+    const which =
+      only === undefined
+        ? "load a model first (Encoder.load, loadModel)"
+        : "several models are loaded: dispose of all but one";
+    throw new VidsieveError("no-model", `the model of the new local index is ambiguous: ${which}`);
   }
 }

@@ -1,4 +1,11 @@
-import type { ComparisonWithMatrix, DedupeProgress, FileFacts, IndexedVideo, ModelInfo, Progress } from "../data/types.js";
+import type {
+  ComparisonWithMatrix,
+  DedupeProgress,
+  FileFacts,
+  IndexedVideo,
+  ModelInfo,
+  Progress,
+} from "../data/types.js";
 import type { Comparison, DuplicateReport, RecordInfo, SearchPage, SearchParameters } from "../data/wire.js";
 import type { Frame } from "../sources/pixels.js";
 import type { Rate } from "../sources/sampling.js";
@@ -43,7 +50,11 @@ export interface Methods {
   load: { args: { source: WireSource; sha256: string | null; encoder: boolean }; result: Loaded; event: Progress };
   unload: { args: { id: string }; result: void; event: never };
   inspect: { args: { bytes: Uint8Array }; result: RecordInfo; event: never };
-  compare: { args: { a: Uint8Array; b: Uint8Array; side: number }; result: Comparison | ComparisonWithMatrix; event: never };
+  compare: {
+    args: { a: Uint8Array; b: Uint8Array; side: number };
+    result: Comparison | ComparisonWithMatrix;
+    event: never;
+  };
   /** Reads a file's headers. */
   fileFacts: { args: { file: Blob; fps: Rate }; result: FileFacts; event: never };
   /**
@@ -83,12 +94,20 @@ export interface Methods {
   /** Finds copies and excerpts in an index. */
   indexDuplicates: { args: { name: string; wanted: Wanted }; result: DuplicateReport; event: DedupeProgress };
   /** Finds copies and excerpts among records outside an index. */
-  duplicates: { args: { ids: string[]; records: Uint8Array[]; wanted: Wanted }; result: DuplicateReport; event: DedupeProgress };
+  duplicates: {
+    args: { ids: string[]; records: Uint8Array[]; wanted: Wanted };
+    result: DuplicateReport;
+    event: DedupeProgress;
+  };
   indexClear: { args: { name: string }; result: void; event: never };
   indexExport: { args: { name: string }; result: Blob; event: never };
   indexImport: { args: { name: string; file: Blob }; result: number; event: number };
   indexClose: { args: { name: string }; result: void; event: never };
-  indexSearch: { args: { name: string; bytes: Uint8Array; options: SearchParameters }; result: void; event: SearchPage };
+  indexSearch: {
+    args: { name: string; bytes: Uint8Array; options: SearchParameters };
+    result: void;
+    event: SearchPage;
+  };
 }
 
 /** Context of a call: cancellation and events. */
@@ -115,7 +134,11 @@ export interface CallOptions<M extends keyof Methods> {
 
 /** Runs methods, in a Worker or in this thread. */
 export interface Backend {
-  call<M extends keyof Methods>(method: M, args: Methods[M]["args"], options?: CallOptions<M>): Promise<Methods[M]["result"]>;
+  call<M extends keyof Methods>(
+    method: M,
+    args: Methods[M]["args"],
+    options?: CallOptions<M>,
+  ): Promise<Methods[M]["result"]>;
   /** Returns further backends with the same models, to share work; none where there is only one thread. */
   helpers(count: number): Backend[];
   /** Closes the backend; pending calls fail with `disposed`. */

@@ -51,7 +51,9 @@ async function readBody(
   } catch (cause) {
     reader.cancel().catch(() => {});
     signal.throwIfAborted();
-    throw new VidsieveError("network", `the download of the model was interrupted after ${done} bytes: load it again`, { cause });
+    throw new VidsieveError("network", `the download of the model was interrupted after ${done} bytes: load it again`, {
+      cause,
+    });
   }
   const bytes = new Uint8Array(done);
   let at = 0;

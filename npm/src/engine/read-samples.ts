@@ -76,10 +76,14 @@ export async function readSamples(
     ended = true;
     // The last sample that is kept, of this range or of the one before.
     const read = times.at(-1) ?? (from - 1) / fps;
-    warnings.push(`the file is damaged: ${error.message}; only the first ${read.toFixed(1)} of ${duration.toFixed(1)} s could be read`);
+    warnings.push(
+      `the file is damaged: ${error.message}; only the first ${read.toFixed(1)} of ${duration.toFixed(1)} s could be read`,
+    );
   }
   if (damaged !== null) {
-    warnings.push(`the file is damaged in places: frames that cannot be decoded are replaced by the one before (${damaged})`);
+    warnings.push(
+      `the file is damaged in places: frames that cannot be decoded are replaced by the one before (${damaged})`,
+    );
   }
   return { session, times, warnings, more, ended };
 }

@@ -59,7 +59,11 @@ interface Probed {
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
 /** Starts a command, and keeps the end of its standard error for messages. */
-function start(command: string, args: string[], signal: AbortSignal | undefined): { child: Child; ended: Promise<void> } {
+function start(
+  command: string,
+  args: string[],
+  signal: AbortSignal | undefined,
+): { child: Child; ended: Promise<void> } {
   signal?.throwIfAborted();
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
   let log = "";
@@ -68,12 +72,24 @@ function start(command: string, args: string[], signal: AbortSignal | undefined)
   signal?.addEventListener("abort", abort, { once: true });
   const ended = new Promise<void>((done, fail) => {
     child.on("error", (cause) => {
-      fail(new VidsieveError("unsupported", `${command} cannot be started: install FFmpeg, or pass its path in the options`, { cause }));
+      fail(
+        new VidsieveError(
+          "unsupported",
+          `${command} cannot be started: install FFmpeg, or pass its path in the options`,
+          { cause },
+        ),
+      );
     });
     child.on("close", (code) => {
       signal?.removeEventListener("abort", abort);
       if (code === 0) done();
-      else fail(new VidsieveError("unreadable", `${command}: ${log.trim().split("\n").slice(-3).join("; ") || `it ended with ${code}`}`));
+      else
+        fail(
+          new VidsieveError(
+            "unreadable",
+            `${command}: ${log.trim().split("\n").slice(-3).join("; ") || `it ended with ${code}`}`,
+          ),
+        );
     });
   });
   ended.catch(() => {});
@@ -104,7 +120,8 @@ function shown({ width = 0, height = 0, sample_aspect_ratio = "1:1", side_data_l
   const [across = 1, down = 1] = sample_aspect_ratio.split(":").map(Number);
   const ratio = across / down;
   const plausible = ratio >= 1 / 8 && ratio <= 8;
-  const [w, h] = plausible && ratio > 1 ? [width * ratio, height] : plausible ? [width, height / ratio] : [width, height];
+  const [w, h] =
+    plausible && ratio > 1 ? [width * ratio, height] : plausible ? [width, height / ratio] : [width, height];
   const turned = Math.abs(side_data_list.find((data) => data.rotation !== undefined)?.rotation ?? 0) % 180 === 90;
   return turned ? [h, w] : [w, h];
 }
@@ -133,14 +150,29 @@ export async function open(file: string | URL, options: FfmpegOptions = {}): Pro
   const { fps: wanted = "auto", ffmpeg = "ffmpeg", ffprobe = "ffprobe", side = 448, signal } = options;
   // FFmpeg must not take a path for an option or for another protocol.
   const input = `file:${resolve(file instanceof URL ? fileURLToPath(file) : file)}`;
-  const entries = "stream=index,width,height,duration,sample_aspect_ratio,pix_fmt,color_space:stream_disposition=default,attached_pic,timed_thumbnails:stream_side_data=rotation:format=duration";
-  const { streams = [], format } = await ask(ffprobe, ["-select_streams", "v", "-show_entries", entries, input], signal);
+  const entries =
+    "stream=index,width,height,duration,sample_aspect_ratio,pix_fmt,color_space:stream_disposition=default,attached_pic,timed_thumbnails:stream_side_data=rotation:format=duration";
+  const { streams = [], format } = await ask(
+    ffprobe,
+    ["-select_streams", "v", "-show_entries", entries, input],
+    signal,
+  );
   const stream = videoOf(streams);
   if (!stream?.width || !stream.height) throw new VidsieveError("unreadable", `${input.slice(5)} has no video`);
-  const { packets = [] } = await ask(ffprobe, ["-select_streams", String(stream.index), "-show_entries", "packet=pts_time,flags", input], signal);
-  const times = packets.filter(({ flags }) => !flags?.includes("D")).map(({ pts_time }) => Number(pts_time)).filter(Number.isFinite);
+  const { packets = [] } = await ask(
+    ffprobe,
+    ["-select_streams", String(stream.index), "-show_entries", "packet=pts_time,flags", input],
+    signal,
+  );
+  const times = packets
+    .filter(({ flags }) => !flags?.includes("D"))
+    .map(({ pts_time }) => Number(pts_time))
+    .filter(Number.isFinite);
   if (times.length === 0) throw new VidsieveError("unreadable", `${input.slice(5)} has no frames`);
-  const [first, final] = times.reduce(([low, high], time) => [Math.min(low, time), Math.max(high, time)] as [number, number], [Infinity, -Infinity]);
+  const [first, final] = times.reduce(
+    ([low, high], time) => [Math.min(low, time), Math.max(high, time)] as [number, number],
+    [Infinity, -Infinity],
+  );
   const last = final - first;
   const fps = rateOf(wanted, last);
   const [w, h] = shown(stream);
@@ -149,18 +181,42 @@ export async function open(file: string | URL, options: FfmpegOptions = {}): Pro
   const duration = lengthOf(times, Number(stream.duration), Number(format?.duration));
   const ycbcr = /^(yuv|nv|p0)/.test(stream.pix_fmt ?? "");
   const large = stream.width >= 1280 || stream.height > 576;
-  const matrix = ycbcr && large && !/^(?!unknown|unspecified|reserved)./.test(stream.color_space ?? "") ? ":in_color_matrix=bt709" : "";
+  const matrix =
+    ycbcr && large && !/^(?!unknown|unspecified|reserved)./.test(stream.color_space ?? "")
+      ? ":in_color_matrix=bt709"
+      : "";
   // Takes the last frame at or before each sample: times are rounded up to samples, and the last frame of each counts.
   const rule = `settb=1/1000000,setpts=PTS-STARTPTS-${TOLERANCE * 1e6},fps=${fps}:round=up:start_time=0`;
   const graph = `${rule},scale=${width}:${height}:flags=area+accurate_rnd+full_chroma_int${matrix},format=rgba`;
-  const args = ["-v", "error", "-nostdin", "-protocol_whitelist", "file", "-i", input, "-map", `0:${stream.index}`, "-an", "-sn", "-dn", "-vf", graph];
+  const args = [
+    "-v",
+    "error",
+    "-nostdin",
+    "-protocol_whitelist",
+    "file",
+    "-i",
+    input,
+    "-map",
+    `0:${stream.index}`,
+    "-an",
+    "-sn",
+    "-dn",
+    "-vf",
+    graph,
+  ];
   const output = ["-frames:v", String(sampleCount(last, fps)), "-f", "rawvideo", "-pix_fmt", "rgba", "pipe:1"];
   const frames = () => read(ffmpeg, [...args, ...output], { width, height }, fps, signal);
   return { fps, duration, width, height, frames };
 }
 
 /** Yields the frames that FFmpeg writes. */
-async function* read(command: string, args: string[], { width, height }: Omit<Pixels, "data">, fps: number, signal: AbortSignal | undefined): AsyncGenerator<TimedFrame, void, undefined> {
+async function* read(
+  command: string,
+  args: string[],
+  { width, height }: Omit<Pixels, "data">,
+  fps: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<TimedFrame, void, undefined> {
   const { child, ended } = start(command, args, signal);
   const bytes = 4 * width * height;
   let [frame, filled, count] = [new Uint8ClampedArray(bytes), 0, 0];

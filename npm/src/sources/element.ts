@@ -32,9 +32,17 @@ function once(video: HTMLVideoElement, event: string, signal: AbortSignal | unde
     const fail = (message: string) => end(() => reject(new VidsieveError("unreadable", message)));
     const timer = setTimeout(fail(`the browser made no progress with this video for ${PATIENCE / 1000} s`), PATIENCE);
     video.addEventListener(event, end(resolve), { signal: listening.signal });
-    const reason = () => unreachable(video.src, `cannot be played by this browser${video.error?.message ? ` (${video.error.message})` : ""}`);
+    const reason = () =>
+      unreachable(
+        video.src,
+        `cannot be played by this browser${video.error?.message ? ` (${video.error.message})` : ""}`,
+      );
     video.addEventListener("error", () => fail(reason())(), { signal: listening.signal });
-    signal?.addEventListener("abort", end(() => reject(signal.reason)), { signal: listening.signal });
+    signal?.addEventListener(
+      "abort",
+      end(() => reject(signal.reason)),
+      { signal: listening.signal },
+    );
     if (signal?.aborted) end(() => reject(signal.reason))();
   });
 }
@@ -124,7 +132,8 @@ export async function elementFrames(url: string, rate: Rate, signal: AbortSignal
     // Without the time of the first frame, the reported time may still be that of the first.
     const last = begun !== null && final !== null && final > first && final < length - END ? final : null;
     const fps = rateOf(rate, (last ?? length - END) - first);
-    const isSample = (time: number) => time === 0 || (last === null ? first + time < length - END : first + time <= last + TOLERANCE);
+    const isSample = (time: number) =>
+      time === 0 || (last === null ? first + time < length - END : first + time <= last + TOLERANCE);
     const { context } = canvasOf(width, height);
     async function* frames(): AsyncGenerator<TimedFrame> {
       for (let k = 0; isSample(k / fps); k++) {

@@ -83,7 +83,12 @@ export class Lookups {
           reason = thrown;
         }
         if (isReclaimed(reason)) {
-          if (++reclaimed > RETRIES) throw new VidsieveError("unsupported", "the browser reclaimed the decoder repeatedly: close other tabs and try again", { cause: reason });
+          if (++reclaimed > RETRIES)
+            throw new VidsieveError(
+              "unsupported",
+              "the browser reclaimed the decoder repeatedly: close other tabs and try again",
+              { cause: reason },
+            );
           continue;
         }
         // Those before the damage were dropped with it: one by one.
@@ -176,7 +181,11 @@ export class Lookups {
     const headers = { metadataOnly: true };
     const target = await this.watch.packets.getPacket(due, headers);
     let packet = await this.watch.packets.getKeyPacket(due, { verifyKeyPackets: true });
-    for (; packet && target && packet.sequenceNumber <= target.sequenceNumber; packet = await this.watch.packets.getNextPacket(packet, headers)) {
+    for (
+      ;
+      packet && target && packet.sequenceNumber <= target.sequenceNumber;
+      packet = await this.watch.packets.getNextPacket(packet, headers)
+    ) {
       if (packet.timestamp < target.timestamp && packet.timestamp >= this.span.first) times.push(packet.timestamp);
     }
     times.sort((a, b) => a - b);

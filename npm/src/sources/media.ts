@@ -46,7 +46,10 @@ async function reading<T>(what: string, work: () => Promise<T>): Promise<T> {
   } catch (cause) {
     if (cause instanceof VidsieveError) throw cause;
     const gone = cause instanceof DOMException && ["NotReadableError", "NotFoundError"].includes(cause.name);
-    throw unreadable(gone ? "the file was changed or removed while it was read: choose it again" : `${what}: ${messageOf(cause)}`, cause);
+    throw unreadable(
+      gone ? "the file was changed or removed while it was read: choose it again" : `${what}: ${messageOf(cause)}`,
+      cause,
+    );
   }
 }
 
@@ -69,7 +72,8 @@ async function trackOf(input: Input): Promise<InputVideoTrack> {
 /** Fails if this browser has no decoder for a track. */
 async function decodable(track: InputVideoTrack): Promise<void> {
   if (typeof VideoDecoder === "undefined") throw new VidsieveError("unsupported", "this host has no WebCodecs");
-  if (!(await track.canDecode())) throw new VidsieveError("unsupported", `this browser does not decode ${await codecOf(track)}`);
+  if (!(await track.canDecode()))
+    throw new VidsieveError("unsupported", `this browser does not decode ${await codecOf(track)}`);
 }
 
 async function codecOf(track: InputVideoTrack): Promise<string> {
@@ -78,13 +82,26 @@ async function codecOf(track: InputVideoTrack): Promise<string> {
 
 /** Reads a file's headers. Fails only if it is aborted: `reason` says why a file cannot be decoded. */
 export async function factsOf(file: Blob, rate: Rate, signal: AbortSignal): Promise<FileFacts> {
-  const facts: FileFacts = { container: null, codec: null, width: null, height: null, duration: null, frames: null, warnings: [], reason: null };
+  const facts: FileFacts = {
+    container: null,
+    codec: null,
+    width: null,
+    height: null,
+    duration: null,
+    frames: null,
+    warnings: [],
+    reason: null,
+  };
   const input = new Input({ source: new BlobSource(file), formats: ALL_FORMATS });
   try {
     facts.container = (await reading("the file is no video that can be read", () => input.getFormat())).name;
     const track = await trackOf(input);
     signal.throwIfAborted();
-    [facts.codec, facts.width, facts.height] = await Promise.all([codecOf(track), track.getDisplayWidth(), track.getDisplayHeight()]);
+    [facts.codec, facts.width, facts.height] = await Promise.all([
+      codecOf(track),
+      track.getDisplayWidth(),
+      track.getDisplayHeight(),
+    ]);
     const span = await reading("the file's times cannot be read", () => spanOf(input, track, file));
     signal.throwIfAborted();
     if (!span) throw unreadable("the file has no frames");

@@ -34,7 +34,9 @@ export class Packets extends EncodedPacketSink {
 
   async #walkTo(time: number): Promise<void> {
     while (!this.#walked || this.#walked.timestamp < time) {
-      const next: EncodedPacket | null = this.#walked ? await this.getNextPacket(this.#walked, HEADERS) : await this.getFirstPacket(HEADERS);
+      const next: EncodedPacket | null = this.#walked
+        ? await this.getNextPacket(this.#walked, HEADERS)
+        : await this.getFirstPacket(HEADERS);
       if (!next) return;
       this.#walked = next;
       if (next.type === "key") this.#keys.push(next.timestamp);

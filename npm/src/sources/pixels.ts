@@ -17,7 +17,10 @@ export function canvasOf(width: number, height: number): { canvas: Canvas; conte
       : typeof document !== "undefined"
         ? Object.assign(document.createElement("canvas"), { width, height })
         : null;
-  const context = canvas?.getContext("2d", { willReadFrequently: true, alpha: false }) as CanvasRenderingContext2D | null | undefined;
+  const context = canvas?.getContext("2d", { willReadFrequently: true, alpha: false }) as
+    | CanvasRenderingContext2D
+    | null
+    | undefined;
   if (!canvas || !context) throw new VidsieveError("unsupported", "this host has no canvas to read frames from");
   return { canvas, context };
 }
@@ -43,7 +46,8 @@ export async function pixelsOf(frame: Frame): Promise<Pixels> {
   try {
     const data = new Uint8ClampedArray(frame.allocationSize(options));
     const [plane] = await frame.copyTo(data, options);
-    if (plane && plane.stride === 4 * width && plane.offset === 0 && data.length === 4 * width * height) return { width, height, data };
+    if (plane && plane.stride === 4 * width && plane.offset === 0 && data.length === 4 * width * height)
+      return { width, height, data };
   } catch (thrown) {
     // Browsers that cannot convert to RGBA draw the frame.
     if (!(thrown instanceof DOMException || thrown instanceof TypeError)) throw thrown;

@@ -71,7 +71,8 @@ export class Sampler {
       this.#next = Math.ceil(this.#next / 2);
     }
     const samples: number[] = [];
-    while (this.#held !== undefined && this.#next / this.#rate + TOLERANCE < time) samples.push(this.#next++ / this.#rate);
+    while (this.#held !== undefined && this.#next / this.#rate + TOLERANCE < time)
+      samples.push(this.#next++ / this.#rate);
     this.#held = time;
     return samples;
   }
@@ -79,7 +80,8 @@ export class Sampler {
   /** Ends the frames, and returns the samples that the last one stands for. */
   finish(): number[] {
     const samples: number[] = [];
-    while (this.#held !== undefined && this.#next / this.#rate <= this.#held + TOLERANCE) samples.push(this.#next++ / this.#rate);
+    while (this.#held !== undefined && this.#next / this.#rate <= this.#held + TOLERANCE)
+      samples.push(this.#next++ / this.#rate);
     return samples;
   }
 }

@@ -60,7 +60,8 @@ export async function spanOf(input: Input, track: InputVideoTrack, file: Blob): 
   const edit = format instanceof IsobmffInputFormat ? await presented(file, track.id) : null;
   const half = 0.5 / (await track.getTimeResolution());
   const warnings: string[] = [];
-  if (edit && edit.edits > 1) warnings.push(`the file is put together of ${edit.edits} edits, and only the first one was read`);
+  if (edit && edit.edits > 1)
+    warnings.push(`the file is put together of ${edit.edits} edits, and only the first one was read`);
 
   const final = await packets.getPacket(edit ? edit.end - 2 * half : Infinity, HEADERS);
   if (!final) return null;
@@ -72,7 +73,9 @@ export async function spanOf(input: Input, track: InputVideoTrack, file: Blob): 
   const span = await bounded(packets, { first, last: final.timestamp, end, warnings });
   const promised = span && (await lost(input, track, span, edit !== null));
   if (promised) {
-    warnings.push(`the file is cut off: only the first ${(span.last - first).toFixed(1)} of ${promised.toFixed(1)} s could be read`);
+    warnings.push(
+      `the file is cut off: only the first ${(span.last - first).toFixed(1)} of ${promised.toFixed(1)} s could be read`,
+    );
   }
   return span;
 }
@@ -88,8 +91,14 @@ async function bounded(packets: EncodedPacketSink, span: Span): Promise<Span | n
  * Returns the declared length in seconds if the file ends well before it. If only the whole file
  * declares a length, sound until then counts too.
  */
-async function lost(input: Input, track: InputVideoTrack, { first, last, end }: Span, edited: boolean): Promise<number | null> {
-  const missing = (promised: number | null): number | null => (promised !== null && promised - (last - first) > 1 + SLACK ? promised : null);
+async function lost(
+  input: Input,
+  track: InputVideoTrack,
+  { first, last, end }: Span,
+  edited: boolean,
+): Promise<number | null> {
+  const missing = (promised: number | null): number | null =>
+    promised !== null && promised - (last - first) > 1 + SLACK ? promised : null;
   const ofTrack = missing(end - first) ?? (edited ? null : missing(await track.getDurationFromMetadata()));
   if (ofTrack !== null || edited) return ofTrack;
   const ofFile = missing(await input.getDurationFromMetadata());

@@ -29,7 +29,8 @@ interface Source {
 /** `MediaStreamTrackProcessor`, of which TypeScript's declarations of pages know nothing. */
 type Processor = new (options: { track: MediaStreamTrack }) => { readable: ReadableStream<VideoFrame> };
 
-const processor = (): Processor | undefined => (globalThis as { MediaStreamTrackProcessor?: Processor }).MediaStreamTrackProcessor;
+const processor = (): Processor | undefined =>
+  (globalThis as { MediaStreamTrackProcessor?: Processor }).MediaStreamTrackProcessor;
 
 /** Every frame of a track, as the browser gives them out. */
 function processed(Processor: Processor, track: MediaStreamTrack): Source {
@@ -53,7 +54,10 @@ async function played(track: MediaStreamTrack, rate: Rate): Promise<Source> {
   video.srcObject = new MediaStream([track]);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new VidsieveError("unreadable", `the stream showed no picture within ${PATIENCE / 1000} s`)), PATIENCE);
+    timer = setTimeout(
+      () => reject(new VidsieveError("unreadable", `the stream showed no picture within ${PATIENCE / 1000} s`)),
+      PATIENCE,
+    );
   });
   await Promise.race([video.play(), late]).finally(() => clearTimeout(timer));
   let first: number | undefined;
@@ -103,7 +107,10 @@ function closeFrame(frame: TimedFrame | null): void {
  * The frames of a stream's video, in real time. A picture that stays, as of a screen on which nothing moves, is given once more at the
  * end, with the time at which the stream ended. The stream itself goes on: its tracks are the caller's.
  */
-export async function* streamFrames(stream: MediaStream, options: StreamOptions): AsyncGenerator<TimedFrame, void, undefined> {
+export async function* streamFrames(
+  stream: MediaStream,
+  options: StreamOptions,
+): AsyncGenerator<TimedFrame, void, undefined> {
   const { fps, duration, until, signal } = options;
   const track = stream.getVideoTracks()[0];
   if (!track) throw new VidsieveError("bad-argument", "this stream has no video");

@@ -64,7 +64,8 @@ export class Watch {
       let [given, ticks] = [this.#given, 0];
       timer = setInterval(() => {
         if (this.#given > given) [given, ticks] = [this.#given, 0];
-        else if (++ticks >= PATIENCE) reject(new VidsieveError("unsupported", "this browser's decoder gives no frames"));
+        else if (++ticks >= PATIENCE)
+          reject(new VidsieveError("unsupported", "this browser's decoder gives no frames"));
       }, TICK);
     });
     try {

@@ -31,16 +31,19 @@ export class Writer {
 /** Yields the videos of a file. */
 export async function* read(file: Blob): AsyncGenerator<{ id: string; record: Uint8Array }> {
   const part = async (from: number, length: number): Promise<Uint8Array> => {
-    if (from + length > file.size) throw new VidsieveError("bad-record", "the file of a local index is truncated: export it again");
+    if (from + length > file.size)
+      throw new VidsieveError("bad-record", "the file of a local index is truncated: export it again");
     return new Uint8Array(await file.slice(from, from + length).arrayBuffer());
   };
   const magic = file.size < MAGIC.length ? new Uint8Array() : await part(0, MAGIC.length);
-  if (magic.length === 0 || magic.some((byte, i) => byte !== MAGIC[i])) throw new VidsieveError("bad-record", "this is no file of a local index");
+  if (magic.length === 0 || magic.some((byte, i) => byte !== MAGIC[i]))
+    throw new VidsieveError("bad-record", "this is no file of a local index");
   let at = MAGIC.length;
   while (at < file.size) {
     const lengths = new DataView((await part(at, 8)).buffer);
     const [name, record] = [lengths.getUint32(0, true), lengths.getUint32(4, true)];
-    if (name === 0 || name > LONGEST_ID) throw new VidsieveError("bad-record", "the file of a local index is damaged: export it again");
+    if (name === 0 || name > LONGEST_ID)
+      throw new VidsieveError("bad-record", "the file of a local index is damaged: export it again");
     at += 8;
     const id = new TextDecoder().decode(await part(at, name));
     yield { id, record: await part(at + name, record) };

@@ -39,7 +39,9 @@ class IndexedDbStore implements RecordStore {
   async each(visit: (id: string, record: Uint8Array, added: Date | null) => void): Promise<void> {
     const meta = this.database.transaction(META).objectStore(META);
     const [keys, values] = await Promise.all([done(meta.getAllKeys()), done(meta.getAll() as IDBRequest<unknown[]>)]);
-    const dates = new Map(keys.map((key, i) => [Array.isArray(key) && key[0] === "added" ? String(key[1]) : null, values[i]]));
+    const dates = new Map(
+      keys.map((key, i) => [Array.isArray(key) && key[0] === "added" ? String(key[1]) : null, values[i]]),
+    );
     return new Promise((resolve, reject) => {
       const request = this.database.transaction(RECORDS).objectStore(RECORDS).openCursor();
       request.onerror = () => reject(failed("could not be read", request.error));

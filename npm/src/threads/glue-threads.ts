@@ -13,7 +13,10 @@ export declare const instructionSet: typeof import("../../build/full/vidsieve.js
 export declare const isId: typeof import("../../build/full/vidsieve.js").isId;
 
 /** Instantiates the module; a thread of its pool shares the memory of the first instance. */
-export declare function initSync(options: { module: WebAssembly.Module; memory?: WebAssembly.Memory }): ReturnType<typeof initSyncOfFull>;
+export declare function initSync(options: {
+  module: WebAssembly.Module;
+  memory?: WebAssembly.Memory;
+}): ReturnType<typeof initSyncOfFull>;
 
 /** Starts the pool. */
 export declare function initThreadPool(threads: number): Promise<void>;

@@ -22,21 +22,31 @@ export interface Start {
 const held: Worker[] = [];
 
 function start(message: Start): Promise<void> {
-  const literal = () => new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: "vidsieve-thread" });
+  const literal = () =>
+    new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: "vidsieve-thread" });
   const worker = startWorker(literal, "thread.js", import.meta.url, { type: "module", name: "vidsieve-thread" });
   held.push(worker);
   return new Promise((resolve, reject) => {
     worker.onmessage = () => resolve();
     worker.onerror = (event) => {
       event.preventDefault();
-      reject(new VidsieveError("unsupported", `a thread could not be started: ${event.message || "its script could not be loaded"}`));
+      reject(
+        new VidsieveError(
+          "unsupported",
+          `a thread could not be started: ${event.message || "its script could not be loaded"}`,
+        ),
+      );
     };
     worker.postMessage(message);
   });
 }
 
 /** Starts all threads of a pool. The module calls it. */
-export async function startWorkers(module: WebAssembly.Module, memory: WebAssembly.Memory, builder: PoolBuilder): Promise<void> {
+export async function startWorkers(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  builder: PoolBuilder,
+): Promise<void> {
   const message = { module, memory, receiver: builder.receiver() };
   try {
     await Promise.all(Array.from({ length: builder.numThreads() }, () => start(message)));

@@ -4,7 +4,10 @@ import * as glue from "#glue-threads";
 
 import type { Start } from "./pool.js";
 
-const scope = self as unknown as { onmessage: ((event: MessageEvent<Start>) => void) | null; postMessage(message: unknown): void };
+const scope = self as unknown as {
+  onmessage: ((event: MessageEvent<Start>) => void) | null;
+  postMessage(message: unknown): void;
+};
 
 scope.onmessage = ({ data: { module, memory, receiver } }) => {
   glue.initSync({ module, memory });

@@ -57,7 +57,11 @@ function countable(name: string, count: number | undefined): number | undefined 
 
 /** Configures the package. Call it before anything else: afterwards it fails with `bad-argument`. */
 export function configure(configuration: Configuration): void {
-  if (backend) throw new VidsieveError("bad-argument", "configure was called too late: call it before anything else of this package");
+  if (backend)
+    throw new VidsieveError(
+      "bad-argument",
+      "configure was called too late: call it before anything else of this package",
+    );
   const { worker = true, threads, workers } = configuration;
   mostThreads = countable("threads", threads);
   mostWorkers = countable("workers", workers);

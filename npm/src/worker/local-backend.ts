@@ -25,7 +25,10 @@ export class LocalBackend implements Backend {
     const both = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
     try {
       const handler = handlerOf(await this.#handlers, method);
-      return (await handler(args, { signal: both, emit: (event) => onEvent?.(event as Methods[M]["event"]) })) as Methods[M]["result"];
+      return (await handler(args, {
+        signal: both,
+        emit: (event) => onEvent?.(event as Methods[M]["event"]),
+      })) as Methods[M]["result"];
     } catch (thrown) {
       both.throwIfAborted();
       const error = asError(thrown);

@@ -7,9 +7,10 @@ export interface Start {
 }
 
 /** Message from the page; `start` comes first. */
-export type ToWorker =
-  | { start: Start }
-  | { id: number; method: string; args: unknown } | { id: number; abort: true };
+export type ToWorker = { start: Start } | { id: number; method: string; args: unknown } | { id: number; abort: true };
 
 /** Message to the page. */
-export type FromWorker = { id: number; event: unknown } | { id: number; result: unknown } | { id: number; error: ErrorData };
+export type FromWorker =
+  | { id: number; event: unknown }
+  | { id: number; result: unknown }
+  | { id: number; error: ErrorData };

@@ -38,7 +38,10 @@ export function serve(makeHandlers: (start: Start) => Promise<Handlers>): void {
     try {
       handlers ??= makeHandlers(start);
       const handler = handlerOf(await handlers, method);
-      const result = await handler(args, { signal: controller.signal, emit: (event) => scope.postMessage({ id, event }) });
+      const result = await handler(args, {
+        signal: controller.signal,
+        emit: (event) => scope.postMessage({ id, event }),
+      });
       scope.postMessage({ id, result }, [...buffers(result)]);
     } catch (thrown) {
       scope.postMessage({ id, error: toData(thrown) });

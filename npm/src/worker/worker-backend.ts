@@ -74,7 +74,11 @@ export class WorkerBackend implements Backend {
     for (const { reject } of waiting) reject(new VidsieveError("crashed", `the Worker ended: ${reason}`));
   }
 
-  #post<M extends keyof Methods>(method: M, args: Methods[M]["args"], options: CallOptions<M>): Promise<Methods[M]["result"]> {
+  #post<M extends keyof Methods>(
+    method: M,
+    args: Methods[M]["args"],
+    options: CallOptions<M>,
+  ): Promise<Methods[M]["result"]> {
     const worker = this.#worker;
     if (!worker) return Promise.reject(new VidsieveError("crashed", "the Worker ended before the call"));
     const { signal, onEvent, transfer } = options;
@@ -85,10 +89,12 @@ export class WorkerBackend implements Backend {
         worker.postMessage({ id, abort: true });
         reject(signal?.reason);
       };
-      const end = <T>(then: (value: T) => void) => (value: T) => {
-        signal?.removeEventListener("abort", abort);
-        then(value);
-      };
+      const end =
+        <T>(then: (value: T) => void) =>
+        (value: T) => {
+          signal?.removeEventListener("abort", abort);
+          then(value);
+        };
       this.#waiting.set(id, {
         resolve: end(resolve as (result: unknown) => void),
         reject: end(reject),
