@@ -25,7 +25,9 @@ const modules = ["full", "full-relaxed", "slim", ...(threads ? ["full-threads"] 
 for (const name of modules) await cp(`build/${name}/vidsieve_bg.wasm`, `dist/wasm/${name}.wasm`);
 await cp(MODEL, "dist/model/default.safetensors");
 for (const licence of ["LICENSE-MIT", "LICENSE-APACHE"]) await cp(`../${licence}`, licence);
-const sha256 = createHash("sha256").update(await readFile(MODEL)).digest("hex");
+const sha256 = createHash("sha256")
+  .update(await readFile(MODEL))
+  .digest("hex");
 
 const common = {
   bundle: true,
@@ -38,7 +40,11 @@ const common = {
   legalComments: "inline",
   logLevel: "warning",
 };
-const define = (kind) => ({ KIND: JSON.stringify(kind), MODEL_SHA256: JSON.stringify(sha256), THREADS: String(threads) });
+const define = (kind) => ({
+  KIND: JSON.stringify(kind),
+  MODEL_SHA256: JSON.stringify(sha256),
+  THREADS: String(threads),
+});
 
 /**
  * Modules that are loaded on demand stay files of their own. `dist/` is flat: they lie beside the
@@ -47,7 +53,10 @@ const define = (kind) => ({ KIND: JSON.stringify(kind), MODEL_SHA256: JSON.strin
 const apart = {
   name: "apart",
   setup(build) {
-    build.onResolve({ filter: /\/(media|host-threads)\.js$/ }, ({ path }) => ({ path: `./${basename(path)}`, external: true }));
+    build.onResolve({ filter: /\/(media|host-threads)\.js$/ }, ({ path }) => ({
+      path: `./${basename(path)}`,
+      external: true,
+    }));
     build.onResolve({ filter: /\.wasm$/ }, ({ path }) => ({ path, external: true }));
   },
 };
@@ -80,23 +89,60 @@ const pooled = (pool) => ({
   },
 });
 
-for (const [kind, entry, worker] of [["full", "index", "worker"], ["slim", "slim", "slim-worker"]]) {
+for (const [kind, entry, worker] of [
+  ["full", "index", "worker"],
+  ["slim", "slim", "slim-worker"],
+]) {
   const chunkNames = `${kind}-[name]-[hash]`;
-  await esbuild.build({ ...common, chunkNames, entryPoints: [`src/api/${entry}.ts`], define: define(kind), plugins: [apart, hosts(kind)] });
-  await esbuild.build({ ...common, splitting: false, minify: true, entryPoints: [`src/worker/${worker}.ts`], define: define(kind), plugins: [apart, browser(kind)] });
+  await esbuild.build({
+    ...common,
+    chunkNames,
+    entryPoints: [`src/api/${entry}.ts`],
+    define: define(kind),
+    plugins: [apart, hosts(kind)],
+  });
+  await esbuild.build({
+    ...common,
+    splitting: false,
+    minify: true,
+    entryPoints: [`src/worker/${worker}.ts`],
+    define: define(kind),
+    plugins: [apart, browser(kind)],
+  });
 }
 // For pages without a bundler: no name in it has to be resolved.
 await esbuild.build({
-  ...common, chunkNames: "browser-[name]-[hash]", minify: true, entryPoints: { browser: "src/api/index.ts" }, define: define("full"), plugins: [apart, browser("full")],
+  ...common,
+  chunkNames: "browser-[name]-[hash]",
+  minify: true,
+  entryPoints: { browser: "src/api/index.ts" },
+  define: define("full"),
+  plugins: [apart, browser("full")],
 });
 for (const host of ["browser", "node", "workerd"]) {
   for (const part of ["platform", "kind-full", "kind-slim"]) {
-    await esbuild.build({ ...common, splitting: false, entryPoints: [`src/platform/${part}-${host}.ts`], external: ["node:*"], plugins: [apart] });
+    await esbuild.build({
+      ...common,
+      splitting: false,
+      entryPoints: [`src/platform/${part}-${host}.ts`],
+      external: ["node:*"],
+      plugins: [apart],
+    });
   }
 }
 if (threads) {
-  for (const [entry, pool] of [["engine/host-threads", "pool"], ["threads/thread", "no-pool"]]) {
-    await esbuild.build({ ...common, splitting: false, minify: true, entryPoints: [`src/${entry}.ts`], define: define("full"), plugins: [apart, browser("full"), pooled(pool)] });
+  for (const [entry, pool] of [
+    ["engine/host-threads", "pool"],
+    ["threads/thread", "no-pool"],
+  ]) {
+    await esbuild.build({
+      ...common,
+      splitting: false,
+      minify: true,
+      entryPoints: [`src/${entry}.ts`],
+      define: define("full"),
+      plugins: [apart, browser("full"), pooled(pool)],
+    });
   }
 }
 await esbuild.build({ ...common, splitting: false, entryPoints: ["src/node/ffmpeg.ts"], external: ["node:*"] });
@@ -106,7 +152,9 @@ await esbuild.build({
   minify: true,
   entryPoints: ["src/sources/media.ts"],
   external: ["node:*"],
-  banner: { js: "/*! Contains mediabunny (https://mediabunny.dev), MPL-2.0: its source is at https://github.com/Vanilagy/mediabunny */" },
+  banner: {
+    js: "/*! Contains mediabunny (https://mediabunny.dev), MPL-2.0: its source is at https://github.com/Vanilagy/mediabunny */",
+  },
 });
 
 const TYPES = "build/types";
@@ -125,7 +173,8 @@ async function shipDeclarations(entries) {
   for (const path of waiting) {
     const name = basename(path);
     if (shipped.has(name)) {
-      if (shipped.get(name) !== path) throw new Error(`two declarations are called ${name}: src/${path}.ts, src/${shipped.get(name)}.ts`);
+      if (shipped.get(name) !== path)
+        throw new Error(`two declarations are called ${name}: src/${path}.ts, src/${shipped.get(name)}.ts`);
       continue;
     }
     shipped.set(name, path);
@@ -140,7 +189,20 @@ async function shipDeclarations(entries) {
 
 await writeFile("dist/contents.json", `${JSON.stringify({ modules, threads, model: sha256 }, null, 2)}\n`);
 const sizes = {};
-for (const file of [...(await readdir("dist/wasm")).map((f) => `wasm/${f}`), ...["worker.js", "host-threads.js", "thread.js", "slim-worker.js", "index.js", "browser.js", "slim.js", "media.js"].filter((f) => existsSync(`dist/${f}`)), "model/default.safetensors"]) {
+for (const file of [
+  ...(await readdir("dist/wasm")).map((f) => `wasm/${f}`),
+  ...[
+    "worker.js",
+    "host-threads.js",
+    "thread.js",
+    "slim-worker.js",
+    "index.js",
+    "browser.js",
+    "slim.js",
+    "media.js",
+  ].filter((f) => existsSync(`dist/${f}`)),
+  "model/default.safetensors",
+]) {
   const bytes = await readFile(`dist/${file}`);
   sizes[file] = { bytes: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length };
 }

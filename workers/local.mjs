@@ -39,7 +39,18 @@ const FRONT = `export default {
  * `bucket` records are in R2.
  */
 export async function start({
-  port = 0, persist, site, media, shards, model = join(here, "../models/default.safetensors"), vars = {}, rerankVars = {}, rerank, entry, bucket = false, limits = { limit: 1_000_000, period: 10 },
+  port = 0,
+  persist,
+  site,
+  media,
+  shards,
+  model = join(here, "../models/default.safetensors"),
+  vars = {},
+  rerankVars = {},
+  rerank,
+  entry,
+  bucket = false,
+  limits = { limit: 1_000_000, period: 10 },
 } = {}) {
   const bytes = await readFile(model);
   const bundle = createHash("sha256").update(bytes).digest("hex");
@@ -49,7 +60,11 @@ export async function start({
     assets: {
       directory: resolve(site),
       binding: "ASSETS",
-      routerConfig: { has_user_worker: true, invoke_user_worker_ahead_of_assets: false, static_routing: { user_worker: ["/v1", "/v1/*", "/metrics"] } },
+      routerConfig: {
+        has_user_worker: true,
+        invoke_user_worker_ahead_of_assets: false,
+        static_routing: { user_worker: ["/v1", "/v1/*", "/metrics"] },
+      },
       assetConfig: { not_found_handling: "none", html_handling: "auto-trailing-slash" },
     },
   };
@@ -57,16 +72,23 @@ export async function start({
     host: "127.0.0.1",
     port,
     cf: false,
-    ...(persist && { kvPersist: join(resolve(persist), "kv"), r2Persist: join(resolve(persist), "r2"), durableObjectsPersist: join(resolve(persist), "do"), cachePersist: false }),
+    ...(persist && {
+      kvPersist: join(resolve(persist), "kv"),
+      r2Persist: join(resolve(persist), "r2"),
+      durableObjectsPersist: join(resolve(persist), "do"),
+      cachePersist: false,
+    }),
     workers: [
       ...(media
-        ? [{
-            name: "front",
-            modules: true,
-            script: FRONT,
-            compatibilityDate: COMPATIBILITY,
-            serviceBindings: { MEDIA: mediaOf(resolve(media)), SITE: "search" },
-          }]
+        ? [
+            {
+              name: "front",
+              modules: true,
+              script: FRONT,
+              compatibilityDate: COMPATIBILITY,
+              serviceBindings: { MEDIA: mediaOf(resolve(media)), SITE: "search" },
+            },
+          ]
         : []),
       {
         name: "search",
@@ -76,7 +98,10 @@ export async function start({
         bindings: { BUNDLE: bundle, ...vars },
         ...records,
         durableObjects: shards
-          ? { SHARDS: { className: shards.className, scriptName: "shards", useSQLite: true }, OWN: { className: "Shard", useSQLite: true } }
+          ? {
+              SHARDS: { className: shards.className, scriptName: "shards", useSQLite: true },
+              OWN: { className: "Shard", useSQLite: true },
+            }
           : { SHARDS: { className: "Shard", useSQLite: true } },
         ratelimits: { LIMITS: { simple: limits } },
       },
@@ -87,19 +112,26 @@ export async function start({
         ...records,
       },
       ...(shards
-        ? [{
-            name: "shards",
-            modules: true,
-            scriptPath: shards.path,
-            compatibilityDate: COMPATIBILITY,
-            kvNamespaces: { RECORDS: "records" },
-            durableObjects: { [shards.className]: { className: shards.className, useSQLite: true }, REAL: { className: "Shard", scriptName: "search", useSQLite: true } },
-          }]
+        ? [
+            {
+              name: "shards",
+              modules: true,
+              scriptPath: shards.path,
+              compatibilityDate: COMPATIBILITY,
+              kvNamespaces: { RECORDS: "records" },
+              durableObjects: {
+                [shards.className]: { className: shards.className, useSQLite: true },
+                REAL: { className: "Shard", scriptName: "search", useSQLite: true },
+              },
+            },
+          ]
         : []),
     ],
   });
   const url = (await miniflare.ready).href.replace(/\/$/, "");
-  const kv = bucket ? await miniflare.getR2Bucket("RECORDS", "search") : await miniflare.getKVNamespace("RECORDS", "search");
+  const kv = bucket
+    ? await miniflare.getR2Bucket("RECORDS", "search")
+    : await miniflare.getKVNamespace("RECORDS", "search");
   await kv.put(`bundles/${bundle}.safetensors`, bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
   let ended;
   return { url, bundle, miniflare, kv, end: () => (ended ??= miniflare.dispose()) };

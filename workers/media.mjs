@@ -6,7 +6,14 @@ import { Readable } from "node:stream";
 
 import { Response } from "miniflare";
 
-const TYPES = { ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm", ".mkv": "video/x-matroska", ".avi": "video/x-msvideo" };
+const TYPES = {
+  ".mp4": "video/mp4",
+  ".m4v": "video/mp4",
+  ".mov": "video/quicktime",
+  ".webm": "video/webm",
+  ".mkv": "video/x-matroska",
+  ".avi": "video/x-msvideo",
+};
 
 const problem = (code, title, status, detail, headers) =>
   new Response(JSON.stringify({ type: `urn:vidsieve:problem:${code}`, title, status, detail }), {
@@ -47,7 +54,9 @@ export function media(folder) {
       return nothing();
     }
     if (!["GET", "HEAD"].includes(request.method)) {
-      return problem("method-not-allowed", "Method not allowed", 405, "files are read with GET and HEAD", { allow: "GET,HEAD" });
+      return problem("method-not-allowed", "Method not allowed", 405, "files are read with GET and HEAD", {
+        allow: "GET,HEAD",
+      });
     }
     if (names.some((name) => !name || name.startsWith(".") || /[/\\\0]/.test(name))) return nothing();
     const file = await served(folder, names);

@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { defineConfig } from "vite";
 
 /** The extensions that the command takes from folders: the file dialog has the same. */
-const extensions = readFileSync(new URL("../crates/files/src/extensions.txt", import.meta.url), "utf8").trim().split("\n");
+const extensions = readFileSync(new URL("../crates/files/src/extensions.txt", import.meta.url), "utf8")
+  .trim()
+  .split("\n");
 const accepted = ["video/*", ...extensions.map((extension) => `.${extension}`)].join(",");
 
 export default defineConfig({

@@ -9,7 +9,11 @@ export function tensors(bytes) {
     return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
   };
   return (name) => {
-    const { dtype, shape, data_offsets: [from, to] } = header[`backbone.${name}`];
+    const {
+      dtype,
+      shape,
+      data_offsets: [from, to],
+    } = header[`backbone.${name}`];
     const data = bytes.subarray(8 + length + from, 8 + length + to);
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
     const count = shape.reduce((a, b) => a * b, 1);
@@ -36,19 +40,38 @@ const bytes = (field, ...parts) => {
 export function onnx(get, stages) {
   const [nodes, weights] = [[], []];
   const attribute = (name, ints) => bytes(5, bytes(1, name), ...ints.map((i) => number(8, i)), number(20, 7));
-  const node = (type, inputs, output, ...attributes) => nodes.push(bytes(1, ...inputs.map((i) => bytes(1, i)), bytes(2, output), bytes(4, type), ...attributes));
+  const node = (type, inputs, output, ...attributes) =>
+    nodes.push(bytes(1, ...inputs.map((i) => bytes(1, i)), bytes(2, output), bytes(4, type), ...attributes));
   const tensor = (name, shape, data) =>
-    weights.push(bytes(5, ...shape.map((d) => number(1, d)), number(2, 1), bytes(8, name), bytes(9, Buffer.from(data.buffer))));
+    weights.push(
+      bytes(5, ...shape.map((d) => number(1, d)), number(2, 1), bytes(8, name), bytes(9, Buffer.from(data.buffer))),
+    );
   const conv = (name, norm, input, output, stride) => {
     const { shape, data } = get(`${name}.weight`);
-    const [gamma, beta, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map((part) => get(`${norm}.${part}`).data);
+    const [gamma, beta, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map(
+      (part) => get(`${norm}.${part}`).data,
+    );
     const scale = gamma.map((g, i) => g / Math.sqrt(variance[i] + 1e-5));
     const each = data.length / shape[0];
-    tensor(`${name}.w`, shape, data.map((v, i) => v * scale[Math.floor(i / each)]));
-    tensor(`${name}.b`, [shape[0]], beta.map((b, i) => b - mean[i] * scale[i]));
+    tensor(
+      `${name}.w`,
+      shape,
+      data.map((v, i) => v * scale[Math.floor(i / each)]),
+    );
+    tensor(
+      `${name}.b`,
+      [shape[0]],
+      beta.map((b, i) => b - mean[i] * scale[i]),
+    );
     const [kernel, pad] = [shape[2], Math.floor(shape[2] / 2)];
-    node("Conv", [input, `${name}.w`, `${name}.b`], output,
-      attribute("kernel_shape", [kernel, kernel]), attribute("strides", [stride, stride]), attribute("pads", [pad, pad, pad, pad]));
+    node(
+      "Conv",
+      [input, `${name}.w`, `${name}.b`],
+      output,
+      attribute("kernel_shape", [kernel, kernel]),
+      attribute("strides", [stride, stride]),
+      attribute("pads", [pad, pad, pad, pad]),
+    );
   };
   conv("stem", "stem_bn", "x", "stem", 2);
   node("Relu", ["stem"], "s0");
@@ -61,7 +84,18 @@ export function onnx(get, stages) {
     node("Relu", [`e${s}`], `s${s}`);
   }
   const value = (field, name, dims) =>
-    bytes(field, bytes(1, name), bytes(2, bytes(1, number(1, 1), bytes(2, ...dims.map((d) => bytes(1, typeof d === "number" ? number(1, d) : bytes(2, d)))))));
+    bytes(
+      field,
+      bytes(1, name),
+      bytes(
+        2,
+        bytes(
+          1,
+          number(1, 1),
+          bytes(2, ...dims.map((d) => bytes(1, typeof d === "number" ? number(1, d) : bytes(2, d)))),
+        ),
+      ),
+    );
   const outputs = Array.from({ length: stages }, (_, i) => value(12, `s${i + 1}`, ["n", "c", "h", "w"]));
   const graph = bytes(7, ...nodes, bytes(2, "backbone"), ...weights, value(11, "x", ["n", 3, "h", "w"]), ...outputs);
   return Buffer.concat([number(1, 8), graph, bytes(8, bytes(1, ""), number(2, 17))]);

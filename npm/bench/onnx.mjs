@@ -19,7 +19,10 @@ async function measure({ rounds, frames }) {
   const ort = await import("/ort/ort.wasm.min.mjs");
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = "/ort/";
-  const session = await ort.InferenceSession.create("/backbone.onnx", { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
+  const session = await ort.InferenceSession.create("/backbone.onnx", {
+    executionProviders: ["wasm"],
+    graphOptimizationLevel: "all",
+  });
   const glue = await import("/bench/vidsieve.js");
   await glue.default({ module_or_path: "/bench/vidsieve_bg.wasm" });
   const sides = [112, 224];
@@ -30,7 +33,9 @@ async function measure({ rounds, frames }) {
 
   const noise = (n) => Uint8ClampedArray.from({ length: n }, () => Math.random() * 256);
   const images = Array.from({ length: frames }, () => new ImageData(noise(4 * 448 * 252), 448, 252));
-  const pixels = sides.map((side) => Float32Array.from({ length: frames * 3 * side * side }, () => Math.random() * 4 - 2));
+  const pixels = sides.map((side) =>
+    Float32Array.from({ length: frames * 3 * side * side }, () => Math.random() * 4 - 2),
+  );
   const one = (i, at) => pixels[i].subarray((at * pixels[i].length) / frames, ((at + 1) * pixels[i].length) / frames);
   const tensor = (data, side) => new ort.Tensor("float32", data, [data.length / (3 * side * side), 3, side, side]);
 
@@ -54,7 +59,8 @@ async function measure({ rounds, frames }) {
     },
     backboneBatch: () => sides.forEach((side, i) => backbone.run(pixels[i], frames, side)),
     onnxruntime: async () => {
-      for (let at = 0; at < frames; at++) for (const [i, side] of sides.entries()) await session.run({ x: tensor(one(i, at), side) });
+      for (let at = 0; at < frames; at++)
+        for (const [i, side] of sides.entries()) await session.run({ x: tensor(one(i, at), side) });
     },
     onnxruntimeBatch: async () => {
       for (const [i, side] of sides.entries()) await session.run({ x: tensor(pixels[i], side) });
@@ -80,10 +86,15 @@ try {
   const folder = await mkdtemp(join(tmpdir(), "vidsieve-bench-"));
   cleanup.after(() => rm(folder, { recursive: true, force: true }));
   const www = await site(folder);
-  const require = createRequire(process.env.ONNXRUNTIME_WEB ? join(process.env.ONNXRUNTIME_WEB, "x.js") : import.meta.url);
+  const require = createRequire(
+    process.env.ONNXRUNTIME_WEB ? join(process.env.ONNXRUNTIME_WEB, "x.js") : import.meta.url,
+  );
   await cp(dirname(require.resolve("onnxruntime-web")), join(www, "ort"), { recursive: true });
   await cp(here("../build/bench"), join(www, "bench"), { recursive: true });
-  await writeFile(join(www, "backbone.onnx"), onnx(tensors(await readFile(here("../../models/default.safetensors"))), 3));
+  await writeFile(
+    join(www, "backbone.onnx"),
+    onnx(tensors(await readFile(here("../../models/default.safetensors"))), 3),
+  );
   const browser = await launch(cleanup);
   const url = await plainly(www, cleanup);
   for (let run = 0; run < runs; run++) {
@@ -92,13 +103,21 @@ try {
     await page.close();
     const each = Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values) / frames]));
     const rounded = Object.fromEntries(Object.entries(each).map(([name, ms]) => [name, Number(ms.toFixed(3))]));
-    console.log(JSON.stringify({
-      run, browser: browser.version(), instructions, rounds, largest_relative_difference: difference,
-      ms_a_frame: rounded,
-      gflop_a_frame: operations / 1e9,
-      ratio: Number((Math.min(each.onnxruntime, each.onnxruntimeBatch) / Math.min(each.backbone, each.backboneBatch)).toFixed(3)),
-      ratio_one_by_one: Number((each.onnxruntime / each.backbone).toFixed(3)),
-    }));
+    console.log(
+      JSON.stringify({
+        run,
+        browser: browser.version(),
+        instructions,
+        rounds,
+        largest_relative_difference: difference,
+        ms_a_frame: rounded,
+        gflop_a_frame: operations / 1e9,
+        ratio: Number(
+          (Math.min(each.onnxruntime, each.onnxruntimeBatch) / Math.min(each.backbone, each.backboneBatch)).toFixed(3),
+        ),
+        ratio_one_by_one: Number((each.onnxruntime / each.backbone).toFixed(3)),
+      }),
+    );
     if (difference > 1e-4) throw new Error("the two engines do not agree");
   }
 } finally {

@@ -1,11 +1,11 @@
-/** SHA-256 of the bundle that comes with the package; put in by the build. */
+/** SHA-256 of the packaged bundle; the build sets it. */
 declare const MODEL_SHA256: string;
-/** `full` or `slim`; put in by the build. */
+/** The module of this entry, `full` or `slim`; the build sets it. */
 declare const KIND: "full" | "slim";
 
 declare module "*.wasm" {
   const module: WebAssembly.Module;
   export default module;
 }
-/** Whether the package was built with the module that has threads; put in by the build. */
+/** Whether the package has the module with threads; the build sets it. */
 declare const THREADS: boolean;

@@ -15,7 +15,13 @@ async function module(path, media = "") {
     },
   };
   const entry = new URL(`../src/${path}`, import.meta.url).pathname;
-  const built = await esbuild.build({ entryPoints: [entry], bundle: true, format: "esm", write: false, plugins: [given] });
+  const built = await esbuild.build({
+    entryPoints: [entry],
+    bundle: true,
+    format: "esm",
+    write: false,
+    plugins: [given],
+  });
   return import(`data:text/javascript;base64,${Buffer.from(built.outputFiles[0].text).toString("base64")}`);
 }
 
@@ -35,7 +41,7 @@ function workers(count, answer = () => undefined, opened = []) {
   const make = (name) => ({
     async call(method, args, { signal, onEvent } = {}) {
       calls.push({ name, method, ...args });
-      if (method === "openFile") return open.add(name), { count, duration: count, fps: 1, warnings: opened };
+      if (method === "openFile") return (open.add(name), { count, duration: count, fps: 1, warnings: opened });
       if (method === "closeFile") return void open.delete(name);
       if (method === "join") return args;
       assert.ok(open.has(name), `${name} reads a file that it has not opened`);
@@ -58,10 +64,21 @@ const of = (calls, method) => calls.filter((call) => call.method === method);
 test("a long file is opened once by each Worker, and its ranges are joined in order", async () => {
   const { backend, calls, open } = workers(310);
   const steps = [];
-  const joined = await encodeFile(backend, job, { ...quiet, onProgress: ({ done, total }) => steps.push([done, total]) });
-  assert.deepEqual(of(calls, "openFile").map(({ name }) => name).sort(), ["first", "helper 1", "helper 2"]);
+  const joined = await encodeFile(backend, job, {
+    ...quiet,
+    onProgress: ({ done, total }) => steps.push([done, total]),
+  });
+  assert.deepEqual(
+    of(calls, "openFile")
+      .map(({ name }) => name)
+      .sort(),
+    ["first", "helper 1", "helper 2"],
+  );
   // The first Worker finds the rate; the others need not.
-  assert.deepEqual(of(calls, "openFile").map(({ fps }) => fps), ["auto", 1, 1]);
+  assert.deepEqual(
+    of(calls, "openFile").map(({ fps }) => fps),
+    ["auto", 1, 1],
+  );
   assert.equal(new Set(of(calls, "encodeRange").map(({ name }) => name)).size, 3);
   assert.deepEqual(joined.parts, [0, 60, 120, 180, 240, 300]);
   assert.deepEqual([...joined.times], joined.parts);
@@ -70,10 +87,17 @@ test("a long file is opened once by each Worker, and its ranges are joined in or
 });
 
 test("a file that is short, would be cut, or has one Worker is not shared", async () => {
-  for (const [count, options] of [[60, {}], [9_990, {}], [310, { workers: 1 }]]) {
+  for (const [count, options] of [
+    [60, {}],
+    [9_990, {}],
+    [310, { workers: 1 }],
+  ]) {
     const { backend, calls, open } = workers(count);
     assert.deepEqual(await encodeFile(backend, { ...job, ...options }, quiet), { whole: true });
-    assert.deepEqual(calls.map(({ method }) => method), ["openFile", "encodeFile", "closeFile"]);
+    assert.deepEqual(
+      calls.map(({ method }) => method),
+      ["openFile", "encodeFile", "closeFile"],
+    );
     assert.deepEqual([...open], []);
   }
 });
@@ -81,7 +105,9 @@ test("a file that is short, would be cut, or has one Worker is not shared", asyn
 test("the video ends with the first range that damage ends; places in between only warn", async () => {
   const damaged = (_, { from }) => {
     if (from === 60) return { part: from, times: [from], warnings: ["damaged in places"], ended: false };
-    return from === 180 ? { part: from, times: [from], warnings: ["damaged in places", "damaged"], ended: true } : undefined;
+    return from === 180
+      ? { part: from, times: [from], warnings: ["damaged in places", "damaged"], ended: true }
+      : undefined;
   };
   const { backend } = workers(310, damaged, ["cut off"]);
   const { parts, warnings } = await encodeFile(backend, job, quiet);
@@ -102,7 +128,9 @@ test("a failure or an abort ends all Workers and closes the file", async () => {
   const controller = new AbortController();
   const aborted = workers(3000);
   const onProgress = ({ done }) => done >= 120 && controller.abort();
-  await assert.rejects(encodeFile(aborted.backend, job, { signal: controller.signal, onProgress }), { name: "AbortError" });
+  await assert.rejects(encodeFile(aborted.backend, job, { signal: controller.signal, onProgress }), {
+    name: "AbortError",
+  });
   assert.deepEqual([...aborted.open], []);
 });
 
@@ -114,11 +142,19 @@ test("an open file is closed after the calls that read it", async () => {
     assert.equal(same, reader);
     files.close(7);
     assert.equal(reader.open, true);
-    await assert.rejects(files.read(7, async () => {}), { code: "disposed" });
+    await assert.rejects(
+      files.read(7, async () => {}),
+      { code: "disposed" },
+    );
   });
   assert.equal(reader.open, false);
   await files.open(8, "b", 1, new AbortController().signal);
-  await assert.rejects(files.read(8, async () => { throw new Error("damaged"); }), { message: "damaged" });
+  await assert.rejects(
+    files.read(8, async () => {
+      throw new Error("damaged");
+    }),
+    { message: "damaged" },
+  );
   const still = await files.read(8, async (b) => b);
   assert.equal(still.open, true);
   files.close(8);

@@ -20,9 +20,27 @@ before(async () => {
   native = await samples(suite);
   const clip = join(native.videos, "originals/cobalt.mp4");
   const ffmpeg = (...args) => execFileSync("ffmpeg", ["-v", "error", "-y", "-i", clip, ...args]);
-  ffmpeg("-t", "5.3", "-an", "-vf", "scale=240:180,setsar=4/3", "-c:v", "libx264", join(native.videos, "anamorphic.mp4"));
+  ffmpeg(
+    "-t",
+    "5.3",
+    "-an",
+    "-vf",
+    "scale=240:180,setsar=4/3",
+    "-c:v",
+    "libx264",
+    join(native.videos, "anamorphic.mp4"),
+  );
   ffmpeg("-ss", "1.7", "-t", "6", "-an", "-c", "copy", join(native.videos, "trimmed.mp4"));
-  ffmpeg("-an", "-vf", "select='not(mod(n,7))+not(mod(n,5))'", "-fps_mode", "vfr", "-c:v", "libx264", join(native.videos, "uneven.mkv"));
+  ffmpeg(
+    "-an",
+    "-vf",
+    "select='not(mod(n,7))+not(mod(n,5))'",
+    "-fps_mode",
+    "vfr",
+    "-c:v",
+    "libx264",
+    join(native.videos, "uneven.mkv"),
+  );
   vidsieve("index", "--index", native.index, native.videos);
   url = await serve(suite, native.index);
   encoder = await Encoder.load();
@@ -75,8 +93,14 @@ test("copies and excerpts among videos, in an index and without one", async () =
   const videos = await Promise.all(names.map(async (name) => [name, await read(name)]));
   const steps = [];
   const report = await findDuplicates(videos, { order: ["uneven.mkv"], onProgress: (step) => steps.push(step) });
-  assert.deepEqual(report.groups.map(({ keep, copies }) => [keep, copies.map(({ id }) => id)]), [["uneven.mkv", ["originals/cobalt.mp4"]]]);
-  assert.deepEqual(report.excerpts.map(({ id, of }) => [id, of]), [["trimmed.mp4", "uneven.mkv"]]);
+  assert.deepEqual(
+    report.groups.map(({ keep, copies }) => [keep, copies.map(({ id }) => id)]),
+    [["uneven.mkv", ["originals/cobalt.mp4"]]],
+  );
+  assert.deepEqual(
+    report.excerpts.map(({ id, of }) => [id, of]),
+    [["trimmed.mp4", "uneven.mkv"]],
+  );
   assert.ok(report.groups[0].copies[0].coverage.query.share > 0.5);
   assert.deepEqual([report.videos, report.missing], [4, []]);
   assert.deepEqual([...new Set(steps.map(({ phase }) => phase))], ["choose", "compare"]);
@@ -86,8 +110,15 @@ test("copies and excerpts among videos, in an index and without one", async () =
   const again = await index.dedupe({ order: ["uneven.mkv"] });
   assert.deepEqual(again, report);
   const list = await index.list();
-  assert.deepEqual(list.map(({ id }) => id), [...names].sort());
-  assert.ok(list.every(({ duration, frames, bytes, added }) => duration > 1 && frames > 1 && bytes > 100 && Date.now() - added < 60_000));
+  assert.deepEqual(
+    list.map(({ id }) => id),
+    [...names].sort(),
+  );
+  assert.ok(
+    list.every(
+      ({ duration, frames, bytes, added }) => duration > 1 && frames > 1 && bytes > 100 && Date.now() - added < 60_000,
+    ),
+  );
   index.dispose();
   assert.deepEqual((await findDuplicates([])).groups, []);
   await assert.rejects(findDuplicates([...videos, videos[0]]), { code: "bad-argument" });

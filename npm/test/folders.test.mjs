@@ -42,7 +42,10 @@ before(async () => {
       type: type !== undefined,
     }));
     // Without packages, modules, and the glue that is built from Rust.
-    imports.set(file, found.filter(({ to }) => to.endsWith(".ts") && !to.startsWith("../build/")));
+    imports.set(
+      file,
+      found.filter(({ to }) => to.endsWith(".ts") && !to.startsWith("../build/")),
+    );
   }
 });
 

@@ -5,8 +5,12 @@ export function drawn(count, width, height, seed = 1) {
   let state = seed >>> 0;
   const random = () => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 8) / (1 << 24);
   const discs = Array.from({ length: 12 }, () => ({
-    x: random() * width, y: random() * height, dx: (random() - 0.5) * 40, dy: (random() - 0.5) * 30,
-    r: 8 + random() * 40, colour: [random() * 255, random() * 255, random() * 255],
+    x: random() * width,
+    y: random() * height,
+    dx: (random() - 0.5) * 40,
+    dy: (random() - 0.5) * 30,
+    r: 8 + random() * 40,
+    colour: [random() * 255, random() * 255, random() * 255],
   }));
   const angle = random() * 3;
   return Array.from({ length: count }, (_, t) => {

@@ -41,13 +41,15 @@ async function opens(t, folder) {
 }
 
 const bin = (folder, name) => join(folder, "node_modules/.bin", name);
-const build = (folder, name, ...args) => run(bin(folder, name), args, { cwd: folder, timeout: LIMIT, env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" } });
+const build = (folder, name, ...args) =>
+  run(bin(folder, name), args, { cwd: folder, timeout: LIMIT, env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" } });
 
 /** An application of Next.js that is exported as files. */
 async function next(t, folder, ...args) {
   await write(folder, {
     "next.config.mjs": 'export default { output: "export" };',
-    "app/layout.js": "export default function Layout({ children }) { return <html lang='en'><head><link rel='icon' href='data:,' /></head><body>{children}</body></html>; }",
+    "app/layout.js":
+      "export default function Layout({ children }) { return <html lang='en'><head><link rel='icon' href='data:,' /></head><body>{children}</body></html>; }",
     "app/page.js": `"use client";
 import { useEffect } from "react";
 import { Encoder, LocalIndex, loadModel } from "vidsieve";
@@ -61,19 +63,27 @@ export default function Page() {
   await opens(t, join(folder, "out"));
 }
 
-const VITE = { "app.js": ENTRY, "index.html": html(' src="/app.js">'), "vite.config.mjs": 'export default { worker: { format: "es" }, optimizeDeps: { exclude: ["vidsieve"] } };' };
+const VITE = {
+  "app.js": ENTRY,
+  "index.html": html(' src="/app.js">'),
+  "vite.config.mjs": 'export default { worker: { format: "es" }, optimizeDeps: { exclude: ["vidsieve"] } };',
+};
 
 const HOSTS = {
   "node-20": { packages: ["node@20"], check: (_, folder) => example(folder, "node_modules/node/bin/node") },
   "node-22": { packages: ["node@22"], check: (_, folder) => example(folder, "node_modules/node/bin/node") },
   bun: { packages: ["bun@1"], check: (_, folder) => example(folder, "node_modules/.bin/bun", "run") },
-  deno: { packages: ["deno@2"], check: (_, folder) => example(folder, "node_modules/.bin/deno", "run", "--allow-all", "--node-modules-dir=manual") },
+  deno: {
+    packages: ["deno@2"],
+    check: (_, folder) => example(folder, "node_modules/.bin/deno", "run", "--allow-all", "--node-modules-dir=manual"),
+  },
   rollup: {
     packages: ["rollup@4", "@rollup/plugin-node-resolve@16"],
     async check(t, folder) {
       await write(folder, {
         "app.js": ENTRY,
-        "rollup.config.mjs": 'import resolve from "@rollup/plugin-node-resolve";\nexport default { input: "app.js", external: ["./media.js"], output: { dir: "out", format: "es" }, plugins: [resolve({ browser: true, exportConditions: ["browser"] })] };',
+        "rollup.config.mjs":
+          'import resolve from "@rollup/plugin-node-resolve";\nexport default { input: "app.js", external: ["./media.js"], output: { dir: "out", format: "es" }, plugins: [resolve({ browser: true, exportConditions: ["browser"] })] };',
       });
       // It leaves URLs as they are: what they name lies beside the bundle.
       await cp(join(folder, "node_modules/vidsieve/dist"), join(folder, "out"), { recursive: true });
@@ -114,7 +124,8 @@ const HOSTS = {
     async check(t, folder) {
       await write(folder, {
         ...VITE,
-        "app.js": 'const worker = new Worker(new URL("./own.js", import.meta.url), { type: "module" });\nworker.onmessage = ({ data }) => (window.answer = data);\nworker.onerror = (event) => (window.answer = event.message);',
+        "app.js":
+          'const worker = new Worker(new URL("./own.js", import.meta.url), { type: "module" });\nworker.onmessage = ({ data }) => (window.answer = data);\nworker.onerror = (event) => (window.answer = event.message);',
         "own.js": `import { Encoder } from "vidsieve";
 const encoder = await Encoder.load();
 const frame = (t) => ({ width: 64, height: 48, data: new Uint8ClampedArray(4 * 64 * 48).map((_, i) => (i * 7 + t * 40) % 256) });
@@ -123,18 +134,28 @@ postMessage({ frames: video.frames, bundle: video.bundle });
 `,
       });
       await build(folder, "vite", "build");
-      const { page } = await open(t.browser, await plainly(join(folder, "dist"), t), t, undefined, () => "answer" in window);
+      const { page } = await open(
+        t.browser,
+        await plainly(join(folder, "dist"), t),
+        t,
+        undefined,
+        () => "answer" in window,
+      );
       const answer = await page.evaluate(() => window.answer);
       assert.equal(answer.frames, 3, JSON.stringify(answer));
     },
   },
   "next-turbopack": { packages: ["next@16", "react@19", "react-dom@19"], check: (t, folder) => next(t, folder) },
-  "next-webpack": { packages: ["next@16", "react@19", "react-dom@19"], check: (t, folder) => next(t, folder, "--webpack") },
+  "next-webpack": {
+    packages: ["next@16", "react@19", "react-dom@19"],
+    check: (t, folder) => next(t, folder, "--webpack"),
+  },
 };
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !HOSTS[name]);
-if (unknown.length > 0) throw new Error(`no such host: ${unknown.join(", ")}; there are ${Object.keys(HOSTS).join(", ")}`);
+if (unknown.length > 0)
+  throw new Error(`no such host: ${unknown.join(", ")}; there are ${Object.keys(HOSTS).join(", ")}`);
 let browser = null;
 const browserEnds = [];
 for (const [name, { packages, check }] of Object.entries(HOSTS)) {
@@ -152,7 +173,9 @@ for (const [name, { packages, check }] of Object.entries(HOSTS)) {
     console.log(`${name}: works (${seconds()})`);
   } catch (error) {
     process.exitCode = 1;
-    console.log(`${name}: FAILS (${seconds()})\n${error.killed ? `it did not end within ${LIMIT / 1000} s` : (error.stderr || error.stdout || error.stack)}`);
+    console.log(
+      `${name}: FAILS (${seconds()})\n${error.killed ? `it did not end within ${LIMIT / 1000} s` : error.stderr || error.stdout || error.stack}`,
+    );
   } finally {
     for (const end of ends.reverse()) await end();
     await rm(folder, { recursive: true, force: true });

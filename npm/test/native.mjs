@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 
 function program() {
   const named = process.env.VIDSIEVE;
-  if (!named || !existsSync(named)) throw new Error("VIDSIEVE must name the native command: run `cargo xtask test --only package`");
+  if (!named || !existsSync(named))
+    throw new Error("VIDSIEVE must name the native command: run `cargo xtask test --only package`");
   return named;
 }
 
@@ -27,7 +28,10 @@ export async function folder(t) {
 /** The package's tarball, unpacked into a project as npm installs it; gives its path. */
 export async function installed(project) {
   const root = fileURLToPath(new URL("..", import.meta.url));
-  const packed = execFileSync("npm", ["pack", "--json", "--pack-destination", project], { cwd: root, encoding: "utf8" });
+  const packed = execFileSync("npm", ["pack", "--json", "--pack-destination", project], {
+    cwd: root,
+    encoding: "utf8",
+  });
   const tarball = join(project, JSON.parse(packed)[0].filename);
   const to = join(project, "node_modules/vidsieve");
   await mkdir(to, { recursive: true });
@@ -54,7 +58,17 @@ export async function samples(t) {
 
 /** Serves an index until the tests end; gives the address. */
 export async function serve(t, index, ...args) {
-  const child = spawn(program(), ["serve", "--index", index, "--addr", "127.0.0.1:0", "--log", "none", "--json", ...args]);
+  const child = spawn(program(), [
+    "serve",
+    "--index",
+    index,
+    "--addr",
+    "127.0.0.1:0",
+    "--log",
+    "none",
+    "--json",
+    ...args,
+  ]);
   t.after(() => child.kill());
   let text = "";
   let problems = "";

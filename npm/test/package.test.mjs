@@ -4,7 +4,17 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { EncodedVideo, Encoder, HttpError, LocalIndex, SearchClient, VidsieveError, compare, configure, loadModel } from "vidsieve";
+import {
+  EncodedVideo,
+  Encoder,
+  HttpError,
+  LocalIndex,
+  SearchClient,
+  VidsieveError,
+  compare,
+  configure,
+  loadModel,
+} from "vidsieve";
 import * as slim from "vidsieve/slim";
 
 import { body, drawn, sharedBits } from "./frames.mjs";
@@ -39,7 +49,12 @@ async function nativeRecord(frames, times, duration) {
 const timed = (frames, times) => frames.map((image, i) => ({ image, time: times[i] }));
 
 describe("the same numbers as natively", () => {
-  for (const [width, height, count, seed] of [[320, 180, 12, 1], [97, 211, 5, 2], [640, 360, 4, 3], [64, 64, 1, 4]]) {
+  for (const [width, height, count, seed] of [
+    [320, 180, 12, 1],
+    [97, 211, 5, 2],
+    [640, 360, 4, 3],
+    [64, 64, 1, 4],
+  ]) {
     test(`${count} frames of ${width}x${height}`, async (t) => {
       const frames = drawn(count, width, height, seed);
       const times = frames.map((_, i) => i);
@@ -61,7 +76,13 @@ describe("the same numbers as natively", () => {
 
   test("the same codes give the same similarities", async () => {
     const client = new SearchClient(url);
-    const ids = ["originals/amber.mp4", "copies/amber-crop.mp4", "copies/amber-excerpt.mp4", "originals/fjord.mp4", "copies/fjord-speed.mp4"];
+    const ids = [
+      "originals/amber.mp4",
+      "copies/amber-crop.mp4",
+      "copies/amber-excerpt.mp4",
+      "originals/fjord.mp4",
+      "copies/fjord-speed.mp4",
+    ];
     const query = await client.get("originals/amber.mp4");
     const json = new TextEncoder().encode(JSON.stringify({ ids, segments: true }));
     const length = new Uint8Array(new Uint32Array([json.length]).buffer);
@@ -75,8 +96,15 @@ describe("the same numbers as natively", () => {
     for (const pair of pairs) {
       const found = await compare(query, await client.get(pair.id), { matrix: true });
       assert.ok(Math.abs(found.score - pair.score) <= 1e-5, `${pair.id}: ${found.score} and ${pair.score}`);
-      assert.deepEqual([found.relation, found.coverage, found.untold], [pair.relation, pair.coverage, pair.untold], pair.id);
-      assert.deepEqual(found.segments.map((s) => [s.query, s.target, s.at]), pair.segments.map((s) => [s.query, s.target, s.at]));
+      assert.deepEqual(
+        [found.relation, found.coverage, found.untold],
+        [pair.relation, pair.coverage, pair.untold],
+        pair.id,
+      );
+      assert.deepEqual(
+        found.segments.map((s) => [s.query, s.target, s.at]),
+        pair.segments.map((s) => [s.query, s.target, s.at]),
+      );
       // A segment's score is a mean of whole numbers of bits.
       found.segments.forEach((s, i) => assert.ok(Math.abs(s.score - pair.segments[i].score) < 1e-6));
     }
@@ -90,26 +118,54 @@ describe("Encoder", () => {
   test("frames without times are taken at fps; timed ones by the rule of the native sampler", async () => {
     const frames = drawn(10, 64, 48);
     const plain = await encoder.encode(frames, { fps: 2 });
-    assert.deepEqual([...plain.times], frames.map((_, i) => i / 2));
+    assert.deepEqual(
+      [...plain.times],
+      frames.map((_, i) => i / 2),
+    );
     assert.equal(plain.duration, 5);
-    const fast = await encoder.encode(timed(frames, frames.map((_, i) => 3 + i * 0.4)), { fps: 1 });
+    const fast = await encoder.encode(
+      timed(
+        frames,
+        frames.map((_, i) => 3 + i * 0.4),
+      ),
+      { fps: 1 },
+    );
     assert.deepEqual([...fast.times], [0, 1, 2, 3]);
     const picked = await encoder.encode([0, 2, 5, 7].map((i) => frames[i]));
     assert.deepEqual(fast.codes, picked.codes);
     const still = await encoder.encode(timed(frames.slice(0, 2), [0, 2.5]), { fps: 1 });
     assert.deepEqual([...still.times], [0, 1, 2]);
-    assert.deepEqual(still.codes.subarray(0, still.codes.length / 3), still.codes.subarray(still.codes.length / 3, (2 * still.codes.length) / 3));
+    assert.deepEqual(
+      still.codes.subarray(0, still.codes.length / 3),
+      still.codes.subarray(still.codes.length / 3, (2 * still.codes.length) / 3),
+    );
   });
 
   test("short videos are sampled more densely, whatever their frames showed at first", async () => {
     const frames = drawn(24, 64, 48);
-    for (const [every, fps, samples] of [[0.05, 8, 10], [0.12, 8, 23], [0.2, 4, 19], [0.4, 2, 19], [0.75, 1, 18], [3, 1, 70]]) {
-      const video = timed(frames, frames.map((_, i) => 3 + i * every));
+    for (const [every, fps, samples] of [
+      [0.05, 8, 10],
+      [0.12, 8, 23],
+      [0.2, 4, 19],
+      [0.4, 2, 19],
+      [0.75, 1, 18],
+      [3, 1, 70],
+    ]) {
+      const video = timed(
+        frames,
+        frames.map((_, i) => 3 + i * every),
+      );
       const steps = [];
-      const [auto, exact] = [await encoder.encode(video, { onProgress: ({ done }) => steps.push(done) }), await encoder.encode(video, { fps })];
+      const [auto, exact] = [
+        await encoder.encode(video, { onProgress: ({ done }) => steps.push(done) }),
+        await encoder.encode(video, { fps }),
+      ];
       assert.equal(auto.frames, samples, `every ${every} s`);
       assert.deepEqual(auto.toBytes(), exact.toBytes(), `every ${every} s`);
-      assert.ok(steps.every((done, k) => k === 0 || done >= steps[k - 1]), `${steps}`);
+      assert.ok(
+        steps.every((done, k) => k === 0 || done >= steps[k - 1]),
+        `${steps}`,
+      );
     }
     await assert.rejects(encoder.encode(frames, { fps: "often" }), code("bad-argument"));
   });
@@ -121,9 +177,16 @@ describe("Encoder", () => {
     const controller = new AbortController();
     let given = 0;
     async function* endless() {
-      for (const frame of drawn(1, 64, 48)) for (;;) { given++; yield frame; }
+      for (const frame of drawn(1, 64, 48))
+        for (;;) {
+          given++;
+          yield frame;
+        }
     }
-    const ended = encoder.encode(endless(), { signal: controller.signal, onProgress: ({ done }) => done === 5 && controller.abort() });
+    const ended = encoder.encode(endless(), {
+      signal: controller.signal,
+      onProgress: ({ done }) => done === 5 && controller.abort(),
+    });
     await assert.rejects(ended, { name: "AbortError" });
     assert.ok(given <= 6, `${given} frames were taken`);
     await assert.rejects(encoder.encode([], { signal: AbortSignal.abort() }), { name: "AbortError" });
@@ -183,7 +246,10 @@ describe("records", () => {
     const flat = { width: 64, height: 48, data: new Uint8ClampedArray(64 * 48 * 4).fill(130) };
     const [shown] = drawn(1, 64, 48);
     const mixed = await encoder.encode([flat, shown, flat]);
-    assert.deepEqual([...mixed.weights].map((weight) => weight > 0), [false, true, false]);
+    assert.deepEqual(
+      [...mixed.weights].map((weight) => weight > 0),
+      [false, true, false],
+    );
     const nothing = await encoder.encode([flat, flat]);
     assert.ok(!nothing.informative && nothing.weights.every((weight) => weight === 0));
     const index = await LocalIndex.open("nothing");
@@ -247,12 +313,31 @@ describe("LocalIndex", () => {
       for (const [i, page] of mine.entries()) {
         const { page: kind, last, model, videos, selected, reranked, missing, degraded } = theirs[i];
         assert.deepEqual(
-          { kind: page.page, last: page.last, model: page.model, videos: page.videos, selected: page.selected, reranked: page.reranked, missing: page.missing, degraded: page.degraded },
+          {
+            kind: page.page,
+            last: page.last,
+            model: page.model,
+            videos: page.videos,
+            selected: page.selected,
+            reranked: page.reranked,
+            missing: page.missing,
+            degraded: page.degraded,
+          },
           { kind, last, model, videos, selected, reranked, missing, degraded },
         );
-        const told = ({ id, stage, relation, coverage, untold, segments }) => [id, stage, relation, coverage, untold, segments.map(({ at }) => at)];
+        const told = ({ id, stage, relation, coverage, untold, segments }) => [
+          id,
+          stage,
+          relation,
+          coverage,
+          untold,
+          segments.map(({ at }) => at),
+        ];
         assert.deepEqual(page.hits.map(told), theirs[i].hits.map(told), budget);
-        assert.ok(page.hits.every((h) => (h.stage === "fine") === (h.relation !== null)), budget);
+        assert.ok(
+          page.hits.every((h) => (h.stage === "fine") === (h.relation !== null)),
+          budget,
+        );
         for (const [j, hit] of page.hits.entries()) {
           assert.ok(Math.abs(hit.score - theirs[i].hits[j].score) < 1e-4);
           assert.ok(Math.abs(hit.explain.coarse_cosine - theirs[i].hits[j].explain.coarse_cosine) < 1e-5);
@@ -260,18 +345,25 @@ describe("LocalIndex", () => {
       }
     }
     const best = [];
-    for await (const page of index.search(await client.get("originals/amber.mp4"), { top: 3 })) best.push(page.hits.map((h) => h.id));
+    for await (const page of index.search(await client.get("originals/amber.mp4"), { top: 3 }))
+      best.push(page.hits.map((h) => h.id));
     assert.deepEqual(best.at(-1).sort(), ["copies/amber-crop.mp4", "copies/amber-excerpt.mp4", "originals/amber.mp4"]);
     assert.equal(await index.remove("originals/granite.mp4"), true);
     assert.equal(await index.remove("originals/granite.mp4"), false);
     assert.equal(await index.get("originals/granite.mp4"), null);
     assert.equal((await index.get("originals/amber.mp4")).bundle, query.bundle);
     // Leaving the loop and aborting end a search.
-    for await (const page of index.search(query)) { assert.equal(page.page, "coarse"); break; }
+    for await (const page of index.search(query)) {
+      assert.equal(page.page, "coarse");
+      break;
+    }
     const controller = new AbortController();
-    await assert.rejects(async () => {
-      for await (const _ of index.search(query, { signal: controller.signal })) controller.abort();
-    }, { name: "AbortError" });
+    await assert.rejects(
+      async () => {
+        for await (const _ of index.search(query, { signal: controller.signal })) controller.abort();
+      },
+      { name: "AbortError" },
+    );
     await index.clear();
     assert.deepEqual(await index.ids(), []);
     for await (const page of index.search(query)) assert.deepEqual(page.hits, []);
@@ -290,7 +382,13 @@ describe("LocalIndex", () => {
     assert.deepEqual(await two.ids(), [...videos.keys()]);
     for (const [id, video] of videos) assert.deepEqual((await two.get(id)).toBytes(), video.toBytes());
     const bytes = new Uint8Array(await file.arrayBuffer());
-    for (const damaged of [bytes.subarray(1), bytes.subarray(0, -1), bytes.subarray(0, 20), new Uint8Array(), new Uint8Array(50)]) {
+    for (const damaged of [
+      bytes.subarray(1),
+      bytes.subarray(0, -1),
+      bytes.subarray(0, 20),
+      new Uint8Array(),
+      new Uint8Array(50),
+    ]) {
       await assert.rejects(two.import(new Blob([damaged])), code("bad-record"));
     }
     const longer = bytes.slice();
@@ -307,7 +405,9 @@ describe("LocalIndex", () => {
     await assert.rejects(index.add("a\nb", bytes), code("bad-argument"));
     await assert.rejects(index.add("a", bytes.subarray(3)), code("bad-record"));
     await assert.rejects(index.add("a", "text"), code("bad-argument"));
-    await assert.rejects(async () => { for await (const _ of index.search(bytes, { budget: "lots" })); }, code("bad-argument"));
+    await assert.rejects(async () => {
+      for await (const _ of index.search(bytes, { budget: "lots" }));
+    }, code("bad-argument"));
     assert.throws(() => index.search(bytes, { top: 0 }), code("bad-argument"));
     index.dispose();
     await assert.rejects(index.ids(), code("disposed"));
@@ -352,7 +452,10 @@ describe("SearchClient", () => {
 
   test("errors of a server and of the way to it", async () => {
     const client = new SearchClient(url);
-    await assert.rejects(client.put("a", new Uint8Array(9)), (e) => e instanceof HttpError && e.status === 422 && e.problem === "bad-body");
+    await assert.rejects(
+      client.put("a", new Uint8Array(9)),
+      (e) => e instanceof HttpError && e.status === 422 && e.problem === "bad-body",
+    );
     await assert.rejects(new SearchClient("http://127.0.0.1:9").model(), code("network"));
     assert.throws(() => new SearchClient("nowhere"), code("bad-argument"));
     await assert.rejects(client.model({ signal: AbortSignal.abort() }), { name: "AbortError" });
@@ -367,7 +470,11 @@ describe("SearchClient", () => {
     const all = await Promise.allSettled([1, 2, 3].map(() => hasty.model()));
     const refused = all.filter((a) => a.status === "rejected");
     assert.ok(refused.length >= 1);
-    assert.ok(refused.every(({ reason }) => reason instanceof HttpError && reason.status === 429 && reason.problem === "too-many-requests"));
+    assert.ok(
+      refused.every(
+        ({ reason }) => reason instanceof HttpError && reason.status === 429 && reason.problem === "too-many-requests",
+      ),
+    );
     const controller = new AbortController();
     const waiting = Promise.all([1, 2, 3].map(() => patient.model({ signal: controller.signal })));
     controller.abort();

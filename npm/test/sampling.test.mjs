@@ -3,8 +3,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as esbuild from "esbuild";
 
-const built = await esbuild.build({ entryPoints: [new URL("../src/sources/sampling.ts", import.meta.url).pathname], bundle: true, format: "esm", write: false });
-const { LEAST_SAMPLES, Sampler, TOLERANCE, leaveOut, rateOf, sampleTimes } = await import(`data:text/javascript;base64,${Buffer.from(built.outputFiles[0].text).toString("base64")}`);
+const built = await esbuild.build({
+  entryPoints: [new URL("../src/sources/sampling.ts", import.meta.url).pathname],
+  bundle: true,
+  format: "esm",
+  write: false,
+});
+const { LEAST_SAMPLES, Sampler, TOLERANCE, leaveOut, rateOf, sampleTimes } = await import(
+  `data:text/javascript;base64,${Buffer.from(built.outputFiles[0].text).toString("base64")}`
+);
 
 /** The frames that a stream of times gives samples of, as `Encoder` takes them. */
 function streamed(times, fps) {
@@ -28,7 +35,9 @@ function streamed(times, fps) {
 function lookedUp(times, fps) {
   if (times.length === 0) return [];
   const last = times.at(-1) - times[0];
-  return [...sampleTimes(last, rateOf(fps, last))].map((t) => times.findLastIndex((time) => time - times[0] <= t + TOLERANCE));
+  return [...sampleTimes(last, rateOf(fps, last))].map((t) =>
+    times.findLastIndex((time) => time - times[0] <= t + TOLERANCE),
+  );
 }
 
 const rate = (r, n) => Array.from({ length: n }, (_, i) => 7 + i / r);
@@ -80,11 +89,18 @@ test("short videos are sampled more densely", () => {
     [1500, 1, 60],
   ]) {
     const times = rate(25, frames);
-    assert.deepEqual([rateOf("auto", times.at(-1) - times[0]), lookedUp(times, "auto").length], [fps, samples], `${frames} frames`);
+    assert.deepEqual(
+      [rateOf("auto", times.at(-1) - times[0]), lookedUp(times, "auto").length],
+      [fps, samples],
+      `${frames} frames`,
+    );
   }
   assert.deepEqual(streamed([], "auto"), []);
   // A late last frame counts as in time.
-  assert.deepEqual([29.997, 29.998, 14.997, 14.998].map((last) => rateOf("auto", last)), [2, 1, 4, 2]);
+  assert.deepEqual(
+    [29.997, 29.998, 14.997, 14.998].map((last) => rateOf("auto", last)),
+    [2, 1, 4, 2],
+  );
   assert.equal(rateOf(3.7, 100), 3.7);
   // A picture that stays is taken again.
   assert.deepEqual(streamed([0, 2], "auto"), [...Array(16).fill(0), 1]);

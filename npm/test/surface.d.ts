@@ -1,38 +1,40 @@
 // backend.d.ts
-/** The host of this page: one Worker, or this thread. It is made at the first call and ended when nothing needs it any more. */
-/** How this package works on this page. */
+/** The one backend of a page: a Worker or this thread. The first call starts it, the last release ends it. */
+/** Configuration of the package on this page. */
 export interface Configuration {
-    /** Whether work is done in a Web Worker, so that the page stays responsive; true where there are Workers. */
+    /** Whether to work in a Web Worker, so that the page stays responsive. Default: true where Workers exist. */
     worker?: boolean;
     /**
-     * Most threads of that Worker, 1 to 64; by default as many as there are cores, at most 8. There are threads on pages that are
-     * cross-origin isolated (COOP and COEP), if the package was built with them. {@link ModelInfo.threads} tells how many there are.
+     * Maximum of threads of that Worker, 1 to 64. Default: the number of cores, at most 8. Threads need a
+     * cross-origin isolated page (COOP and COEP) and a package that was built with them;
+     * {@link ModelInfo.threads} is their number.
      */
     threads?: number;
     /**
-     * Most Workers that share the encoding of a long file where there are no threads, 1 to 64; by default one less than there are cores,
-     * at most 8. Each takes some 25 MB for that time.
+     * Maximum of Workers that share the encoding of a long file where there are no threads, 1 to 64.
+     * Default: one less than the number of cores, at most 8. Each needs some 25 MB meanwhile.
      */
     workers?: number;
 }
-/** Configures the package, before its first use. Fails with `bad-argument` after it. */
+/** Configures the package. Call it before anything else: afterwards it fails with `bad-argument`. */
 export declare function configure(configuration: Configuration): void;
 
 // compare.d.ts
 import type { ComparisonWithMatrix } from "./types.js";
 import type { Comparison } from "./wire.js";
 import { type EncodedVideo } from "./video.js";
-/** What is told of a pair. */
+/** Options of {@link compare}. */
 export interface CompareOptions {
-    /** Whether the similarity matrix is made; true. */
+    /** Whether to compute the similarity matrix. Default: true. */
     matrix?: boolean;
-    /** Most cells of its side, 512. */
+    /** Maximum width and height of the matrix in cells, 1 to 4096. Default: 512. */
     side?: number;
     signal?: AbortSignal;
 }
 /**
- * Compares two videos: how probably the first one's footage is in the second, where, and the similarity of their frames. The shorter
- * one is best given first. Their model must be loaded.
+ * Compares two videos: the probability that the footage of the first is in the second, the matching
+ * segments, and the similarity of their frames. Pass the shorter video first. The model of both must
+ * be loaded (`Encoder.load` or `loadModel`).
  */
 export declare function compare(a: EncodedVideo | Uint8Array, b: EncodedVideo | Uint8Array, options: CompareOptions & {
     matrix: false;
@@ -46,29 +48,31 @@ import type { DedupeOptions } from "./types.js";
 import type { DuplicateReport } from "./wire.js";
 import { type EncodedVideo } from "./video.js";
 /**
- * Finds the copies and excerpts among videos, each with an id of its own, and says which of several
- * copies to keep. Their model must be loaded. {@link LocalIndex.dedupe} does it for a whole index.
+ * Finds copies and excerpts among videos, and names the one to keep of each group of copies.
+ *
+ * Ids must be unique. The model of the videos must be loaded. {@link LocalIndex.dedupe} does the same
+ * for a whole index.
  */
 export declare function findDuplicates(videos: Iterable<readonly [id: string, video: EncodedVideo | Uint8Array]>, options?: DedupeOptions): Promise<DuplicateReport>;
 
 // encode-all.d.ts
-/** Many sources, some at a time. */
+/** Encodes many sources, some at a time. */
 import { VidsieveError } from "./errors.js";
 import type { EncodeOptions, Progress } from "./types.js";
 import type { EncodedVideo } from "./video.js";
-/** How far one of several sources has come. */
+/** Progress of one source of {@link Encoder.encodeAll}. */
 export interface ItemProgress<T> extends Progress {
     source: T;
-    /** Place of the source among all, from 0. */
+    /** Position of the source in the input, from 0. */
     index: number;
 }
-/** How several sources are encoded. */
+/** Options of {@link Encoder.encodeAll}. */
 export interface EncodeAllOptions<T> extends Pick<EncodeOptions, "fps" | "signal"> {
-    /** Sources that are encoded at a time, 1 to 16; 1. Most work is shared already within a file. */
+    /** Sources encoded at a time, 1 to 16. Default: 1, as a single file already uses several cores. */
     concurrency?: number;
     onProgress?: (progress: ItemProgress<T>) => void;
 }
-/** A source that is done: its video, or why there is none. */
+/** Result of one source: its video, or the error. */
 export type EncodedItem<T> = {
     source: T;
     index: number;
@@ -87,37 +91,39 @@ import { type EncodeAllOptions, type EncodedItem } from "./encode-all.js";
 import { type ByteSource } from "./sources-of.js";
 import { EncodedVideo } from "./video.js";
 /**
- * What can be encoded. A URL is downloaded as a whole; of a `<video>` the source is opened again, or
- * its stream is encoded as it comes.
+ * Input of {@link Encoder.encode}. A URL is downloaded completely. Of a `<video>`, the source is
+ * opened again, or its `MediaStream` is encoded in real time.
  */
 export type VideoSource = ByteSource | HTMLVideoElement | MediaStream | FrameSource;
-/** Encodes videos: frames to a record of some kilobytes. */
+/** Encodes videos into records of about a kilobyte a second. */
 export declare class Encoder {
     #private;
-    /** The model that it encodes with. */
+    /** The loaded model. */
     readonly model: ModelInfo;
     private constructor();
     /**
-     * Loads a model, by default the one of this package: streamed, checked by its SHA-256, and kept in the cache where the browser has one,
-     * so that the next time nothing is downloaded.
+     * Loads a model, by default the packaged one. The download is checked by its SHA-256 and cached
+     * where the browser has a cache, so that later loads need no network.
      */
     static load(options?: LoadOptions): Promise<Encoder>;
     /**
-     * Encodes a file, a URL, a `<video>`'s source, a stream until it ends, or frames. An aborted call
-     * stops within a frame.
+     * Encodes a file, a URL, the source of a `<video>`, a stream until it ends, or frames. Aborting the
+     * signal stops the call within one frame.
      */
     encode(source: VideoSource, options?: EncodeOptions): Promise<EncodedVideo>;
     /**
-     * Tells what {@link Encoder.encode} will do with a file, by its headers: whether it can, what
-     * decodes it, how many frames it takes. Fails only when it is aborted or the download of a URL fails.
+     * Predicts from a file's headers whether {@link Encoder.encode} can encode it, what decodes it, and
+     * how many frames it samples. Fails only if it is aborted or the download of a URL fails.
      */
     canEncode(source: ByteSource, options?: EncodeOptions): Promise<Encodable>;
     /**
-     * Encodes files, `concurrency` at a time (1), and gives each with its video or its error as soon
-     * as it is done. A file that fails does not end the others. Leaving the loop ends all.
+     * Encodes many sources and yields the video or the error of each as soon as it is ready.
+     *
+     * `concurrency` sources are encoded at a time (default: 1). A failed source does not affect the
+     * others. Leaving the loop cancels the rest.
      */
     encodeAll<T extends VideoSource>(sources: Iterable<T> | AsyncIterable<T>, options?: EncodeAllOptions<T>): AsyncGenerator<EncodedItem<T>, void, undefined>;
-    /** Frees the model and, if nothing else needs it, the Worker. */
+    /** Frees the model, and the Worker if nothing else uses it. */
     dispose(): void;
     [Symbol.dispose](): void;
 }
@@ -125,51 +131,51 @@ export declare class Encoder {
 // errors.d.ts
 import type { EngineErrorCode, Problem, ProblemCode } from "./wire.js";
 /**
- * What went wrong, stable across versions. The codes of the engine:
+ * Code of an error, stable across versions. The codes of the engine:
  *
- * - `bad-model`: the bytes are no sound bundle, or it lacks a network.
- * - `bad-record`: the bytes are no sound record.
- * - `other-version`: a record of another version of the format: index the video again.
- * - `other-bundle`: a record that another bundle made.
- * - `bad-frame`: a frame that cannot be encoded.
- * - `bad-video`: a video without frames, with too many, or with times that run backwards.
- * - `bad-argument`: an argument that is out of its range.
+ * - `bad-model`: the bytes are not a valid bundle, or it lacks a network.
+ * - `bad-record`: the bytes are not a valid record.
+ * - `other-version`: the record has another version of the format: encode the video again.
+ * - `other-bundle`: another bundle made the record.
+ * - `bad-frame`: the frame cannot be encoded.
+ * - `bad-video`: the video has no frames, too many, or times that run backwards.
+ * - `bad-argument`: an argument is invalid or out of range.
  */
 export type ErrorCode = EngineErrorCode
-/** No model is loaded that made these records. */
+/** The model that made the records is not loaded. */
  | "no-model"
-/** The file is no video that can be read. */
+/** The file is not a readable video. */
  | "unreadable"
-/** This host or browser cannot do it: no decoder for the codec, no canvas. */
+/** The host or browser lacks a feature, such as a decoder for the codec or a canvas. */
  | "unsupported"
-/** A download whose SHA-256 is not the one that was expected. */
+/** The SHA-256 of a download differs from the expected one. */
  | "integrity"
-/** A server could not be reached. */
+/** A request failed, or its response was interrupted. */
  | "network"
-/** A server answered with an error, see {@link HttpError}. */
+/** A server answered with an error status, see {@link HttpError}. */
  | "http"
 /** The local index could not be read or written. */
  | "storage"
-/** The engine stopped unexpectedly; the next call gets a new one. */
+/** The engine stopped unexpectedly. In a Worker, the next call starts a new one. */
  | "crashed"
-/** It was disposed of. */
+/** The object was disposed of. */
  | "disposed"
 /** A defect of this package. */
  | "internal";
-/** Every error of this package, aborted calls excepted: those reject with the signal's reason. */
+/** Error of this package. Aborted calls reject with the signal's reason instead. */
 export declare class VidsieveError extends Error {
-    /** Stable across versions. */
+    /** Code of the error, stable across versions. */
     readonly code: ErrorCode;
     constructor(code: ErrorCode, message: string, options?: {
         cause?: unknown;
     });
 }
-/** A server's answer that is an error. */
+/** Error response of a server. */
 export declare class HttpError extends VidsieveError {
     readonly status: number;
     /**
-     * The problem's stable code, such as `unauthorized`; `unknown` of servers that send none. Servers
-     * of later versions may send others.
+     * Stable code of the problem, such as `unauthorized`, or `unknown` if the server sends none. Later
+     * versions of the server may send further codes.
      */
     readonly problem: ProblemCode | "unknown" | (string & {});
     constructor(status: number, problem: Partial<Problem>);
@@ -177,35 +183,39 @@ export declare class HttpError extends VidsieveError {
 
 // ffmpeg.d.ts
 /**
- * Files to frames in Node, by the commands `ffprobe` and `ffmpeg`: which frames are taken is the
- * rule of browsers and of the native command.
+ * Decodes files in Node by the commands `ffprobe` and `ffmpeg`. Frames are sampled by the same rule as
+ * in browsers and by the native command.
  */
 import type { TimedFrame } from "./types.js";
 import { type Rate } from "./sampling.js";
-/** How a file is read. */
+/** Options of {@link open}. */
 export interface FfmpegOptions {
-    /** Frames a second that are taken; as `encode` takes them. */
+    /** Frames sampled a second, as in the options of `encode`. Default: `auto`. */
     fps?: Rate;
-    /** The commands, if they are not found by their names. */
+    /** Path of the command `ffmpeg`, if it is not in `PATH`. */
     ffmpeg?: string;
+    /** Path of the command `ffprobe`, if it is not in `PATH`. */
     ffprobe?: string;
-    /** Pixels of the longer side to which frames are reduced, 448: more is not looked at. */
+    /** Longer side of the decoded frames in pixels; larger frames are reduced. Default: 448. */
     side?: number;
     signal?: AbortSignal;
 }
-/** A file that FFmpeg reads. Its frames, `fps` and `duration` are what `encode` takes. */
+/** An open file. Pass its frames to `encode`, with itself as the options (`fps`, `duration`). */
 export interface FfmpegVideo {
     /** Samples a second. */
     fps: number;
-    /** Seconds. */
+    /** Length in seconds. */
     duration: number;
-    /** Of the frames, upright and with square pixels. */
+    /** Width of the frames, upright and with square pixels. */
     width: number;
     height: number;
-    /** The frames of the samples. Each call decodes anew. */
+    /** Decodes and yields the sampled frames. Each call starts from the beginning. */
     frames(): AsyncGenerator<TimedFrame, void, undefined>;
 }
-/** Opens a file. Fails with `unsupported` where FFmpeg is not installed, with `unreadable` for what is no video. */
+/**
+ * Opens a video file. Fails with `unsupported` if FFmpeg is not installed, and with `unreadable` if the
+ * file is not a video.
+ */
 export declare function open(file: string | URL, options?: FfmpegOptions): Promise<FfmpegVideo>;
 
 // index.d.ts
@@ -221,50 +231,59 @@ import type { DedupeOptions, IndexedVideo, SearchOptions } from "./types.js";
 import type { DuplicateReport, SearchPage } from "./wire.js";
 import { EncodedVideo } from "./video.js";
 /**
- * An index of this browser (IndexedDB), searched as a server searches; in Node and in Workers it is in memory. It holds records of one
- * model, which must be loaded.
+ * An index in this browser (IndexedDB) that is searched like a server. In Node and in workerd it is in
+ * memory. It holds records of one model, which must be loaded.
  */
 export declare class LocalIndex {
     #private;
     readonly name: string;
-    /** SHA-256 of the bundle whose records it holds. */
+    /** SHA-256 of the bundle that made the records. */
     readonly bundle: string;
     private constructor();
-    /** Opens an index, or begins one. Load its model first (`Encoder.load` or `loadModel`). */
+    /** Opens an index, or creates it. Load its model first (`Encoder.load` or `loadModel`). */
     static open(name: string, options?: {
         signal?: AbortSignal;
     }): Promise<LocalIndex>;
-    /** Adds a video or replaces it; tells whether it was there. Fails with `other-bundle` for one of another model. */
+    /**
+     * Adds or replaces a video, and returns whether the id was indexed already. Fails with `other-bundle`
+     * for a video of another model.
+     */
     add(id: string, video: EncodedVideo | Uint8Array, options?: {
         signal?: AbortSignal;
     }): Promise<boolean>;
-    /** Removes a video; tells whether it was there. */
+    /** Removes a video, and returns whether it was indexed. */
     remove(id: string): Promise<boolean>;
-    /** A video of the index, or null. */
+    /** Returns the video of an id, or null. */
     get(id: string): Promise<EncodedVideo | null>;
-    /** All ids. */
+    /** Returns all ids. */
     ids(): Promise<string[]>;
-    /** All videos with their lengths and when they were added, by id. */
+    /** Returns all videos with their lengths and the times at which they were added, sorted by id. */
     list(): Promise<IndexedVideo[]>;
     /**
-     * Finds copies and excerpts among the videos of the index, and says which of several copies to
-     * keep. Nothing is removed.
+     * Finds copies and excerpts among the videos of the index, and names the one to keep of each group
+     * of copies. Removes nothing.
      */
     dedupe(options?: DedupeOptions): Promise<DuplicateReport>;
     /** Removes all videos. */
     clear(): Promise<void>;
-    /** All of it as a file, for {@link LocalIndex.import} elsewhere. */
+    /** Exports the index as a file for {@link LocalIndex.import}. */
     export(options?: {
         signal?: AbortSignal;
     }): Promise<Blob>;
-    /** Adds the videos of such a file and tells how many. What came before damage in it stays. */
+    /**
+     * Adds the videos of an exported file, and returns their number. If the file is damaged, the videos
+     * before the damage stay in the index.
+     */
     import(file: Blob, options?: {
         onProgress?: (videos: number) => void;
         signal?: AbortSignal;
     }): Promise<number>;
-    /** Finds a video: a coarse page at once, a refined one after frames were compared. Leaving the loop ends the search. */
+    /**
+     * Searches for a video: yields a coarse page first, then a refined page after re-ranking. Leaving the
+     * loop cancels the search.
+     */
     search(video: EncodedVideo | Uint8Array, options?: SearchOptions): AsyncGenerator<SearchPage, void, undefined>;
-    /** Closes it; what was added stays. */
+    /** Closes the index; its videos are kept. */
     dispose(): void;
     [Symbol.dispose](): void;
 }
@@ -272,99 +291,106 @@ export declare class LocalIndex {
 // model.d.ts
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { LoadOptions, ModelInfo } from "./types.js";
-/** A model that is loaded for searching and comparing. */
+/** A model loaded for searching and comparing. */
 export declare class Model {
     #private;
     readonly info: ModelInfo;
-    /** Frees it. */
+    /** Frees the model, and the Worker if nothing else uses it. */
     dispose(): void;
     [Symbol.dispose](): void;
 }
-/** Loads a model for searching and comparing; `Encoder.load` loads one for encoding as well. */
+/** Loads a model for searching and comparing. `Encoder.load` loads one that also encodes. */
 export declare function loadModel(options?: LoadOptions): Promise<Model>;
 
 // sampling.d.ts
 /**
- * Which frames are taken: the rule of `crates/video/src/sampling.rs`. Times are relative to the first frame. Sample k is taken at
- * `k / fps`; it is the last frame whose time is at most `k / fps + TOLERANCE`. Samples end with the last frame.
+ * Chooses the sampled frames, by the rule of `crates/video/src/sampling.rs`. Times are relative to the
+ * first frame. Sample k is the last frame whose time is at most `k / fps + TOLERANCE`. Samples end with
+ * the last frame.
  *
- * `auto` is the same rule at 1, 2, 4 or 8 samples a second: the lowest of these rates that gives
- * `LEAST_SAMPLES` samples, and 8 where none does. The samples of a rate are every second one of the
- * next higher rate, and the time of the last frame alone decides.
+ * `auto` applies this rule at 1, 2, 4 or 8 samples a second: at the lowest rate that gives
+ * `LEAST_SAMPLES` samples, and at 8 if none does. The samples of a rate are every second one of the next
+ * higher rate, and the time of the last frame alone determines the rate.
  */
 /** Samples a second, or `auto`. */
 export type Rate = number | "auto";
-/** Seconds by which a frame may be late for its sample. */
+/** Seconds by which a frame may be later than its sample. */
 export declare const TOLERANCE = 0.0025;
-/** Samples that `auto` takes at least, of a video that is long enough for them. */
+/** Minimum number of samples for which `auto` lowers the rate. */
 export declare const LEAST_SAMPLES = 16;
-/** The samples a second, of a video whose last frame is shown `last` seconds after its first. */
+/** Returns the samples a second of a video whose last frame is `last` seconds after the first. */
 export declare function rateOf(rate: Rate, last: number): number;
-/** The times of the samples from number `from` on, of a video whose last frame is shown `last` seconds after its first. */
+/** Yields the times of the samples from number `from`, of a video whose last frame is `last` seconds after the first. */
 export declare function sampleTimes(last: number, fps: number, from?: number): Generator<number>;
-/** How many samples that is, give or take one by rounding. */
+/** Returns the number of these samples, off by at most one through rounding. */
 export declare function sampleCount(last: number, fps: number): number;
 /**
- * Applies the rule to frames as they arrive. `auto` begins with the highest rate and goes on with
- * half of it as soon as a frame shows that this gives enough samples: every second one of those
- * before, at most 30, is left out then ({@link leaveOut}).
+ * Applies the rule to frames as they arrive. `auto` begins with the highest rate, and halves it as soon
+ * as a frame shows that half gives enough samples: it then drops every second sample so far, at most 30
+ * ({@link leaveOut}).
  */
 export declare class Sampler {
     #private;
     constructor(rate: Rate);
-    /** Samples a second at present. */
+    /** Current samples a second. */
     get rate(): number;
-    /** Takes the time of the next frame; gives the samples that the frame before it is taken for. */
+    /** Takes the time of the next frame, and returns the samples that the frame before it stands for. */
     push(time: number): number[];
-    /** No more frames; gives the samples that the last one is taken for. */
+    /** Ends the frames, and returns the samples that the last one stands for. */
     finish(): number[];
 }
-/** Leaves out every second one of the samples before, the second first. */
+/** Drops every second sample, beginning with the second. */
 export declare function leaveOut<T>(samples: T[]): T[];
 
 // search-client.d.ts
 import type { SearchOptions } from "./types.js";
 import type { Listed, SearchPage, ServerModel } from "./wire.js";
 import { EncodedVideo } from "./video.js";
-/** How a server is asked. */
+/** Options of a {@link SearchClient}. */
 export interface ClientOptions {
-    /** Sent as a bearer token. */
+    /** Bearer token of all requests. */
     token?: string;
-    /** Times that a busy server (429, 503) is asked again, 4. */
+    /** Maximum number of retries of a request that a busy server refused (429, 503). Default: 4. */
     retries?: number;
-    /** Milliseconds of the first wait at most; each further one is twice as long. 250. */
+    /** Maximum wait before the first retry in milliseconds; it doubles with each retry. Default: 250. */
     backoff?: number;
-    /** Instead of the host's own. */
+    /** Replaces the host's `fetch`. */
     fetch?: typeof fetch;
 }
-/** A server of the HTTP API: `vidsieve serve`, or the Workers at the edge. Only records are sent to it, never a video. */
+/**
+ * Client of the HTTP API, as served by `vidsieve serve` and by the Workers at the edge. It sends
+ * records, never videos.
+ */
 export declare class SearchClient {
     #private;
     readonly url: string;
     constructor(url: string | URL, options?: ClientOptions);
-    /** Finds a video: a coarse page at once, then a refined one. Leaving the loop ends the search. */
+    /**
+     * Searches for a video: yields a coarse page first, then a refined page after re-ranking. Leaving the
+     * loop cancels the search.
+     */
     search(video: EncodedVideo | Uint8Array, options?: SearchOptions): AsyncGenerator<SearchPage, void, undefined>;
-    /** Adds a video or replaces it. Needs a token that may write where the server has tokens. */
+    /** Adds or replaces a video. If the server has tokens, this needs one with the scope `write`. */
     put(id: string, video: EncodedVideo | Uint8Array, options?: {
         signal?: AbortSignal;
     }): Promise<"added" | "replaced" | "unchanged">;
-    /** A video of the server, or null. */
+    /** Returns the video of an id, or null. */
     get(id: string, options?: {
         signal?: AbortSignal;
     }): Promise<EncodedVideo | null>;
-    /** Removes a video; tells whether it was there. */
+    /** Removes a video, and returns whether it was indexed. */
     remove(id: string, options?: {
         signal?: AbortSignal;
     }): Promise<boolean>;
-    /** All videos, by id. */
+    /** Yields all videos, sorted by id. */
     list(options?: {
         signal?: AbortSignal;
     }): AsyncGenerator<Listed, void, undefined>;
-    /** The model whose records the server holds. */
+    /** Returns the model that made the server's records. */
     model(options?: {
         signal?: AbortSignal;
     }): Promise<ServerModel>;
-    /** Where that model is loaded from, for `Encoder.load({ model })`; checked by its SHA-256. */
+    /** Returns the URL and the SHA-256 of that model, for `Encoder.load({ model })`. */
     modelSource(options?: {
         signal?: AbortSignal;
     }): Promise<{
@@ -377,7 +403,10 @@ export declare class SearchClient {
 export {};
 
 // slim.d.ts
-/** Searching and comparing, without the encoder: a smaller module for pages and Workers that get records from elsewhere. */
+/**
+ * Searching and comparing without the encoder: a smaller module for pages and Workers that get records
+ * from elsewhere.
+ */
 export { configure, type Configuration } from "./backend.js";
 export { compare, type CompareOptions } from "./compare.js";
 export { findDuplicates } from "./duplicates.js";
@@ -391,93 +420,93 @@ export type { Comparison, Coverage, CoverageSide, DuplicateCopy, DuplicateExcerp
 export { EncodedVideo } from "./video.js";
 
 // sources-of.d.ts
-/** What kind of source a caller gives, and its bytes. */
-/** A file: its bytes, or where they are. A URL is relative to the page and is downloaded as a whole. */
+/** Tells kinds of sources apart, and reads their bytes. */
+/** A file as bytes or by its URL. URLs are relative to the page and are downloaded completely. */
 export type ByteSource = Blob | URL | string | Response | ArrayBuffer | Uint8Array;
 
 // types.d.ts
 import type { Comparison, SearchParameters } from "./wire.js";
-/** What a search returns and what it may cost. */
+/** Options of a search. */
 export interface SearchOptions extends Partial<SearchParameters> {
     signal?: AbortSignal;
 }
-/** How far something has come. */
+/** Progress of loading or encoding. */
 export interface Progress {
     phase: "download" | "model" | "encode";
-    /** Bytes, or frames. */
+    /** Bytes or frames so far. */
     done: number;
-    /** Bytes, or frames as far as they are known. */
+    /** Total bytes or frames, if known. */
     total: number | undefined;
-    /** Seconds of video that are encoded. */
+    /** Seconds of video encoded so far. */
     seconds?: number;
-    /** Seconds of video there are. */
+    /** Length of the video in seconds. */
     duration?: number;
 }
-/** Pixels of a picture, RGBA from the top: what an `ImageData` has. */
+/** RGBA pixels of a picture, row by row from the top, as in an `ImageData`. */
 export interface Pixels {
     width: number;
     height: number;
     data: Uint8ClampedArray;
 }
-/** The frame similarities of a pair. */
+/** Frame similarities of a pair. */
 export interface SimilarityMatrix {
-    /** Columns: cells of the second video. */
+    /** Columns, one for each cell of the second video. */
     width: number;
-    /** Rows: cells of the first video. */
+    /** Rows, one for each cell of the first video. */
     height: number;
-    /** Frames of a cell's side: of long videos a cell is the most similar pair of several frames. */
+    /** Frames a cell covers on each side. A cell holds the maximum over its pairs of frames. */
     stride: number;
-    /** In [-1, 1], row by row. */
+    /** Similarities in [-1, 1], row by row. */
     values: Float32Array;
-    /** The matrix in colours, a pixel a cell. In hosts that have no `ImageData` it is an object with the same width, height and data. */
+    /** The matrix in colours, one pixel a cell. Without `ImageData` in the host, an object with its properties. */
     image: ImageData;
 }
-/** Two videos compared, with the similarity of all their frames. */
+/** Result of a comparison, with the frame similarities. */
 export interface ComparisonWithMatrix extends Comparison {
     matrix: SimilarityMatrix;
 }
-/** A model: where it comes from. */
+/** Where a model comes from. */
 export type ModelSource = string | URL | Blob | ArrayBuffer | Uint8Array | {
     url: string | URL;
     sha256?: string;
 };
-/** How a model is loaded. */
+/** Options of loading a model. */
 export interface LoadOptions {
-    /** The bundle; the one that comes with this package if left out. */
+    /** The bundle. Default: the packaged one. */
     model?: ModelSource;
-    /** SHA-256 that the bundle must have, in hexadecimal digits. */
+    /** Expected SHA-256 of the bundle, in hexadecimal digits. */
     sha256?: string;
     onProgress?: (progress: Progress) => void;
     signal?: AbortSignal;
 }
-/** A model that is loaded. */
+/** A loaded model. */
 export interface ModelInfo {
     /** SHA-256 of the bundle. */
     id: string;
     licence: string;
-    /** Bytes of the bundle. */
+    /** Size of the bundle in bytes. */
     bytes: number;
-    /** Whether it came from the cache. */
+    /** Whether the bundle came from the cache. */
     cached: boolean;
-    /** What the kernels were built for: `simd128` or `relaxed-simd`. */
+    /** Instruction set of the kernels: `simd128` or `relaxed-simd`. */
     instructions: string;
-    /** Threads that share the work of the engine. */
+    /** Number of threads of the engine. */
     threads: number;
 }
-/** How far a search for copies has come: pairs are chosen in videos, then compared. */
+/** Progress of a search for copies: it first selects pairs of each video, then compares them. */
 export interface DedupeProgress {
     phase: "choose" | "compare";
-    /** Videos, or pairs. */
+    /** Videos (`choose`) or pairs (`compare`) so far. */
     done: number;
     total: number;
 }
-/** What counts as a copy, and what may be compared. */
+/** Options of a search for copies. */
 export interface DedupeOptions {
-    /** Score from which two videos are copies, or one an excerpt of the other; 0.9. */
+    /** Minimum score of copies and excerpts. Default: 0.9. */
     minScore?: number;
-    /** How many pairs of each video are compared beside the likely ones, such as `all` or `100pairs`; `auto`. */
+    /** Budget for comparing unlikely pairs of each video, such as `all` or `100pairs`. Default: `auto`. */
     budget?: string;
-    /** Ids, the best to keep first. Those that are left out follow: the longest first, then by id. */
+    /** Ids in order of preference for keeping. Other videos follow, longest first, then by id. */
     order?: Iterable<string>;
     onProgress?: (progress: DedupeProgress) => void;
     signal?: AbortSignal;
@@ -485,101 +514,102 @@ export interface DedupeOptions {
 /** A video of a local index. */
 export interface IndexedVideo {
     id: string;
-    /** Seconds. */
+    /** Length in seconds. */
     duration: number;
-    /** Sampled frames. */
+    /** Number of sampled frames. */
     frames: number;
-    /** Bytes of its record. */
+    /** Size of the record in bytes. */
     bytes: number;
-    /** When it was added; null of one that an earlier version added. */
+    /** When the video was added; null if a version before 0.2 added it. */
     added: Date | null;
 }
-/** What a file is, by its headers; null is not known. */
+/** Facts from a file's headers; unknown ones are null. */
 export interface FileFacts {
-    /** Such as `MP4` or `Matroska`. */
+    /** Container, such as `MP4` or `Matroska`. */
     container: string | null;
-    /** The name of the codec that people know and its identifier: `HEVC (H.265), hvc1.1.6.L93.B0`. */
+    /** Common name and identifier of the codec, such as `HEVC (H.265), hvc1.1.6.L93.B0`. */
     codec: string | null;
-    /** Pixels of the upright picture. */
+    /** Width of the upright picture in pixels. */
     width: number | null;
     height: number | null;
-    /** Seconds. */
+    /** Length in seconds. */
     duration: number | null;
-    /** Frames that are taken of it. */
+    /** Number of frames that `encode` samples. */
     frames: number | null;
-    /** What is known beforehand to be missing, as in a file that is cut off. */
+    /** Missing parts that the headers reveal, as in a truncated file. */
     warnings: string[];
     /** Why WebCodecs cannot decode it; null if it can. */
     reason: string | null;
 }
-/** What `encode` will do with a file. */
+/** Result of {@link Encoder.canEncode}. */
 export interface Encodable extends FileFacts {
-    /** Whether `encode` can begin. Damage within the file shows only then. */
+    /** Whether `encode` can start. Damage within the file shows only while encoding. */
     encodable: boolean;
-    /** What decodes it: WebCodecs, or a `<video>` that is seeked, which takes longer; null if nothing does. */
+    /** The decoder: WebCodecs, or seeking in a `<video>`, which is slower; null if there is none. */
     by: "webcodecs" | "video" | null;
 }
-/** How a video is encoded. */
+/** Options of {@link Encoder.encode}. */
 export interface EncodeOptions {
     /**
-     * Frames a second that are taken. `auto`, the default: 1, and 2, 4 or 8 of a video below 15, 7.5
-     * or 3.75 seconds, so that it has at least 16 if it lasts 2 seconds. Records of one index should
-     * have the same.
+     * Frames sampled a second. `auto`, the default, samples 1 a second, and 2, 4 or 8 a second of videos
+     * below 15, 7.5 or 3.75 seconds. Use one rate for all records of an index.
      */
     fps?: number | "auto";
-    /** Length of the video in seconds, where frames are given and it is known. Of a `MediaStream`: seconds after which it ends. */
+    /** Length in seconds: of a video that is given as frames, or the maximum for a `MediaStream`. */
     duration?: number;
-    /** Ends a `MediaStream`, and what came of it is encoded; `signal` ends the call without a result. It also ends with its video track. */
+    /** Ends a `MediaStream` and encodes what came until then. Aborting `signal` cancels the call instead. */
     until?: AbortSignal;
     onProgress?: (progress: Progress) => void;
     signal?: AbortSignal;
 }
-/** A frame with the time at which it is shown, in seconds. */
+/** A frame and its presentation time in seconds. */
 export interface TimedFrame {
     image: ImageData | VideoFrame | Pixels;
     time: number;
 }
 /**
- * Frames to encode. A `VideoFrame` and a {@link TimedFrame} have a time, and `fps` frames a second
- * are taken of them, each the one that is on the screen; an `ImageData` has none, and each one is
- * taken, `fps` of them a second (`auto`: 1). The caller closes its `VideoFrame`s.
+ * Frames to encode, all with a time or all without.
+ *
+ * `VideoFrame` and {@link TimedFrame} have a time: `encode` samples the frame on screen `fps` times a
+ * second. `ImageData` and {@link Pixels} have none: `encode` takes each as the next sample, `fps` a
+ * second (`auto`: 1). The caller closes its `VideoFrame`s.
  */
 export type FrameSource = AsyncIterable<ImageData | VideoFrame | Pixels | TimedFrame> | Iterable<ImageData | VideoFrame | Pixels | TimedFrame>;
 
 // video.d.ts
-/** A video as it is indexed and searched with: a vector, a scalar, and binary codes of its frames. */
+/** An encoded video: a vector, a scalar for the selector, and binary codes of its frames. */
 export declare class EncodedVideo {
     #private;
-    /** SHA-256 of the bundle that made it; videos of different bundles cannot be compared. */
+    /** SHA-256 of the bundle that made the record. Only videos of one bundle can be compared. */
     readonly bundle: string;
-    /** Seconds. */
+    /** Length in seconds. */
     readonly duration: number;
-    /** The selector's scalar. */
+    /** Self-similarity, the selector's scalar. */
     readonly selfSimilarity: number;
-    /** The video as one vector of unit length. */
+    /** Global vector of S^c, of unit length. */
     readonly global: Float32Array;
-    /** When the sampled frames are shown, in seconds from the first. */
+    /** Times of the sampled frames, in seconds from the first. */
     readonly times: Float64Array;
     /**
-     * How much each frame shows: 0 for one that says nothing (black, flat, faded out), 255 for ordinary footage; a view, not to be
-     * written to.
+     * Weight of each frame, from 0 for an uninformative one (black, flat, faded out) to 255 for ordinary
+     * footage. A view: do not write to it.
      */
     readonly weights: Uint8Array;
-    /** Whether any frame shows anything. A video of which this is false is found by none and finds none. */
+    /** Whether any frame is informative. If not, the video neither finds anything nor is found. */
     readonly informative: boolean;
-    /** Sampled frames. */
+    /** Number of sampled frames. */
     readonly frames: number;
-    /** Regions of a frame. */
+    /** Number of regions of a frame. */
     readonly regions: number;
-    /** Bits of a region. */
+    /** Bits of the code of a region. */
     readonly bits: number;
-    /** Codes [frames][regions][bits / 8]; a view, not to be written to. */
+    /** Codes, of shape [frames, regions, bits / 8]. A view: do not write to it. */
     readonly codes: Uint8Array;
-    /** What was lost on the way: a file that is damaged at its end, a video that was cut. */
+    /** What the record lacks, such as frames that could not be decoded, in words. */
     readonly warnings: readonly string[];
-    /** The record: what an index, a server and every other host of Vidsieve read. */
+    /** Returns the record as bytes, which indices, servers and all other hosts read. */
     toBytes(): Uint8Array;
-    /** Checks a record's bytes and reads them. Fails with `bad-record` for anything that is not a sound record. */
+    /** Reads and checks a record. Fails with `bad-record` for bytes that are not a valid record. */
     static fromBytes(bytes: Uint8Array | ArrayBuffer, options?: {
         signal?: AbortSignal;
     }): Promise<EncodedVideo>;
@@ -587,46 +617,46 @@ export declare class EncodedVideo {
 
 // wire.d.ts
 /**
- * The data that the Rust crates define: pages, hits, comparisons, records, listings, problems.
+ * Data types of the Rust crates: pages, hits, comparisons, records, listings, problems.
  *
- * Types only, generated from the Rust types. The names are those of the HTTP API's JSON and of the
- * objects that the WebAssembly modules return.
+ * They are generated from the Rust types. Their fields have the names of the HTTP API's JSON and of
+ * the objects that the WebAssembly modules return.
  */
 export type { Comparison, Coverage, CoverageSide, DuplicateCopy, DuplicateExcerpt, DuplicateGroup, DuplicatePair, DuplicateReport, EngineErrorCode, Explanation, Hit, HitStage, Listed, Listing, PageStage, ProblemCode, ProblemDetails as Problem, PutResult, Relation, SearchPage, SearchParameters, SearchTimings as Timings, Segment, SegmentPlace, ServerModel, Untold, } from "./wire.generated.js";
 
 // wire.generated.d.ts
-/** Where in a video an interval lies, among its informative frames. */
+/** Position of an interval in a video, among its informative frames. */
 export type SegmentPlace = "beginning" | "middle" | "end" | "whole";
-/** Intervals of two videos that show the same. */
+/** Matching intervals of two videos. */
 export interface Segment {
     /** Start and end in the query, in seconds. */
     query: [number, number];
     /** Start and end in the target, in seconds. */
     target: [number, number];
-    /** Where they lie in the query and in the target. */
+    /** Position in the query and in the target. */
     at: [SegmentPlace, SegmentPlace];
-    /** The mean similarity of the aligned frames, in [0, 1]. */
+    /** Mean similarity of the aligned frames, in [0, 1]. */
     score: number;
 }
-/** How the query is related to a target. */
+/** Relation of the query to a target. */
 export type Relation = "copy" | "excerpt" | "contains" | "shares-part" | "same-scene" | "different";
-/** How much of a video the other one shows, over informative frames. */
+/** How much of a video the other one shows, in informative frames. */
 export interface CoverageSide {
     /** Seconds of informative time that match. */
     seconds: number;
-    /** Their share of the video's informative time, in [0, 1]. */
+    /** Matching share of the video's informative time, in [0, 1]. */
     share: number;
 }
-/** How much of each of two videos the other one shows, over informative frames. */
+/** How much of each of two videos the other one shows, in informative frames. */
 export interface Coverage {
-    /** Of the query. */
+    /** Coverage of the query. */
     query: CoverageSide;
-    /** Of the target. */
+    /** Coverage of the target. */
     target: CoverageSide;
 }
-/** Why the relation of a pair cannot be told. */
+/** Why the relation of a pair cannot be determined. */
 export type Untold = "nothing-in-query" | "nothing-in-target" | "nothing-changes";
-/** The numbers behind a hit's scores. */
+/** Numbers behind a hit's scores. */
 export interface Explanation {
     /** S^c's cosine in [-1, 1]. */
     coarse_cosine: number;
@@ -634,23 +664,23 @@ export interface Explanation {
     fine_similarity: number | null;
     /** The selector's scalar of the video. */
     self_similarity: number;
-    /** Whether the budget paid for the pair. */
+    /** Whether the pair was within the budget. */
     selected: boolean;
-    /** Place among all videos by the coarse score, from 1. */
+    /** Rank among all videos by the coarse score, from 1. */
     coarse_rank: number;
 }
-/** Which network a hit's score comes from. */
+/** Stage that computed a hit's score. */
 export type HitStage = "coarse" | "fine";
-/** One video of an answer. */
+/** One video of a search's result. */
 export interface Hit {
     /** The video. */
     id: string;
     /**
-     * Its score in [0, 1]: the probability that the query's informative footage is in the video. At
-     * most 0.89 if the pair was not compared.
+     * Score in [0, 1]: the probability that the query's informative footage is in the video. At most
+     * 0.89 if the pair was not compared.
      */
     score: number;
-    /** Where the score comes from. */
+    /** Stage that computed the score. */
     stage: HitStage;
     /** S^c's score in [0, 1]. */
     coarse: number;
@@ -658,22 +688,22 @@ export interface Hit {
     fine: number | null;
     /** The selector's probability that the coarse score is wrong, if there is a selector. */
     doubt: number | null;
-    /** How the query is related to the video; null if the pair was not compared. */
+    /** Relation of the query to the video; null if the pair was not compared. */
     relation: Relation | null;
     /** How much of each video the other one shows; null if the pair was not compared. */
     coverage: Coverage | null;
-    /** Why the relation cannot be told. */
+    /** Why the relation cannot be determined. */
     untold?: Untold;
-    /** Where the videos match, best first; empty if that was not looked for. */
+    /** Matching segments, best first; empty unless requested. */
     segments: Segment[];
     /**
-     * Of a hit that was not compared: the seconds of the video that are most like the query, if it is
-     * not the whole.
+     * Start and end in seconds of the part most similar to the query, for hits that were not
+     * compared. Absent if that is the whole video.
      */
     near?: [number, number];
-    /** Why a pair that was to be compared was not. */
+    /** Why a selected pair was not compared. */
     unavailable?: string;
-    /** The numbers behind it, if asked for. */
+    /** Numbers behind the scores, if requested. */
     explain?: Explanation;
 }
 /** Milliseconds of each part of a search. */
@@ -686,111 +716,109 @@ export interface SearchTimings {
     fetch: number;
     /** Comparing frame by frame. */
     compare: number;
-    /** Finding where videos match, with the records that this needs. */
+    /** Computing segments, including the records that this needs. */
     segments: number;
     /** From the start of the search to this page. */
     total: number;
 }
-/** Which page of an answer it is. */
+/** Kind of a page. */
 export type PageStage = "coarse" | "refined";
-/**
- * One page of an answer: the coarse one comes at once, the refined one after pairs were compared.
- */
+/** Page of a search's result: the coarse page comes first, the refined page after re-ranking. */
 export interface SearchPage {
-    /** Which page it is. */
+    /** Kind of the page. */
     page: PageStage;
     /** Whether no page follows. */
     last: boolean;
     /** SHA-256 of the bundle, 64 hexadecimal digits. */
     model: string;
-    /** Videos that were searched. */
+    /** Number of searched videos. */
     videos: number;
     /** The budget of the search, as text. */
     budget: string;
-    /** Pairs that the budget pays for. */
+    /** Number of pairs within the budget. */
     selected: number;
-    /** Pairs that were compared. */
+    /** Number of compared pairs. */
     reranked: number;
-    /** Pairs that were to be compared and could not be: their hits keep coarse scores. */
+    /** Number of selected pairs that could not be compared: their hits keep coarse scores. */
     missing: number;
-    /** Whether anything is missing. */
+    /** Whether the page is incomplete. */
     degraded: boolean;
     /**
-     * What else the page lacks, in words: a part of a server's index that did not answer, a query
-     * that shows nothing.
+     * What else the page lacks, in words, such as a part of a server's index that did not answer, or
+     * a query without informative frames.
      */
     warnings?: string[];
-    /** The best videos, best first. */
+    /** Hits, best first. */
     hits: Hit[];
     /** Milliseconds of each part. */
     timings_ms: SearchTimings;
 }
-/** What a search returns and what it may cost. */
+/** Parameters of a search. */
 export interface SearchParameters {
-    /** Most hits of a page; 10. */
+    /** Maximum number of hits of a page. Default: 10. */
     top: number;
     /**
-     * What may be compared frame by frame: `auto` (the default), `none`, `all`, `5%`, `100pairs`,
+     * Budget for re-ranking frame by frame: `auto` (the default), `none`, `all`, `5%`, `100pairs`,
      * `p>0.5`, `200ms`, `2s`.
      */
     budget: string;
-    /** Hits below this score are left out; 0. */
+    /** Minimum score of a hit. Default: 0. */
     minScore: number;
-    /** Whether segments are computed for the hits; true. */
+    /** Whether to compute the segments of hits. Default: true. */
     segments: boolean;
-    /** Whether hits have the numbers behind their scores; false. */
+    /** Whether hits include the numbers behind their scores. Default: false. */
     explain: boolean;
 }
 /** A copy of the video to keep. */
 export interface DuplicateCopy {
     /** Its id. */
     id: string;
-    /** Its score with the video to keep, in [0, 1]. */
+    /** Score with the video to keep, in [0, 1]. */
     score: number;
     /** How much of the copy (`query`) and of the video to keep (`target`) the other one shows. */
     coverage: Coverage;
 }
 /** A video to keep and its copies. */
 export interface DuplicateGroup {
-    /** Id of the video to keep: the first by the order of what to keep that is no excerpt. */
+    /** Id of the video to keep: the first in the order of preference that is not an excerpt. */
     keep: string;
-    /** Its copies; at least one. */
+    /** Copies of the video; at least one. */
     copies: DuplicateCopy[];
 }
 /** A video that is an excerpt of a longer one. */
 export interface DuplicateExcerpt {
     /** Its id. */
     id: string;
-    /** Id of the video that holds it. */
+    /** Id of the video that contains the excerpt. */
     of: string;
-    /** Their score in [0, 1]. */
+    /** Score of the pair, in [0, 1]. */
     score: number;
     /** How much of the excerpt (`query`) and of the longer video (`target`) the other one shows. */
     coverage: Coverage;
 }
 /**
- * Two videos that have something in common and are neither copies nor one an excerpt of the other,
- * or score too little for that.
+ * Two related videos that are neither copies nor excerpt and whole, or whose score is too low for
+ * that.
  */
 export interface DuplicatePair {
     /** Id of one video, the query of the comparison. */
     a: string;
     /** Id of the other, the target. */
     b: string;
-    /** How the first is related to the second. */
+    /** Relation of the first to the second. */
     relation: Relation;
-    /** Their score in [0, 1]. */
+    /** Score of the pair, in [0, 1]. */
     score: number;
     /** How much of each the other one shows. */
     coverage: Coverage;
-    /** Why the relation cannot be told. */
+    /** Why the relation cannot be determined. */
     untold?: Untold;
 }
 /** Copies and excerpts of a table. */
 export interface DuplicateReport {
-    /** Videos that were looked at. */
+    /** Number of searched videos. */
     videos: number;
-    /** Pairs that were compared frame by frame. */
+    /** Number of pairs compared frame by frame. */
     compared: number;
     /** Ids of videos whose record could not be read. */
     missing: string[];
@@ -798,10 +826,10 @@ export interface DuplicateReport {
     groups: DuplicateGroup[];
     /** Videos that are excerpts of longer ones, each once. */
     excerpts: DuplicateExcerpt[];
-    /** Other pairs that have something in common, by relation, the highest score first. */
+    /** Other related pairs, by relation, highest score first. */
     related: DuplicatePair[];
 }
-/** Two videos compared with each other alone. */
+/** Result of comparing two videos. */
 export interface Comparison {
     /** The aligned frames of each segment: frame of the query, frame of the target. */
     paths: [number, number][][];
@@ -815,16 +843,16 @@ export interface Comparison {
     fine: number;
     /** The selector's probability that the coarse score is wrong, if there is a selector. */
     doubt: number | null;
-    /** How the query is related to the target. */
+    /** Relation of the query to the target. */
     relation: Relation;
     /** How much of each video the other one shows. */
     coverage: Coverage;
-    /** Why the relation cannot be told. */
+    /** Why the relation cannot be determined. */
     untold?: Untold;
-    /** Where the videos match, best first. */
+    /** Matching segments, best first. */
     segments: Segment[];
 }
-/** What went wrong in the engine; it does not change. */
+/** Code of an error of the engine, stable across versions. */
 export type EngineErrorCode = "bad-model" | "bad-record" | "other-version" | "other-bundle" | "bad-frame" | "bad-video" | "bad-argument";
 /** One video of a listing. */
 export interface Listed {
@@ -834,57 +862,60 @@ export interface Listed {
     duration: number;
     /** Sampled frames. */
     frames: number;
-    /** Bytes of its record. */
+    /** Size of the record in bytes. */
     bytes: number;
-    /** When it was added, in seconds from 1970. */
+    /** Time at which the video was added, in seconds since 1970. */
     added: number;
-    /** Its record's checksum, 16 hexadecimal digits. */
+    /** Checksum of the record, 16 hexadecimal digits. */
     checksum: string;
 }
 /** A page of the listing. */
 export interface Listing {
-    /** By id. */
+    /** Videos, sorted by id. */
     videos: Listed[];
-    /** What the next page is asked for with; nothing if this may be the last. */
+    /** Cursor of the next page; absent if this may be the last. */
     next: string | null;
 }
-/** The result of putting a video. */
+/** Result of a PUT of a video. */
 export type PutResult = "added" | "replaced" | "unchanged";
-/** The answer of `/v1/model`. */
+/** Response of `/v1/model`. */
 export interface ServerModel {
     /** SHA-256 of the bundle, 64 hexadecimal digits. */
     bundle: string;
-    /** Regions of a frame, R. */
+    /** Number of regions of a frame, R. */
     regions: number | null;
     /** Bits of a region's code, L. */
     bits: number | null;
-    /** Values of a video's vector, D. */
+    /** Length of a video's vector, D. */
     dims: number | null;
-    /** Names of the networks that the bundle has. */
+    /** Names of the bundle's networks. */
     networks: string[];
-    /** Bytes of the bundle. */
+    /** Size of the bundle in bytes. */
     bytes: number;
 }
-/** The code of a problem; it does not change. */
+/** Code of a problem, stable across versions. */
 export type ProblemCode = "bad-request" | "unauthorized" | "forbidden" | "read-only" | "host" | "not-found" | "method-not-allowed" | "timeout" | "other-bundle" | "too-large" | "media-type" | "bad-body" | "range" | "too-many-requests" | "internal" | "damaged-record" | "busy" | "storage-full";
 /** A problem as JSON. */
 export interface ProblemDetails {
     /** `urn:vidsieve:problem:` and a stable code. */
     type: string;
-    /** What went wrong, in a few words. */
+    /** Short description of the problem. */
     title: string;
-    /** The status of the answer. */
+    /** HTTP status of the response. */
     status: number;
-    /** What went wrong with this request. */
+    /** Details of this request. */
     detail: string;
 }
 
 // words.d.ts
-/** The relation of two videos in words, as the command prints it. */
+/** Describes the relation of two videos in words, like the command. */
 import type { Comparison, Hit } from "./wire.js";
 /**
- * The relation of a pair in words: "an excerpt of it: 4.0 s at its end, 12 %". "It" is the target. Of a hit that was not
- * compared "likely; not compared", "likely, near 12:40; not compared", or why nothing can be told of it, or null.
+ * Describes the relation of a pair in words, such as "an excerpt of it: 4.0 s at its end, 12 %", where
+ * "it" is the target.
+ *
+ * For a hit that was not compared it returns "likely; not compared", "likely, near 12:40; not
+ * compared", the reason why no relation can be determined, or null.
  */
 export declare function describe(pair: Comparison): string;
 export declare function describe(pair: Hit | Comparison): string | null;

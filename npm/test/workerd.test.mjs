@@ -56,8 +56,13 @@ export default {
 async function run(t, contents, module) {
   const path = await folder(t);
   await esbuild.build({
-    stdin: { contents, resolveDir: root }, bundle: true, format: "esm", outfile: join(path, "worker.js"), conditions: ["workerd"],
-    tsconfigRaw: {}, external: ["*.wasm", "model", "./media.js"],
+    stdin: { contents, resolveDir: root },
+    bundle: true,
+    format: "esm",
+    outfile: join(path, "worker.js"),
+    conditions: ["workerd"],
+    tsconfigRaw: {},
+    external: ["*.wasm", "model", "./media.js"],
   });
   await mkdir(join(path, "wasm"));
   await cp(join(root, "dist/wasm", module), join(path, "wasm", module));
@@ -68,7 +73,9 @@ async function run(t, contents, module) {
       server.close(() => resolve(port));
     });
   });
-  await writeFile(join(path, "config.capnp"), `using Workerd = import "/workerd/workerd.capnp";
+  await writeFile(
+    join(path, "config.capnp"),
+    `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [(name = "main", worker = .worker)],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
@@ -81,7 +88,8 @@ const worker :Workerd.Worker = (
   ],
   compatibilityDate = "2026-11-01",
 );
-`);
+`,
+  );
   const child = spawn(program, ["serve", join(path, "config.capnp")], { stdio: ["ignore", "inherit", "inherit"] });
   t.after(() => child.kill());
   return async (body) => {
@@ -107,9 +115,18 @@ test("the slim entry compares and searches", async (t) => {
   const got = await (await ask(new Blob([Uint32Array.of(a.toBytes().length), a.toBytes(), b.toBytes()]))).json();
   const here = await compare(a, b);
   assert.ok(Math.abs(got.score - here.score) < 1e-5);
-  assert.deepEqual(got.segments.map((s) => [s.query, s.target]), here.segments.map((s) => [s.query, s.target]));
+  assert.deepEqual(
+    got.segments.map((s) => [s.query, s.target]),
+    here.segments.map((s) => [s.query, s.target]),
+  );
   assert.equal(got.cells, 60);
-  assert.deepEqual(got.pages.map((p) => [p.page, p.id]), [["coarse", "b"], ["refined", "b"]]);
+  assert.deepEqual(
+    got.pages.map((p) => [p.page, p.id]),
+    [
+      ["coarse", "b"],
+      ["refined", "b"],
+    ],
+  );
 });
 
 test("the full entry encodes", async (t) => {

@@ -4,7 +4,25 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { READER, RECORD, WRITER, bundleBytes, edge, encode, folder, frames, json, pages, put, random, regions, rerankBody, samples, serve, video } from "./support.mjs";
+import {
+  READER,
+  RECORD,
+  WRITER,
+  bundleBytes,
+  edge,
+  encode,
+  folder,
+  frames,
+  json,
+  pages,
+  put,
+  random,
+  regions,
+  rerankBody,
+  samples,
+  serve,
+  video,
+} from "./support.mjs";
 
 const cleanups = [];
 const suite = { after: (work) => cleanups.push(work) };
@@ -47,7 +65,10 @@ const servers = {
   },
   edge: async (t, { tokens, open, readOnly, cors, bodyLimit, burst } = {}) => {
     const vars = {
-      ...(tokens && { TOKENS: LINES }), ...(open && { OPEN_SEARCH: "true" }), ...(readOnly && { READ_ONLY: "true" }), ...(cors && { CORS: cors }),
+      ...(tokens && { TOKENS: LINES }),
+      ...(open && { OPEN_SEARCH: "true" }),
+      ...(readOnly && { READ_ONLY: "true" }),
+      ...(cors && { CORS: cors }),
       ...(bodyLimit && { BODY_LIMIT: String(bodyLimit), RECORD_LIMIT: String(bodyLimit) }),
     };
     return (await edge(t, { vars, ...(burst && { limits: { limit: burst, period: 10 } }) })).url;
@@ -78,26 +99,49 @@ for (const [name, server] of Object.entries(servers)) {
       for (const [i, record] of made.entries()) await put(url, `folder/video ${i}.mp4`, record);
       const [coarse, refined, ...more] = await pages(url, made[3], "top=5&budget=all&explain=true");
       assert.equal(more.length, 0);
-      assert.deepEqual([coarse.page, coarse.last, coarse.videos, coarse.selected, coarse.reranked], ["coarse", false, 8, 8, 0]);
-      assert.deepEqual([refined.page, refined.last, refined.reranked, refined.missing, refined.degraded], ["refined", true, 8, 0, false]);
+      assert.deepEqual(
+        [coarse.page, coarse.last, coarse.videos, coarse.selected, coarse.reranked],
+        ["coarse", false, 8, 8, 0],
+      );
+      assert.deepEqual(
+        [refined.page, refined.last, refined.reranked, refined.missing, refined.degraded],
+        ["refined", true, 8, 0, false],
+      );
       assert.ok(!("warnings" in coarse) && !("warnings" in refined));
       for (const page of [coarse, refined]) {
         assert.equal(page.hits.length, 5);
         assert.equal(page.hits[0].id, "folder/video 3.mp4");
         const scores = page.hits.map((h) => h.score);
-        assert.deepEqual(scores, scores.toSorted((a, b) => b - a));
+        assert.deepEqual(
+          scores,
+          scores.toSorted((a, b) => b - a),
+        );
         assert.ok(Math.abs(page.hits[0].explain.coarse_cosine - 1) < 1e-5);
-        assert.deepEqual(page.hits.map((h) => h.explain.coarse_rank >= 1 && h.explain.coarse_rank <= 8), Array(5).fill(true));
+        assert.deepEqual(
+          page.hits.map((h) => h.explain.coarse_rank >= 1 && h.explain.coarse_rank <= 8),
+          Array(5).fill(true),
+        );
       }
       assert.equal(refined.hits[0].stage, "fine");
       assert.ok(refined.hits[0].score > 0.9);
       assert.deepEqual(refined.hits[0].segments[0].query, refined.hits[0].segments[0].target);
-      assert.deepEqual(refined.hits.map((h) => h.relation), ["copy", ...Array(4).fill("different")]);
+      assert.deepEqual(
+        refined.hits.map((h) => h.relation),
+        ["copy", ...Array(4).fill("different")],
+      );
       assert.deepEqual([refined.hits[0].coverage.query.share, refined.hits[0].segments[0].at], [1, ["whole", "whole"]]);
-      assert.ok(coarse.hits.every((h) => h.relation === null && h.coverage === null && h.score < 0.9), "likely at most");
+      assert.ok(
+        coarse.hits.every((h) => h.relation === null && h.coverage === null && h.score < 0.9),
+        "likely at most",
+      );
       const none = await pages(url, made[3], "budget=none&segments=false");
       assert.deepEqual([none.length, none[0].last, none[0].budget], [1, true, "none"]);
-      for (const [budget, reranked] of [["3pairs", 3], ["25%25", 2], ["p>1", 0], ["0ms", 0]]) {
+      for (const [budget, reranked] of [
+        ["3pairs", 3],
+        ["25%25", 2],
+        ["p>1", 0],
+        ["0ms", 0],
+      ]) {
         assert.equal((await pages(url, made[3], `budget=${budget}`)).at(-1).reranked, reranked, budget);
       }
       assert.equal((await pages(url, made[3], "budget=all&min_score=0.9")).at(-1).hits.length, 1);
@@ -135,10 +179,15 @@ for (const [name, server] of Object.entries(servers)) {
       assert.notEqual((await pages(url, made[5], "top=1"))[1].hits[0]?.id, id);
       assert.equal((await json(`${url}/v1/health`)).videos, 3);
 
-      const tags = await fetch(video(url, "folder/video 1.mp4"), { headers: { "if-none-match": `"x", W/${(await put(url, "folder/video 1.mp4", made[1])).tag}` } });
+      const tags = await fetch(video(url, "folder/video 1.mp4"), {
+        headers: { "if-none-match": `"x", W/${(await put(url, "folder/video 1.mp4", made[1])).tag}` },
+      });
       assert.equal(tags.status, 304);
       const ready = await json(`${url}/v1/ready`);
-      assert.ok(ready.status === "ready" && ready.checks.length > 0 && ready.checks.every((check) => check.ok), JSON.stringify(ready));
+      assert.ok(
+        ready.status === "ready" && ready.checks.length > 0 && ready.checks.every((check) => check.ok),
+        JSON.stringify(ready),
+      );
       const trace = "0af7651916cd43dd8448eb211c80319c";
       const traced = await fetch(`${url}/v1/health`, { headers: { traceparent: `00-${trace}-b7ad6b7169203331-01` } });
       assert.equal(traced.headers.get("x-request-id"), trace);
@@ -147,14 +196,20 @@ for (const [name, server] of Object.entries(servers)) {
       const bundle = await fetch(`${url}/v1/model/bundle`);
       assert.equal(bundle.headers.get("etag"), `"${about.bundle}"`);
       assert.deepEqual(Buffer.from(await bundle.arrayBuffer()), await bundleBytes());
-      assert.deepEqual([about.regions, about.bits, about.dims, about.bytes], [35, 256, 256, (await bundleBytes()).length]);
+      assert.deepEqual(
+        [about.regions, about.bits, about.dims, about.bytes],
+        [35, 256, 256, (await bundleBytes()).length],
+      );
     });
 
     test("the document names the routes", async (t) => {
       const url = await server(t);
       await put(url, "folder/video 0.mp4", made[0]);
       const document = await json(`${url}/v1/openapi.json`);
-      assert.deepEqual(document, JSON.parse(await readFile(new URL("../../docs/openapi.json", import.meta.url), "utf8")));
+      assert.deepEqual(
+        document,
+        JSON.parse(await readFile(new URL("../../crates/api/openapi.json", import.meta.url), "utf8")),
+      );
       for (const [path, methods] of Object.entries(document.paths)) {
         for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
           const response = await fetch(url + path.replace("{id}", "folder%2Fvideo%200.mp4"), { method });
@@ -164,9 +219,17 @@ for (const [name, server] of Object.entries(servers)) {
           assert.match(response.headers.get("x-request-id"), /^[0-9a-f]{32}$/);
           if (!known) {
             const allowed = ["GET", "POST", "PUT", "DELETE"].filter((m) => methods[m.toLowerCase()]);
-            assert.deepEqual(response.headers.get("allow")?.split(",").filter((m) => m !== "HEAD"), allowed, `${method} ${path}`);
+            assert.deepEqual(
+              response.headers
+                .get("allow")
+                ?.split(",")
+                .filter((m) => m !== "HEAD"),
+              allowed,
+              `${method} ${path}`,
+            );
           }
-          if (known) assert.ok(known.responses[response.status], `${method} ${path}: ${response.status} is not in the document`);
+          if (known)
+            assert.ok(known.responses[response.status], `${method} ${path}: ${response.status} is not in the document`);
         }
       }
       for (const path of ["/v1", "/v1/", "/v1/nothing", "/v1/videos/a/b"]) {
@@ -179,7 +242,18 @@ for (const [name, server] of Object.entries(servers)) {
       const url = await server(t, { bodyLimit: 1_000_000 });
       await put(url, "a", made[1]);
       const search = (options, body) => fetch(`${url}/v1/search?${options}`, { method: "POST", body });
-      for (const options of ["top=0", "top=1001", "top=x", "budget=5", "budget=p>2", "nonsense=1", "explain=maybe", "min_score=-0.1", "min_score=1.5", "min_score=nan"]) {
+      for (const options of [
+        "top=0",
+        "top=1001",
+        "top=x",
+        "budget=5",
+        "budget=p>2",
+        "nonsense=1",
+        "explain=maybe",
+        "min_score=-0.1",
+        "min_score=1.5",
+        "min_score=nan",
+      ]) {
         await refused(search(options, made[1]), 400, "bad-request");
       }
       await refused(search("", new Uint8Array()), 422, "bad-body");
@@ -202,9 +276,11 @@ for (const [name, server] of Object.entries(servers)) {
         await refused(fetch(`${url}/v1/videos/${id}`), 400, "bad-request");
         await refused(fetch(`${url}/v1/videos/${id}`, { method: "DELETE" }), 400, "bad-request");
       }
-      for (const limit of ["0", "1001", "x"]) await refused(fetch(`${url}/v1/videos?limit=${limit}`), 400, "bad-request");
+      for (const limit of ["0", "1001", "x"])
+        await refused(fetch(`${url}/v1/videos?limit=${limit}`), 400, "bad-request");
       await refused(fetch(`${url}/v1/search`, { method: "PATCH" }), 405, "method-not-allowed");
-      const encoding = (type, body) => fetch(`${url}/v1/encode`, { method: "POST", body, headers: { "content-type": type } });
+      const encoding = (type, body) =>
+        fetch(`${url}/v1/encode`, { method: "POST", body, headers: { "content-type": type } });
       await refused(encoding("text/plain", "x"), 415, "media-type");
       await refused(encoding("application/vnd.vidsieve.frames", "VSFRAMES"), 422, "bad-body");
       await refused(encoding("application/vnd.vidsieve.regions", regions(1, { count: 36 })), 422, "bad-body");
@@ -213,7 +289,11 @@ for (const [name, server] of Object.entries(servers)) {
       await refused(rerank(rerankBody("{", made[1])), 422, "bad-body");
       await refused(rerank(rerankBody({ ids: ["a"] }, new Uint8Array())), 422, "bad-body");
       await refused(rerank(rerankBody({ ids: ["a", "b", "a"] }, made[1])), 400, "bad-request");
-      await refused(rerank(rerankBody({ ids: Array.from({ length: 1001 }, (_, i) => `${i}`) }, made[1])), 400, "bad-request");
+      await refused(
+        rerank(rerankBody({ ids: Array.from({ length: 1001 }, (_, i) => `${i}`) }, made[1])),
+        400,
+        "bad-request",
+      );
       await refused(rerank(rerankBody({ ids: ["a"], checksums: ["x"] }, made[1])), 400, "bad-request");
       // Nothing of this did any harm.
       assert.equal((await pages(url, made[1], "top=1"))[1].hits[0].id, "a");
@@ -228,7 +308,11 @@ for (const [name, server] of Object.entries(servers)) {
       await refused(listing(bearer(WRITER)), 403, "forbidden");
       await refused(fetch(`${url}/metrics`), 401, "unauthorized");
       await json(`${url}/v1/videos`, { headers: bearer(READER) });
-      await refused(fetch(video(url, "x"), { method: "PUT", body: made[0], headers: bearer(READER) }), 403, "forbidden");
+      await refused(
+        fetch(video(url, "x"), { method: "PUT", body: made[0], headers: bearer(READER) }),
+        403,
+        "forbidden",
+      );
       assert.equal((await put(url, "x", made[0], bearer(WRITER))).status, 201);
       await refused(fetch(video(url, "x"), { method: "DELETE", headers: bearer(READER) }), 403, "forbidden");
       await json(`${url}/v1/health`);
@@ -241,7 +325,8 @@ for (const [name, server] of Object.entries(servers)) {
       assert.deepEqual([bundle.status, bundle.headers.get("cache-control")], [200, "private, max-age=3600"]);
       await bundle.arrayBuffer();
       await refused(fetch(`${open}/v1/model`, { headers: bearer("no-such-token-at-all") }), 401, "unauthorized");
-      for (const path of ["/v1/videos", "/v1/videos/a", "/metrics"]) await refused(fetch(open + path), 401, "unauthorized");
+      for (const path of ["/v1/videos", "/v1/videos/a", "/metrics"])
+        await refused(fetch(open + path), 401, "unauthorized");
       await refused(fetch(`${open}/v1/rerank`, { method: "POST" }), 401, "unauthorized");
       await refused(fetch(video(open, "x"), { method: "DELETE" }), 401, "unauthorized");
 
@@ -268,7 +353,14 @@ for (const [name, server] of Object.entries(servers)) {
     test("pages of other origins", async (t) => {
       const url = await server(t, { cors: "https://example.org" });
       const preflight = (origin) =>
-        fetch(`${url}/v1/search`, { method: "OPTIONS", headers: { origin, "access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type" } });
+        fetch(`${url}/v1/search`, {
+          method: "OPTIONS",
+          headers: {
+            origin,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,content-type",
+          },
+        });
       const allowed = await preflight("https://example.org");
       assert.equal(allowed.headers.get("access-control-allow-origin"), "https://example.org");
       assert.match(allowed.headers.get("access-control-allow-headers"), /authorization/);
@@ -292,12 +384,19 @@ for (const [name, server] of Object.entries(servers)) {
       const url = await server(t);
       const tags = [];
       for (const i of [0, 1, 2]) tags.push((await put(url, `${i}`, made[i])).tag.replaceAll('"', ""));
-      const rerank = (candidates) => json(`${url}/v1/rerank`, { method: "POST", body: rerankBody(candidates, made[1]) });
+      const rerank = (candidates) =>
+        json(`${url}/v1/rerank`, { method: "POST", body: rerankBody(candidates, made[1]) });
       const answer = await rerank({ ids: ["0", "1", "nothing", "2"], segments: true });
-      assert.deepEqual(answer.pairs.map((p) => p.id), ["0", "1", "2"]);
+      assert.deepEqual(
+        answer.pairs.map((p) => p.id),
+        ["0", "1", "2"],
+      );
       assert.deepEqual(answer.missing, [{ id: "nothing", reason: "it is not there" }]);
       assert.ok(answer.pairs[1].score > 0.9 && answer.pairs[1].segments[0].query[0] === 0);
-      assert.deepEqual(answer.pairs.map((p) => p.relation), ["different", "copy", "different"]);
+      assert.deepEqual(
+        answer.pairs.map((p) => p.relation),
+        ["different", "copy", "different"],
+      );
       assert.equal(answer.pairs[1].coverage.target.share, 1);
       const meant = await rerank({ ids: ["0", "1"], checksums: [tags[0], "0000000000000000"] });
       assert.deepEqual([meant.pairs.map((p) => p.id), meant.missing.map((m) => m.id)], [["0"], ["1"]]);
@@ -307,7 +406,10 @@ for (const [name, server] of Object.entries(servers)) {
       assert.deepEqual([late.pairs, late.missing.map((m) => m.id).sort()], [[], ["0", "2"]]);
       assert.match(late.missing[0].reason, /in time/);
       const inTime = await rerank({ ids: ["0", "2"], within_ms: 60_000 });
-      assert.deepEqual(inTime.pairs.map((p) => p.id), ["0", "2"]);
+      assert.deepEqual(
+        inTime.pairs.map((p) => p.id),
+        ["0", "2"],
+      );
     });
   });
 }

@@ -3,7 +3,27 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { READER, WRITER, each, edge, encode, figures, folder, frames, json, keysOf, pages, put, random, records, rerankBody, samples, serve, until, video } from "./support.mjs";
+import {
+  READER,
+  WRITER,
+  each,
+  edge,
+  encode,
+  figures,
+  folder,
+  frames,
+  json,
+  keysOf,
+  pages,
+  put,
+  random,
+  records,
+  rerankBody,
+  samples,
+  serve,
+  until,
+  video,
+} from "./support.mjs";
 
 const cleanups = [];
 const suite = { after: (work) => cleanups.push(work) };
@@ -35,7 +55,10 @@ const WHOLE = { seconds: 5, share: 1 };
 /** Two values that must be the same, numbers up to their last digits. */
 function same(found, expected, what) {
   if (typeof expected === "number" && typeof found === "number") {
-    assert.ok(Math.abs(found - expected) <= 1e-9 * Math.max(1, Math.abs(expected)), `${what}: ${found}, natively ${expected}`);
+    assert.ok(
+      Math.abs(found - expected) <= 1e-9 * Math.max(1, Math.abs(expected)),
+      `${what}: ${found}, natively ${expected}`,
+    );
   } else if (expected !== null && typeof expected === "object" && found !== null && typeof found === "object") {
     assert.deepEqual(Object.keys(found), Object.keys(expected), what);
     for (const key of Object.keys(expected)) same(found[key], expected[key], `${what} ${key}`);
@@ -44,16 +67,28 @@ function same(found, expected, what) {
 
 /** Two pages that must say the same. */
 function alike(edge, here, what) {
-  assert.deepEqual(edge.hits.map((h) => h.id), here.hits.map((h) => h.id), what);
+  assert.deepEqual(
+    edge.hits.map((h) => h.id),
+    here.hits.map((h) => h.id),
+    what,
+  );
   for (const [i, hit] of edge.hits.entries()) {
     const other = here.hits[i];
     assert.equal(hit.stage, other.stage, what);
     for (const key of ["score", "coarse", "fine", "doubt"]) {
       if (other[key] === null) assert.equal(hit[key], null, `${what} ${key}`);
-      else assert.ok(Math.abs(hit[key] - other[key]) <= 1e-4, `${what} ${hit.id} ${key}: ${hit[key]}, natively ${other[key]}`);
+      else
+        assert.ok(
+          Math.abs(hit[key] - other[key]) <= 1e-4,
+          `${what} ${hit.id} ${key}: ${hit[key]}, natively ${other[key]}`,
+        );
     }
     for (const key of ["relation", "coverage", "untold"]) same(hit[key], other[key], `${what} ${hit.id} ${key}`);
-    same(hit.segments.map((s) => [s.query, s.target, s.at]), other.segments.map((s) => [s.query, s.target, s.at]), `${what} ${hit.id}`);
+    same(
+      hit.segments.map((s) => [s.query, s.target, s.at]),
+      other.segments.map((s) => [s.query, s.target, s.at]),
+      `${what} ${hit.id}`,
+    );
     if (other.explain) assert.equal(hit.explain.coarse_rank, other.explain.coarse_rank, what);
   }
   for (const key of ["page", "last", "model", "videos", "budget", "selected", "reranked", "missing", "degraded"]) {
@@ -65,10 +100,19 @@ test("answers are the native ones", { timeout: 600_000 }, async (t) => {
   const { url } = await edge(t, { vars: { SHARD_VIDEOS: "40" } });
   await fill(url);
   await until(async () => (await figures(url)).index_shards >= 4);
-  const queries = [...[...clips].filter((_, i) => i % 3 === 0), ...made.slice(0, 4).map((record, i) => [`random/${i}`, record])];
+  const queries = [
+    ...[...clips].filter((_, i) => i % 3 === 0),
+    ...made.slice(0, 4).map((record, i) => [`random/${i}`, record]),
+  ];
   let compared = 0;
   for (const [id, record] of queries) {
-    for (const options of ["top=20&explain=true", "budget=10pairs&top=30", "budget=p>0.3", "budget=none", "budget=20%25&segments=false"]) {
+    for (const options of [
+      "top=20&explain=true",
+      "budget=10pairs&top=30",
+      "budget=p>0.3",
+      "budget=none",
+      "budget=20%25&segments=false",
+    ]) {
       const [here, there] = await Promise.all([pages(nativeUrl, record, options), pages(url, record, options)]);
       assert.equal(there.length, here.length);
       for (const [i, page] of there.entries()) alike(page, here[i], `${id} ${options}`);
@@ -78,7 +122,10 @@ test("answers are the native ones", { timeout: 600_000 }, async (t) => {
   t.diagnostic(`${compared} pages of ${queries.length} queries; ${JSON.stringify(await figures(url))}`);
   // What is encoded at the edge is what is encoded natively.
   const body = frames(5, 6, 96, 64, 16);
-  const [a, b] = await Promise.all([encode(url, body, "application/vnd.vidsieve.frames"), encode(nativeUrl, body, "application/vnd.vidsieve.frames")]);
+  const [a, b] = await Promise.all([
+    encode(url, body, "application/vnd.vidsieve.frames"),
+    encode(nativeUrl, body, "application/vnd.vidsieve.frames"),
+  ]);
   const scored = async (server, q, x) => {
     await put(server, "encoded", x);
     return (await pages(server, q, "top=1&budget=all"))[1].hits[0];
@@ -94,7 +141,9 @@ test("records in R2: the same answers", { timeout: 300_000 }, async (t) => {
   const { url, kv: bucket } = await edge(t, { bucket: true });
   await fill(url);
   for (const [id, record] of [...clips].slice(0, 3)) {
-    const [here, there] = await Promise.all([nativeUrl, url].map((server) => pages(server, record, "budget=10pairs&top=20")));
+    const [here, there] = await Promise.all(
+      [nativeUrl, url].map((server) => pages(server, record, "budget=10pairs&top=20")),
+    );
     for (const [i, page] of there.entries()) alike(page, here[i], id);
   }
   const [id, record] = [...clips][0];
@@ -137,7 +186,10 @@ test("shards split while videos come, go and are searched for", { timeout: 600_0
     const last = [...Array(40).keys()].filter((round) => round % 15 === i).at(-1);
     return last % 3 !== 0;
   });
-  const expected = [...stay.keys()].map((i) => `stay/${i}`).concat(left.map((i) => `comes/${i}`)).sort();
+  const expected = [...stay.keys()]
+    .map((i) => `stay/${i}`)
+    .concat(left.map((i) => `comes/${i}`))
+    .sort();
   const listed = [];
   for (let after = "", page; ; after = page.next) {
     page = await json(`${url}/v1/videos?limit=7&after=${encodeURIComponent(after)}`);
@@ -147,7 +199,9 @@ test("shards split while videos come, go and are searched for", { timeout: 600_0
   assert.deepEqual(listed, expected);
   for (const i of stay.keys()) assert.equal((await pages(url, stay[i], "top=1&budget=all"))[1].hits[0].id, `stay/${i}`);
   const { index_shards, wasm_memory_bytes } = await figures(url);
-  t.diagnostic(`${searches} searches during the writes; ${index_shards} shards, ${(wasm_memory_bytes / 2 ** 20).toFixed(1)} MiB`);
+  t.diagnostic(
+    `${searches} searches during the writes; ${index_shards} shards, ${(wasm_memory_bytes / 2 ** 20).toFixed(1)} MiB`,
+  );
   assert.ok(wasm_memory_bytes < MEMORY);
   const tier = await miniflare.getWorker("rerank");
   const text = await (await tier.fetch("http://localhost/metrics")).text();
@@ -179,14 +233,19 @@ test("KV that has not got a record everywhere yet, and records that are lost", {
   await kv.put(key, damaged.buffer);
   for (const i of [0, 1]) for (const key of await keysOf(kv, `${i}`)) await kv.delete(key);
   const fresh = (await pages(url, made[0], "budget=all&top=10"))[1];
-  assert.deepEqual([fresh.reranked, fresh.missing, fresh.degraded, fresh.hits[0].id, fresh.hits[0].stage], [10, 0, false, "0", "fine"]);
+  assert.deepEqual(
+    [fresh.reranked, fresh.missing, fresh.degraded, fresh.hits[0].id, fresh.hits[0].stage],
+    [10, 0, false, "0", "fine"],
+  );
   assert.ok(fresh.hits[0].segments.length > 0);
   assert.deepEqual(new Uint8Array(await (await fetch(video(url, "0"))).arrayBuffer()), made[0]);
   // Later it has let go of it: the record is lost, and this is said.
   await until(async () => (await fetch(video(url, "0"))).status === 500);
   const page = (await pages(url, made[0], "budget=all&top=10"))[1];
   assert.deepEqual([page.degraded, page.missing, page.reranked], [true, 3, 7]);
-  const marked = Object.fromEntries(page.hits.filter((h) => h.unavailable && h.stage === "coarse" && h.fine === null).map((h) => [h.id, h.unavailable]));
+  const marked = Object.fromEntries(
+    page.hits.filter((h) => h.unavailable && h.stage === "coarse" && h.fine === null).map((h) => [h.id, h.unavailable]),
+  );
   assert.deepEqual(Object.keys(marked).sort(), ["0", "1", "5"]);
   assert.match(marked[0], /not there/);
   assert.match(marked[5], /damaged/);
@@ -235,16 +294,36 @@ const endlessly = () => {
 /** A re-rank tier that misbehaves. */
 const tiers = {
   "is not there": [null, /does not answer/],
-  "fails": [async () => new Response("broken", { status: 500 }), /does not answer/],
+  fails: [async () => new Response("broken", { status: 500 }), /does not answer/],
   "answers nonsense": [async () => new Response("{]"), /does not answer/],
-  "answers for others": [async () => Response.json({ pairs: [{ id: "x", fine_similarity: 1, score: 1, relation: "copy", coverage: { query: WHOLE, target: WHOLE } }], missing: [] }), /does not answer/],
+  "answers for others": [
+    async () =>
+      Response.json({
+        pairs: [{ id: "x", fine_similarity: 1, score: 1, relation: "copy", coverage: { query: WHOLE, target: WHOLE } }],
+        missing: [],
+      }),
+    /does not answer/,
+  ],
   "tells a score above 1": [answering((pair) => (pair.score = 7)), /out of its range/],
   "tells a similarity below -1": [answering((pair) => (pair.fine_similarity = -1.5)), /out of its range/],
-  "tells a coverage above all": [answering((pair) => (pair.coverage = { query: { seconds: 5, share: 3 }, target: WHOLE })), /out of its range/],
-  "tells segments backwards": [answering((pair) => (pair.segments = [{ query: [5, 1], target: [0, 1], at: ["whole", "whole"], score: 0.5 }])), /out of its range/],
-  "tells numbers that are none": [async (request) => new Response((await answering(() => {})(request).then((r) => r.text())).replaceAll('"score":1', '"score":1e999')), /does not answer|out of its range/],
+  "tells a coverage above all": [
+    answering((pair) => (pair.coverage = { query: { seconds: 5, share: 3 }, target: WHOLE })),
+    /out of its range/,
+  ],
+  "tells segments backwards": [
+    answering((pair) => (pair.segments = [{ query: [5, 1], target: [0, 1], at: ["whole", "whole"], score: 0.5 }])),
+    /out of its range/,
+  ],
+  "tells numbers that are none": [
+    async (request) =>
+      new Response((await answering(() => {})(request).then((r) => r.text())).replaceAll('"score":1', '"score":1e999')),
+    /does not answer|out of its range/,
+  ],
   "never ends": [async () => endlessly(), /does not answer|in time/],
-  "sends elsewhere": [async () => new Response(null, { status: 302, headers: { location: "https://example.org/" } }), /does not answer/],
+  "sends elsewhere": [
+    async () => new Response(null, { status: 302, headers: { location: "https://example.org/" } }),
+    /does not answer/,
+  ],
   "is slow": [() => new Promise((resolve) => setTimeout(() => resolve(new Response("late")), 15_000)), /in time/],
 };
 
@@ -263,8 +342,14 @@ for (const [what, [rerank, reason]] of Object.entries(tiers)) {
     let rest = value.slice(value.indexOf("\n") + 1);
     for (let piece; !(piece = await reader.read()).done; ) rest += piece.value;
     const refined = JSON.parse(rest.trim());
-    assert.deepEqual([refined.page, refined.last, refined.missing, refined.reranked, refined.degraded], ["refined", true, 6, 0, true]);
-    assert.ok(refined.hits.every((h) => h.stage === "coarse" && reason.test(h.unavailable)), JSON.stringify(refined.hits[0]));
+    assert.deepEqual(
+      [refined.page, refined.last, refined.missing, refined.reranked, refined.degraded],
+      ["refined", true, 6, 0, true],
+    );
+    assert.ok(
+      refined.hits.every((h) => h.stage === "coarse" && reason.test(h.unavailable)),
+      JSON.stringify(refined.hits[0]),
+    );
     // The slow tier takes 15 s.
     assert.ok(Date.now() - start < 8000);
     const answer = await json(`${url}/v1/rerank`, { method: "POST", body: rerankBody({ ids: ["0", "1"] }, made[0]) });
@@ -283,7 +368,8 @@ test("what a tier sends without an end is not read on", { timeout: 300_000 }, as
     response.writeHead(200, { "content-type": "application/json" });
     while (!response.destroyed) {
       sent += piece.length;
-      if (!response.write(piece)) await Promise.race([once(response, "drain"), once(response, "close")]).catch(() => {});
+      if (!response.write(piece))
+        await Promise.race([once(response, "drain"), once(response, "close")]).catch(() => {});
     }
   }).listen(0, "127.0.0.1");
   t.after(() => server.close());
@@ -375,11 +461,17 @@ test("a native server as the re-rank tier", { timeout: 300_000 }, async (t) => {
   await put(url, "random/3", made[100]);
   const page = (await pages(url, made[0], "budget=all&top=100"))[1];
   // The shard still has the record of that one, and compares it.
-  assert.deepEqual([page.hits[0].id, page.hits[0].stage, page.missing, page.reranked], ["random/0", "fine", 0, page.videos]);
+  assert.deepEqual(
+    [page.hits[0].id, page.hits[0].stage, page.missing, page.reranked],
+    ["random/0", "fine", 0, page.videos],
+  );
 });
 
 test("namespaces cannot see each other", { timeout: 300_000 }, async (t) => {
-  const lines = ["acme", "other"].map((space) => `${space}/all:search,write:${space}-${READER}`).concat(`all:search,write:${WRITER}`).join("\n");
+  const lines = ["acme", "other"]
+    .map((space) => `${space}/all:search,write:${space}-${READER}`)
+    .concat(`all:search,write:${WRITER}`)
+    .join("\n");
   const { url, kv } = await edge(t, { vars: { TOKENS: lines } });
   const of = (token) => ({ authorization: `Bearer ${token}` });
   const [acme, other, plain] = [of(`acme-${READER}`), of(`other-${READER}`), of(WRITER)];
@@ -389,7 +481,11 @@ test("namespaces cannot see each other", { timeout: 300_000 }, async (t) => {
     assert.equal((await fetch(video(url, "secret"), { headers, method: "DELETE" })).status, 404);
     assert.deepEqual((await json(`${url}/v1/videos`, { headers })).videos, []);
     assert.deepEqual((await pages(url, made[0], "budget=all", headers)).at(-1).hits, []);
-    const answer = await json(`${url}/v1/rerank`, { method: "POST", headers, body: rerankBody({ ids: ["secret"] }, made[0]) });
+    const answer = await json(`${url}/v1/rerank`, {
+      method: "POST",
+      headers,
+      body: rerankBody({ ids: ["secret"] }, made[0]),
+    });
     assert.deepEqual(answer, { pairs: [], missing: [{ id: "secret", reason: "it is not there" }] });
   }
   assert.equal((await put(url, "secret", made[1], other)).status, 201);
@@ -434,7 +530,10 @@ test("an instance that crashes is replaced, and who waits for it is told", { tim
   }
   const again = await put(url, "after", made[21]);
   assert.equal(again.status, 201);
-  assert.equal((await fetch(`${url}/v1/search`, { method: "POST", body: record, headers: { "x-crash": "1" } })).status, 500);
+  assert.equal(
+    (await fetch(`${url}/v1/search`, { method: "POST", body: record, headers: { "x-crash": "1" } })).status,
+    500,
+  );
   const page = (await pages(url, made[21], "budget=none&segments=false"))[0];
   assert.equal(page.hits[0].id, "after");
 });
@@ -451,15 +550,27 @@ test("limits, names, and a configuration that cannot be", { timeout: 300_000 }, 
   if (long) assert.equal((await put(url, "long", long)).status, 413);
   // Without tokens only the names of this machine are answered, and no name leads into the inside.
   for (const host of ["example.org", "vidsieve.internal"]) {
-    const answer = await miniflare.dispatchFetch(`http://${host}/v1/videos`, { headers: { "x-vidsieve-namespace": "default" } });
+    const answer = await miniflare.dispatchFetch(`http://${host}/v1/videos`, {
+      headers: { "x-vidsieve-namespace": "default" },
+    });
     assert.equal(answer.status, 403);
     assert.match((await answer.json()).type, /host$/);
   }
-  for (const vars of [{ BUNDLE: "0".repeat(64) }, { BUNDLE: "x" }, { TOKENS: "nonsense" }, { CORS: "example.org" }, { MAX_PAIRS: "many" }]) {
+  for (const vars of [
+    { BUNDLE: "0".repeat(64) },
+    { BUNDLE: "x" },
+    { TOKENS: "nonsense" },
+    { CORS: "example.org" },
+    { MAX_PAIRS: "many" },
+  ]) {
     const wrong = await edge(t, { vars });
     const response = await fetch(`${wrong.url}/v1/search`, { method: "POST", body: made[0] });
     const text = await response.text();
-    assert.deepEqual([response.status, JSON.parse(text).type], [500, "urn:vidsieve:problem:internal"], JSON.stringify(vars));
+    assert.deepEqual(
+      [response.status, JSON.parse(text).type],
+      [500, "urn:vidsieve:problem:internal"],
+      JSON.stringify(vars),
+    );
     assert.ok(!/nonsense|many|KV|example/.test(text), text);
     await wrong.end();
   }

@@ -28,8 +28,12 @@ for (const [what, error] of Object.entries(ends)) {
     assert.equal((await answer(async () => new Response("fine"))).status, 200);
     assert.deepEqual([ready(), made()], [1, 1]);
     for (const [number, work] of [
-      async () => { throw error(); },
-      () => { throw error(); },
+      async () => {
+        throw error();
+      },
+      () => {
+        throw error();
+      },
     ].entries()) {
       const failed = await answer(work);
       assert.deepEqual([failed.status, failed.headers.get("content-type")], [500, "application/problem+json"]);
@@ -37,10 +41,13 @@ for (const [what, error] of Object.entries(ends)) {
       assert.equal(ready(), 2 + number);
     }
     // In the middle of an answer.
-    const body = new ReadableStream({
-      start: (controller) => controller.enqueue(new TextEncoder().encode('{"page":"coarse"}\n')),
-      pull: (controller) => controller.error(error()),
-    }, { highWaterMark: 0 });
+    const body = new ReadableStream(
+      {
+        start: (controller) => controller.enqueue(new TextEncoder().encode('{"page":"coarse"}\n')),
+        pull: (controller) => controller.error(error()),
+      },
+      { highWaterMark: 0 },
+    );
     const text = await (await answer(async () => new Response(body, STREAM))).text();
     const last = JSON.parse(text.trim().split("\n").at(-1));
     assert.deepEqual([last.page, last.last, last.problem.status], ["error", true, 500]);
@@ -61,9 +68,16 @@ for (const [what, error] of Object.entries(ends)) {
 
 test("who waits is told, and errors of Rust code end nothing", async () => {
   const { answer, ready } = guarded();
-  await assert.rejects(answer(async () => { throw new Error("a result that is an error"); }), /result/);
+  await assert.rejects(
+    answer(async () => {
+      throw new Error("a result that is an error");
+    }),
+    /result/,
+  );
   assert.equal(ready(), 1);
   const waiting = answer(() => new Promise(() => {}));
-  await answer(async () => { throw new RangeError("Invalid typed array length: -1"); });
+  await answer(async () => {
+    throw new RangeError("Invalid typed array length: -1");
+  });
   assert.equal((await waiting).status, 500);
 });

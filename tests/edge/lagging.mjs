@@ -11,7 +11,8 @@ function lagging(kv) {
   return {
     async get(key, options) {
       const seconds = options?.cacheTtl ?? 60;
-      if (missed.has(key) && Date.now() - missed.get(key) < 1000 * Math.min(seconds, seconds > 60 ? Infinity : 0)) return null;
+      if (missed.has(key) && Date.now() - missed.get(key) < 1000 * Math.min(seconds, seconds > 60 ? Infinity : 0))
+        return null;
       const found = await kv.get(key, options);
       if (found === null) missed.set(key, Date.now());
       return found;

@@ -44,7 +44,11 @@ test("an index is published, and what changes", { timeout: 300_000 }, async (t) 
   assert.equal(wrong.status, 200);
   assert.deepEqual(numbers(push()), [1, 22, 0]);
 
-  const refused = spawnSync(process.env.VIDSIEVE, ["push", "--index", index, "--to", url], options("no-such-token-0123456789"));
+  const refused = spawnSync(
+    process.env.VIDSIEVE,
+    ["push", "--index", index, "--to", url],
+    options("no-such-token-0123456789"),
+  );
   assert.equal(refused.status, 2);
   assert.match(refused.stderr, /token is refused \(401\)/);
 });
@@ -52,7 +56,9 @@ test("an index is published, and what changes", { timeout: 300_000 }, async (t) 
 test("a push that is killed goes on", { timeout: 300_000 }, async (t) => {
   const { url } = await edge(t);
   const index = await native.copy();
-  const child = spawn(process.env.VIDSIEVE, ["push", "--index", index, "--to", url, "--jobs", "1"], { stdio: "ignore" });
+  const child = spawn(process.env.VIDSIEVE, ["push", "--index", index, "--to", url, "--jobs", "1"], {
+    stdio: "ignore",
+  });
   const there = async () => (await json(`${url}/v1/videos?limit=100`)).videos.length;
   await until(async () => (await there()) >= 3, 60);
   child.kill("SIGKILL");
@@ -65,16 +71,21 @@ test("a push that is killed goes on", { timeout: 300_000 }, async (t) => {
   assert.deepEqual(await records(url), await records(nativeUrl));
 });
 
-test("answers are coarse and marked while the re-rank tier is away, and none fails", { timeout: 300_000 }, async (t) => {
+test("answers are coarse and marked while the re-rank tier is away, and none fails", {
+  timeout: 300_000,
+}, async (t) => {
   const behind = new URL(await serve(t, await native.copy(), "--rate", "1000000", "--burst", "1000000"));
   let away = false;
   const tier = createServer((asked, answer) => {
     if (away) return asked.socket.destroy();
     const { method, url: path, headers } = asked;
-    const passed = request({ host: behind.hostname, port: behind.port, method, path, headers: { ...headers, host: behind.host } }, (response) => {
-      answer.writeHead(response.statusCode, response.headers);
-      response.pipe(answer);
-    });
+    const passed = request(
+      { host: behind.hostname, port: behind.port, method, path, headers: { ...headers, host: behind.host } },
+      (response) => {
+        answer.writeHead(response.statusCode, response.headers);
+        response.pipe(answer);
+      },
+    );
     passed.on("error", () => answer.destroy());
     asked.pipe(passed);
   });
@@ -93,10 +104,16 @@ test("answers are coarse and marked while the re-rank tier is away, and none fai
   await pause(6000);
   away = false;
   assert.equal(await ended, 0, text);
-  const { cells: [cell], timeline } = JSON.parse(text);
+  const {
+    cells: [cell],
+    timeline,
+  } = JSON.parse(text);
   t.diagnostic(JSON.stringify({ cell, timeline }));
   assert.equal(cell.errors, 0, cell.first_error);
-  assert.ok(timeline.some((s) => s.searches > 0 && s.degraded === s.searches), "while it is away all are marked");
+  assert.ok(
+    timeline.some((s) => s.searches > 0 && s.degraded === s.searches),
+    "while it is away all are marked",
+  );
   assert.equal(timeline[0].degraded, 0);
   assert.equal(timeline.at(-1).degraded, 0, "it is back");
 });

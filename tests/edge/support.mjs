@@ -31,7 +31,8 @@ export const video = (url, id) => `${url}/v1/videos/${encodeURIComponent(id)}`;
 export async function json(url, init, status = 200) {
   const response = await fetch(url, init);
   const text = await response.text();
-  if (response.status !== status) throw new Error(`${init?.method ?? "GET"} ${url}: ${response.status}, not ${status}: ${text}`);
+  if (response.status !== status)
+    throw new Error(`${init?.method ?? "GET"} ${url}: ${response.status}, not ${status}: ${text}`);
   return JSON.parse(text);
 }
 
@@ -45,8 +46,12 @@ export async function pages(url, record, options = "", headers = {}) {
   const response = await fetch(`${url}/v1/search?${options}`, { method: "POST", body: record, headers });
   const text = await response.text();
   if (response.status !== 200) throw new Error(`${response.status}: ${text}`);
-  if (response.headers.get("content-type") !== "application/x-ndjson") throw new Error(response.headers.get("content-type"));
-  return text.trimEnd().split("\n").map((line) => JSON.parse(line));
+  if (response.headers.get("content-type") !== "application/x-ndjson")
+    throw new Error(response.headers.get("content-type"));
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
 }
 
 /** Runs work for each item, some at a time. */
@@ -102,10 +107,12 @@ export function frames(seed, count = 4, width = 64, height = 48, square = 1) {
     const across = Math.ceil(width / square);
     for (let f = 0; f < count; f++) {
       const colours = Array.from({ length: 3 * across * Math.ceil(height / square) }, () => (next() + 1) * 127);
-      for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) for (let c = 0; c < 3; c++) {
-        const place = Math.floor(y / square) * across + Math.floor(x / square);
-        bytes[head + ((f * height + y) * width + x) * 3 + c] = colours[3 * place + c];
-      }
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++)
+          for (let c = 0; c < 3; c++) {
+            const place = Math.floor(y / square) * across + Math.floor(x / square);
+            bytes[head + ((f * height + y) * width + x) * 3 + c] = colours[3 * place + c];
+          }
     }
   }
   return bytes;
@@ -121,9 +128,13 @@ export async function encode(url, body, type = "application/vnd.vidsieve.regions
 /** Records of random videos, made by a server. */
 export async function random(url, count, first = 1) {
   const records = [];
-  await each(Array.from({ length: count }, (_, i) => i), 4, async (i) => {
-    records[i] = await encode(url, regions(first + i));
-  });
+  await each(
+    Array.from({ length: count }, (_, i) => i),
+    4,
+    async (i) => {
+      records[i] = await encode(url, regions(first + i));
+    },
+  );
   return records;
 }
 
@@ -150,7 +161,13 @@ export function rerankBody(candidates, record) {
 /** What an edge isolate tells of itself. */
 export async function figures(url) {
   const text = await (await fetch(`${url}/metrics`)).text();
-  return Object.fromEntries(text.split("\n").filter((l) => l && !l.startsWith("#")).map((l) => l.split(" ")).map(([k, v]) => [k.replace("vidsieve_", ""), Number(v)]));
+  return Object.fromEntries(
+    text
+      .split("\n")
+      .filter((l) => l && !l.startsWith("#"))
+      .map((l) => l.split(" "))
+      .map(([k, v]) => [k.replace("vidsieve_", ""), Number(v)]),
+  );
 }
 
 /** The keys of KV that hold records of a video. */

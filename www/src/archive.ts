@@ -1,4 +1,4 @@
-/** The archive of this browser: its list, export, import, clearing. */
+/** Shows the archive of this browser: list, export, import, clearing. */
 
 import type { LocalIndex, Progress } from "vidsieve";
 
@@ -6,7 +6,7 @@ import { byId, make } from "./dom.js";
 import { theArchive } from "./engine.js";
 import { bytes, clock, count, day } from "./text.js";
 
-/** The number of videos when the archive was last open: shown before it is opened again. */
+/** Key of the last known number of videos, shown until the archive is opened. */
 const COUNT = "archive-count";
 
 const status = byId("p", "archive-status");
@@ -17,7 +17,7 @@ function showCount(videos: number): void {
   localStorage.setItem(COUNT, String(videos));
 }
 
-/** Opens the archive; the model may have to be loaded for it. */
+/** Opens the archive, and loads the model if needed. */
 function open(): Promise<LocalIndex> {
   return theArchive(({ phase, done }: Progress) => {
     if (phase === "download" && details.open) status.textContent = `Loading the model: ${bytes(done)}`;
@@ -45,7 +45,7 @@ function failed(error: unknown): void {
   status.textContent = error instanceof Error ? `${error.message}.` : String(error);
 }
 
-/** Runs a button's work; its end or its error is shown. */
+/** Runs a task at a click, and shows its result or its error. */
 function onClick(id: string, work: () => Promise<string>): void {
   const button = byId("button", id);
   button.addEventListener("click", () => {
@@ -87,7 +87,7 @@ async function clearAll(): Promise<string> {
   return `Removed ${count(videos, "video")}.`;
 }
 
-/** Listens; `duplicates` shows those of the whole archive. */
+/** Adds the listeners; `duplicates` shows the duplicates of the archive. */
 export function wireArchive(duplicates: (index: LocalIndex) => Promise<string>): void {
   const before = Number(localStorage.getItem(COUNT));
   if (before > 0) showCount(before);

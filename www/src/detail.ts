@@ -1,15 +1,15 @@
-/** Why two videos match: both side by side, the matching parts, the matrix of their frames. */
+/** Shows why two videos match: both side by side, the matching parts, the matrix of their frames. */
 
 import { compare, describe, type ComparisonWithMatrix, type CoverageSide, type EncodedVideo, type Hit, type Segment, type SimilarityMatrix } from "vidsieve";
 
 import { byId, make } from "./dom.js";
 import { clock, percent } from "./text.js";
 
-/** A video that can perhaps be played. */
+/** A video, with its URL if it can be played. */
 export interface Playable {
   name: string;
   video: EncodedVideo;
-  /** Where the video itself lies, if it is here. */
+  /** URL of the video file, if it is available. */
   url: string | null;
 }
 
@@ -18,10 +18,10 @@ const left = byId("video", "left");
 const right = byId("video", "right");
 const canvas = byId("canvas", "map");
 
-/** The part that is played. */
+/** The part that is playing. */
 let playing: Segment | null = null;
 
-/** Where the second video is when the first one is at a time. */
+/** Returns the time in the second video for a time in the first. */
 function counterpart(segment: Segment, time: number): number {
   const [a, b] = segment.query;
   const [c, d] = segment.target;
@@ -93,13 +93,13 @@ function draw(matrix: SimilarityMatrix, paths: [number, number][][]): void {
 
 const matching = ({ seconds, share }: CoverageSide): string => `${seconds.toFixed(1)} s, ${percent(share)}`;
 
-/** `hit` is null of two videos that no search has found. */
+/** Shows the numbers of a pair; `hit` is null if no search found it. */
 function numbers(hit: Hit | null, pair: ComparisonWithMatrix): void {
   const { score, coverage } = pair;
   const rows: [string, string][] = [
     ["Relation", describe(pair)],
     [hit ? "Of your video" : "Of the first video", matching(coverage.query)],
-    [hit ? "Of the one that was found" : "Of the second video", matching(coverage.target)],
+    [hit ? "Of the video that was found" : "Of the second video", matching(coverage.target)],
     ["Score", percent(score)],
     ["Score of one vector each", percent(hit?.coarse ?? pair.coarse)],
     ["Score frame by frame", hit?.fine === null ? "not compared by the search" : percent(hit?.fine ?? pair.fine)],
@@ -107,13 +107,13 @@ function numbers(hit: Hit | null, pair: ComparisonWithMatrix): void {
   if (hit && hit.doubt !== null) rows.push(["Doubt of the vectors", `${percent(hit.doubt)}${hit.fine === null ? "" : ", settled by comparing the frames"}`]);
   if (hit?.explain) {
     rows.push(["Place by the vectors", String(hit.explain.coarse_rank)]);
-    rows.push(["Selected for comparing", hit.explain.selected ? "yes: the budget paid for this pair" : "no: others were more doubtful"]);
+    rows.push(["Selected for comparing", hit.explain.selected ? "yes: within the budget" : "no: the budget went to pairs with a higher doubt"]);
     rows.push(["Cosine of the vectors", hit.explain.coarse_cosine.toFixed(3)]);
   }
   byId("dl", "numbers").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
 }
 
-/** Shows why two videos match; `hit` is what a search says of them, null if none has. */
+/** Shows why two videos match; `hit` is the result of the search that found the pair, or null. */
 export async function detail(query: Playable, target: Playable, hit: Hit | null, signal: AbortSignal): Promise<void> {
   const pair = await compare(query.video, target.video, { signal });
   const { segments, paths, matrix } = pair;
@@ -146,7 +146,7 @@ export async function detail(query: Playable, target: Playable, hit: Hit | null,
   section.scrollIntoView({ block: "start" });
 }
 
-/** Takes it away. */
+/** Hides the comparison. */
 export function hideDetail(): void {
   playing = null;
   section.hidden = true;

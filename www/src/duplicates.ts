@@ -1,17 +1,17 @@
-/** Copies and excerpts among several videos, as a list. */
+/** Lists copies and excerpts among several videos. */
 
 import { describe, type Coverage, type DuplicateReport, type Relation } from "vidsieve";
 
 import { byId, make } from "./dom.js";
 import { count, covered, percent } from "./text.js";
 
-/** Other pairs that are listed. */
+/** Maximum number of other pairs in the list. */
 const MOST_RELATED = 50;
 
 /** Shows why two videos match. */
 export type Explain = (a: string, b: string) => void;
 
-/** The relation of a pair of which no segments are known, in words. */
+/** Describes the relation of a pair without known segments. */
 function words(relation: Relation, coverage: Coverage, score: number): string {
   return describe({ relation, coverage, score, coarse: score, fine: score, doubt: null, segments: [], paths: [] });
 }
@@ -27,7 +27,7 @@ function group(title: string, note: string, entries: HTMLLIElement[]): HTMLLIEle
   return make("li", {}, make("p", { className: "name" }, title), make("p", { className: "facts" }, note), make("ul", {}, ...entries));
 }
 
-/** Shows a report; the videos to keep are those that `kept` gives as the reason for. */
+/** Shows a report; `kept` is the reason for keeping a video, in words. */
 export function showDuplicates(report: DuplicateReport, kept: string, explain: Explain): string {
   const { groups, excerpts, related, videos, compared, missing } = report;
   const copies = groups.map(({ keep, copies }) =>

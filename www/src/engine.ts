@@ -1,11 +1,11 @@
-/** The package, loaded once, and this browser's archive. */
+/** Loads the package once, and opens this browser's archive. */
 
 import { Encoder, LocalIndex, SearchClient, type Progress } from "vidsieve";
 
 import { byId } from "./dom.js";
 import { count } from "./text.js";
 
-/** The server that this page comes from; it may be none that searches. */
+/** Client of the server that this page comes from, which may not offer searches. */
 export const client = new SearchClient(new URL("/", location.href));
 
 /** The server's videos and its model. */
@@ -18,7 +18,7 @@ let server: Server | null = null;
 let encoder: Promise<Encoder> | null = null;
 let archive: Promise<LocalIndex> | null = null;
 
-/** Asks whether this page comes from a server that searches. */
+/** Returns the videos and the model of this page's server; null if it does not offer searches. */
 export async function meet(): Promise<Server | null> {
   try {
     const health = await fetch("/v1/health");
@@ -26,12 +26,12 @@ export async function meet(): Promise<Server | null> {
     const { videos } = (await health.json()) as { videos: number };
     server = { videos, model: await client.modelSource() };
   } catch {
-    // A page without a server searches in the browser.
+    // Without a server the page searches in the browser.
   }
   return server;
 }
 
-/** The encoder, which is loaded at the first call. One that fails to load is asked for again. */
+/** Returns the encoder, and loads it at the first call. A later call retries a failed load. */
 export function theEncoder(onProgress: (progress: Progress) => void, signal?: AbortSignal): Promise<Encoder> {
   if (!encoder) {
     const model = server ? { model: server.model } : {};
@@ -46,7 +46,7 @@ export function theEncoder(onProgress: (progress: Progress) => void, signal?: Ab
   return encoder;
 }
 
-/** The archive of this browser. */
+/** Returns the archive of this browser. */
 export async function theArchive(onProgress: (progress: Progress) => void): Promise<LocalIndex> {
   await theEncoder(onProgress);
   if (!archive) {

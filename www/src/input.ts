@@ -1,22 +1,22 @@
-/** Where videos come from: files and folders that are chosen or dropped. */
+/** Takes videos: files and folders that are chosen or dropped. */
 
 import { byId } from "./dom.js";
 
-/** A file, and its path in the folder that was given. */
+/** A file, and its path in the chosen folder. */
 export interface Chosen {
   file: File;
   name: string;
 }
 
-/** Most files that are taken from folders. */
+/** Maximum number of files from folders. */
 const MOST = 10_000;
 
-/** Names of files that may be videos. Browsers tell the kinds of some by their type. */
+/** Names of files that may be videos. For some files browsers know the media type instead. */
 const VIDEO = /\.(mp4|m4v|mov|qt|mkv|webm|avi|ts|m2ts|mts|mpe?g|mpv|3gp|3g2|ogv|flv|wmv|asf|vob|mxf|gif)$/i;
 
 const isVideo = ({ name, type }: File): boolean => type.startsWith("video/") || VIDEO.test(name);
 
-/** A folder of a drop, read entry by entry. */
+/** Yields the files of a dropped folder. */
 async function* walk(entry: FileSystemEntry, path: string): AsyncGenerator<Chosen> {
   const name = path ? `${path}/${entry.name}` : entry.name;
   if (entry.isFile) {
@@ -26,14 +26,14 @@ async function* walk(entry: FileSystemEntry, path: string): AsyncGenerator<Chose
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader();
   for (;;) {
-    // It gives some at a time, and none at the end.
+    // `readEntries` returns some entries at a time, and none at the end.
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
     if (some.length === 0) return;
     for (const inner of some) yield* walk(inner, name);
   }
 }
 
-/** A folder that was chosen in the browser's dialogue. */
+/** Yields the files of a folder that was chosen in the browser's dialogue. */
 async function* walkHandle(folder: FileSystemDirectoryHandle, path: string): AsyncGenerator<Chosen> {
   for await (const handle of (folder as unknown as { values(): AsyncIterable<FileSystemHandle> }).values()) {
     const name = `${path}/${handle.name}`;
@@ -53,14 +53,14 @@ async function all(found: AsyncIterable<Chosen>, chosen: Chosen[]): Promise<Chos
   return chosen;
 }
 
-/** The files of a drop. Entries have to be asked for at once: the browser forgets them. */
+/** Collects the files of a drop. Entries are read synchronously: the browser drops them afterwards. */
 async function dropped(data: DataTransfer): Promise<Chosen[]> {
   const items = [...data.items].filter(({ kind }) => kind === "file");
   const entries = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
   const chosen: Chosen[] = [];
   for (const { entry, file } of entries) {
     if (entry?.isDirectory) await all(walk(entry, ""), chosen);
-    // A file that was dropped by itself is meant, whatever its name.
+    // A file that was dropped alone counts, whatever its name.
     else if (file) chosen.push({ file, name: file.name });
   }
   return chosen;
@@ -68,7 +68,7 @@ async function dropped(data: DataTransfer): Promise<Chosen[]> {
 
 type Picker = (options: { id: string; mode: "read" }) => Promise<FileSystemDirectoryHandle>;
 
-/** Listens; `take` gets what was chosen, `none` is told of a folder without videos, `fail` of errors. */
+/** Adds the listeners; `take` gets the chosen files, `none` is called for a folder without videos, `fail` for errors. */
 export function listen(take: (chosen: Chosen[]) => void, none: () => void, fail: (error: unknown) => void): void {
   const [zone, input, folders] = [byId("label", "drop"), byId("input", "file"), byId("input", "folder-input")];
   const given = (chosen: Chosen[]) => (chosen.length > 0 ? take(chosen) : none());

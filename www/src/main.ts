@@ -1,4 +1,4 @@
-/** The page: videos are chosen, encoded here, and searched for on the server or in this browser's archive. */
+/** Connects the parts of the page: choosing, encoding and searching, on the server or in this browser's archive. */
 
 import { VidsieveError, type EncodedVideo, type Hit, type LocalIndex, type Progress, type SearchPage } from "vidsieve";
 
@@ -14,9 +14,9 @@ import { clearResults, endResults, showPage } from "./results.js";
 import { bytes, clock, count, milliseconds } from "./text.js";
 import { theme } from "./theme.js";
 
-/** Hits that are shown. */
+/** Maximum number of hits. */
 const TOP = 20;
-/** Samples that are offered. */
+/** Maximum number of samples. */
 const SAMPLES = 8;
 
 const status = byId("p", "status");
@@ -26,26 +26,26 @@ const cancel = byId("button", "cancel");
 const keep = byId("button", "keep");
 const problem = byId("p", "error");
 
-/** A video that is searched for; `size` is null of one that is not this person's own. */
+/** The video to search for; `size` is null for videos of the server. */
 type Query = Playable & { size: number | null };
 
-/** What runs at present. */
+/** Cancels the current task. */
 let running = new AbortController();
 let query: Query | null = null;
-/** The server's video that the link holds. */
+/** The server's video that the link names. */
 let sample: string | null = null;
 let sent = 0;
-/** The files that were chosen while this page is open: they can be played. */
+/** URLs of the files chosen since the page was opened, for playing. */
 const opened = new Map<string, string>();
 
 const place = (): "server" | "local" => (byId("input", "place-server").checked ? "server" : "local");
 
-/** Ends every state that says that something runs, and tells why. */
+/** Ends the display of running tasks, and shows why. */
 function fail(error: unknown): void {
   const stopped = error instanceof DOMException && error.name === "AbortError";
   if (!stopped) {
     const message = error instanceof Error ? error.message : String(error);
-    const remedy = error instanceof VidsieveError && error.code === "unreadable" ? " Is it a video, and whole?" : "";
+    const remedy = error instanceof VidsieveError && error.code === "unreadable" ? " Is it a video, and complete?" : "";
     problem.textContent = `${message}.${remedy}`;
     problem.hidden = false;
   }
@@ -70,7 +70,7 @@ function advance({ phase, done, total, seconds, duration }: Progress): void {
   }
   if (phase === "download") {
     label.textContent = "Loading the model";
-    status.textContent = `${bytes(done)}${total ? ` of ${bytes(total)}` : ""}; it is kept for the next time`;
+    status.textContent = `${bytes(done)}${total ? ` of ${bytes(total)}` : ""}; it is cached for the next visit`;
   } else if (phase === "encode") {
     label.textContent = "Reading the video";
     status.textContent = `${clock(seconds ?? 0)}${duration ? ` of ${clock(duration)}` : ""}, ${count(done, "frame")}`;
@@ -82,7 +82,7 @@ function ledger(): void {
   byId("p", "ledger").textContent = sent ? `${bytes(sent)} left this page${video}.` : "Nothing has left this page.";
 }
 
-/** Shows the video that is searched for, and stops what ran before. */
+/** Shows the video to search for, and cancels the task before. */
 function present(name: string, url: string | null): AbortSignal {
   running.abort();
   running = new AbortController();
@@ -121,7 +121,7 @@ async function begin(name: string, url: string, read: (signal: AbortSignal) => P
   }
 }
 
-/** Searches for a video that is encoded. */
+/** Searches for an encoded video. */
 async function found(video: Query, facts: string, signal: AbortSignal): Promise<void> {
   query = video;
   progress.max = progress.value = 1;
@@ -159,12 +159,12 @@ async function explain(hit: Hit): Promise<void> {
   if (!query) return;
   const remote = place() === "server";
   const record: EncodedVideo | null = remote ? await client.get(hit.id, { signal }) : await (await theArchive(advance)).get(hit.id);
-  if (!record) throw new Error(`${hit.id} is not in the index any more: search again`);
+  if (!record) throw new Error(`${hit.id} is no longer in the index: search again`);
   const url = remote ? mediaOf(hit.id) : (opened.get(hit.id) ?? null);
   await detail(query, { name: hit.id, video: record, url }, hit, signal);
 }
 
-/** Compares two videos of one's own. */
+/** Compares two of the user's videos. */
 async function pair(a: Playable, b: Playable): Promise<void> {
   problem.hidden = true;
   await detail(a, b, null, running.signal);
@@ -181,7 +181,7 @@ async function archiveDuplicates(index: LocalIndex): Promise<string> {
   });
 }
 
-/** Takes what was chosen: one video is searched for, several are compared with each other. */
+/** Takes the chosen files: searches for one video, compares several with each other. */
 function take(chosen: Chosen[]): void {
   problem.hidden = true;
   for (const { file, name } of chosen) {
@@ -241,7 +241,7 @@ const trySample = (id: string): void =>
     return response.blob();
   }, false);
 
-/** Offers what the server has. */
+/** Offers the videos of the server. */
 async function offer(): Promise<void> {
   const server = await meet();
   const wanted = asked();
@@ -258,7 +258,7 @@ async function offer(): Promise<void> {
   }
   const probe = ids[0] && (await fetch(mediaOf(ids[0]), { method: "HEAD" }));
   if (!probe || !probe.ok) return;
-  // Some of everything, not the first names alone.
+  // Samples are spread over all ids.
   const step = Math.max(1, Math.floor(ids.length / SAMPLES));
   const offered = ids.filter((_, i) => i % step === 0).slice(0, SAMPLES);
   byId("ul", "sample-list").replaceChildren(
@@ -273,6 +273,6 @@ async function offer(): Promise<void> {
 
 theme();
 wire();
-// Without it the page works as well, with a network.
+// Without the service worker the page works, but only online.
 navigator.serviceWorker?.register(new URL("offline.js", document.baseURI)).catch(() => {});
 offer().catch(fail);

@@ -1,4 +1,4 @@
-/** Several videos of one's own: encoded one after the other, compared with each other. */
+/** Queue of several videos: encodes them one after the other, and compares them with each other. */
 
 import { findDuplicates, type EncodedVideo } from "vidsieve";
 
@@ -11,10 +11,10 @@ import { bytes, clock, count, left } from "./text.js";
 
 /** A file of the queue. */
 interface Item extends Chosen {
-  /** Its name, unlike all others of the queue. */
+  /** Name, unique in the queue. */
   name: string;
   state: "waiting" | "reading" | "done" | "failed";
-  /** Share that is read. */
+  /** Share that is encoded, in [0, 1]. */
   share: number;
   video: EncodedVideo | null;
   note: HTMLElement;
@@ -23,7 +23,7 @@ interface Item extends Chosen {
   row: HTMLLIElement;
 }
 
-/** What the page does with videos of the queue. */
+/** Actions of the page for videos of the queue. */
 export interface Hooks {
   search: (video: Playable & { size: number }) => void;
   compare: (a: Playable, b: Playable) => Promise<void>;
@@ -42,9 +42,9 @@ const compare = byId("button", "queue-compare");
 let hooks: Hooks;
 const items: Item[] = [];
 let running: AbortController | null = null;
-/** Milliseconds that were spent on reading, without pauses; since when. */
+/** Milliseconds spent on encoding, without pauses, and the start of the current stretch. */
 let [spent, since] = [0, 0];
-/** Settled while the queue goes on. */
+/** Resolved unless the queue is paused. */
 let resumed = Promise.resolve();
 let resume: (() => void) | null = null;
 
@@ -56,12 +56,12 @@ function urlOf(file: File): string {
   return url;
 }
 
-/** A video of the queue as the page shows it. */
+/** Returns a video of the queue for the page. */
 function playable({ name, file, video }: Item): (Playable & { size: number }) | null {
   return video && { name, video, url: urlOf(file), size: file.size };
 }
 
-/** A name that no other file of the queue has. */
+/** Returns a name that is unique in the queue. */
 function unlike(name: string): string {
   const taken = new Set(items.map((item) => item.name));
   let found = name;
@@ -89,7 +89,7 @@ function add({ file, name }: Chosen): void {
 
 const chosen = (): Item[] => items.filter((item) => item.compare.checked);
 
-/** Two at most can be chosen. */
+/** Limits the choice to two videos. */
 function choose(): void {
   const both = chosen().length === 2;
   compare.disabled = !both;
@@ -113,7 +113,7 @@ function advance(): void {
   status.textContent = `${ended} of ${count(items.length, "video")}${resume ? ", paused" : eta}`;
 }
 
-/** Gives the files that wait, for as long as there are some and nobody pauses. */
+/** Yields the waiting files, and stops while the queue is paused. */
 async function* waiting(order: Item[]): AsyncGenerator<File> {
   for (;;) {
     await resumed;
@@ -134,12 +134,12 @@ function setPaused(paused: boolean): void {
     resume?.();
     resume = null;
   }
-  pause.textContent = paused ? "Go on" : "Pause";
+  pause.textContent = paused ? "Resume" : "Pause";
   label.textContent = paused ? "Pauses after this video" : "Reading the videos";
   advance();
 }
 
-/** The buttons and the bar once nothing runs. */
+/** Resets the buttons and the bar when the queue ends. */
 function settle(text: string): void {
   spent += since ? performance.now() - since : 0;
   since = 0;
@@ -155,7 +155,7 @@ function settle(text: string): void {
   keep.hidden = !items.some(({ video }) => video);
   keep.disabled = false;
   for (const item of items.filter(({ state }) => state === "reading" || state === "waiting")) {
-    // It is read with the next files that are added.
+    // The next added files start it again.
     item.state = "waiting";
     note(item, "not read");
   }
@@ -206,7 +206,7 @@ async function compareAll(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Adds files; they are read as soon as those before them are. */
+/** Adds files, which are encoded after those before them. */
 export function enqueue(files: Chosen[]): void {
   byId("section", "queue").hidden = false;
   for (const file of files) add(file);
@@ -241,7 +241,7 @@ async function keepAll(): Promise<void> {
   await hooks.kept();
 }
 
-/** Listens. */
+/** Adds the listeners. */
 export function wireQueue(given: Hooks): void {
   hooks = given;
   pause.addEventListener("click", () => setPaused(resume === null));

@@ -1,21 +1,21 @@
-/** The hits of a search as a list. */
+/** Lists the hits of a search. */
 
 import { describe, type Hit, type SearchPage } from "vidsieve";
 
 import { byId, make } from "./dom.js";
 import { clock, count, covered, milliseconds, percent } from "./text.js";
 
-/** From this score on it is the same footage; below it perhaps. */
+/** Minimum score of certain hits. */
 const SURE = 0.9;
-/** Below this a hit is no answer. */
+/** Minimum score of listed hits. */
 const LEAST = 0.1;
 
-/** Whether most of one of the videos is in the other one. A long video that contains a hit has a low score. */
+/** Returns whether a hit is certain. A query that contains the target has a low score. */
 const isSure = (hit: Hit): boolean => hit.score >= SURE || hit.relation === "contains";
-/** Whether a hit is shown. */
+/** Returns whether a hit is listed. */
 const isAnswer = (hit: Hit): boolean => isSure(hit) || hit.score >= LEAST || hit.relation === "shares-part";
 
-/** Empties the list, for a search that begins. */
+/** Empties the list when a search begins. */
 export function clearResults(): void {
   const section = byId("section", "found");
   section.hidden = false;
@@ -26,7 +26,7 @@ export function clearResults(): void {
   byId("p", "summary").textContent = "Searching…";
 }
 
-/** Says that a search was not finished. */
+/** Shows that a search was interrupted. */
 export function endResults(text: string): void {
   const summary = byId("p", "summary");
   if (!byId("section", "found").dataset.page) summary.textContent = text;
@@ -58,8 +58,8 @@ function note(hit: Hit): string {
   if (hit.coverage && hit.segments.length) parts.push(covered(hit.coverage, "your video", "it"));
   parts.push(...hit.segments.slice(0, 3).map(({ query: [a, b], target: [c, d] }) => `${clock(a)}–${clock(b)} is ${clock(c)}–${clock(d)}`));
   if (hit.segments.length > 3) parts.push(`and ${hit.segments.length - 3} more`);
-  // Of a pair that was compared the doubt is settled.
-  if (hit.stage === "coarse" && hit.doubt !== null && hit.doubt > 0.5) parts.push(`its score is doubted (${percent(hit.doubt)})`);
+  // Comparing a pair settles its doubt.
+  if (hit.stage === "coarse" && hit.doubt !== null && hit.doubt > 0.5) parts.push(`its score is uncertain (doubt ${percent(hit.doubt)})`);
   if (hit.unavailable) parts.push(hit.unavailable);
   return parts.join(", ");
 }

@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Formats numbers. */
 
 import type { Coverage } from "vidsieve";
 
@@ -8,7 +8,7 @@ export function bytes(n: number): string {
   return `${(n / 1e6).toFixed(1)} MB`;
 }
 
-/** "1:02:03", "2:03.5". */
+/** Formats a time: "1:02:03", "2:03.5". */
 export function clock(seconds: number): string {
   const whole = Math.floor(seconds);
   const tenths = Math.floor((seconds - whole) * 10);
@@ -19,7 +19,7 @@ export function clock(seconds: number): string {
 
 export function percent(share: number): string {
   const shown = share * 100;
-  // Certainty is not claimed.
+  // The page never claims certainty.
   if (share < 1 && shown > 99.9) return "> 99.9 %";
   return `${shown.toFixed(shown < 10 || shown > 99 ? 1 : 0)} %`;
 }
@@ -32,19 +32,19 @@ export function milliseconds(ms: number): string {
   return ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** How much of both videos matches. */
+/** Describes how much of both videos matches. */
 export function covered({ query, target }: Coverage, first: string, second: string): string {
   return `${percent(query.share)} of ${first}, ${percent(target.share)} of ${second}`;
 }
 
-/** A time that is left: "about 2 min". */
+/** Formats a remaining time: "about 2 min left". */
 export function left(seconds: number): string {
   if (seconds < 50) return `about ${Math.max(5, Math.round(seconds / 5) * 5)} s left`;
   const minutes = Math.round(seconds / 60);
   return minutes < 90 ? `about ${minutes} min left` : `about ${(minutes / 60).toFixed(1)} h left`;
 }
 
-/** A day as this browser's language writes it. */
+/** Formats a day in the browser's language. */
 export function day(date: Date): string {
   return date.toLocaleDateString(undefined, { dateStyle: "medium" });
 }

@@ -2,7 +2,7 @@ import { byId } from "./dom.js";
 
 const THEMES = ["automatic", "light", "dark"] as const;
 
-/** The button that goes through the colours; the choice is kept. */
+/** Lets the button cycle through the colours, and keeps the choice. */
 export function theme(): void {
   const button = byId("button", "theme");
   let at = Math.max(0, THEMES.indexOf((localStorage.getItem("theme") ?? "automatic") as (typeof THEMES)[number]));

@@ -283,7 +283,7 @@ test("a folder, with a pause", { timeout: 120_000 }, async (t) => {
   await page.setInputFiles("#folder-input", clip("originals"));
   await page.waitForSelector(".queue li[data-state=reading]");
   await page.click("#queue-pause");
-  assert.equal(await page.textContent("#queue-pause"), "Go on");
+  assert.equal(await page.textContent("#queue-pause"), "Resume");
   // The one that is being read is read to its end, and no other one.
   await page.waitForSelector(".queue:not(:has([data-state=reading]))");
   const read = (await page.$$(".queue li[data-state=done]")).length;

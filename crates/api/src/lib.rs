@@ -1,5 +1,5 @@
 //! The HTTP API without its servers: tokens and what they open, problems, query parameters, bodies.
-//! `docs/http.md` and `docs/openapi.json` describe what clients see. Nothing here reads a socket, a
+//! `docs/http.md` and `openapi.json` describe what clients see. Nothing here reads a socket, a
 //! clock or a disk: the native server and the edge Workers do.
 
 pub mod admission;
@@ -25,7 +25,7 @@ pub use trace::TraceContext;
 pub use videos::PutResult;
 
 /// The OpenAPI document, also served at `/v1/openapi.json`.
-pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");
+pub const OPENAPI: &str = include_str!("../openapi.json");
 
 /// The media type of pages, a line of JSON each.
 pub const NDJSON: &str = "application/x-ndjson";

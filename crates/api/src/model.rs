@@ -7,7 +7,7 @@ use vidsieve_search::Query;
 
 use crate::problem::Problem;
 
-/// The answer of `/v1/model`.
+/// Response of `/v1/model`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ServerModel {
@@ -15,15 +15,15 @@ pub struct ServerModel {
     #[serde(serialize_with = "digits")]
     #[cfg_attr(feature = "typescript", ts(type = "string"))]
     bundle: BundleId,
-    /// Regions of a frame, R.
+    /// Number of regions of a frame, R.
     regions: Option<usize>,
     /// Bits of a region's code, L.
     bits: Option<usize>,
-    /// Values of a video's vector, D.
+    /// Length of a video's vector, D.
     dims: Option<usize>,
-    /// Names of the networks that the bundle has.
+    /// Names of the bundle's networks.
     networks: Vec<&'static str>,
-    /// Bytes of the bundle.
+    /// Size of the bundle in bytes.
     bytes: usize,
 }
 

@@ -22,7 +22,7 @@ pub struct SearchOptions {
     pub budget: Option<String>,
     /// Whether hits have the numbers behind their scores.
     pub explain: bool,
-    /// Whether segments are computed for the hits; true.
+    /// Whether to compute the segments of hits. Default: true.
     pub segments: bool,
     /// Hits below this score, 0 to 1, are left out; 0.
     pub min_score: f32,

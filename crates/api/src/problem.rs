@@ -9,7 +9,7 @@ use serde_json::json;
 /// What is before the code in a problem's `type`.
 const TYPE: &str = "urn:vidsieve:problem:";
 
-/// The code of a problem; it does not change.
+/// Code of a problem, stable across versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
@@ -88,7 +88,7 @@ impl ProblemCode {
         self.parts().0
     }
 
-    /// What went wrong, in a few words.
+    /// Short description of the problem.
     #[must_use]
     pub const fn title(self) -> &'static str {
         self.parts().2
@@ -125,11 +125,11 @@ pub struct ProblemDetails {
     /// `urn:vidsieve:problem:` and a stable code.
     #[serde(rename = "type")]
     pub uri: String,
-    /// What went wrong, in a few words.
+    /// Short description of the problem.
     pub title: String,
-    /// The status of the answer.
+    /// HTTP status of the response.
     pub status: u16,
-    /// What went wrong with this request.
+    /// Details of this request.
     pub detail: String,
 }
 
@@ -282,7 +282,7 @@ impl Problem {
         Self::new(ProblemCode::Internal, "the server's log has the reason")
     }
 
-    /// The status of the answer.
+    /// HTTP status of the response.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.code.status()

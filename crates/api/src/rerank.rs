@@ -89,7 +89,7 @@ pub struct Compared {
     pub relation: Relation,
     /// How much of each video the other one shows.
     pub coverage: Coverage,
-    /// Why the relation cannot be told.
+    /// Why the relation cannot be determined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub untold: Option<Untold>,
     /// Where the videos match, if the request asks for it.

@@ -15,11 +15,11 @@ pub struct Listed {
     pub duration: f64,
     /// Sampled frames.
     pub frames: u32,
-    /// Bytes of its record.
+    /// Size of the record in bytes.
     pub bytes: u64,
-    /// When it was added, in seconds from 1970.
+    /// Time at which the video was added, in seconds since 1970.
     pub added: u64,
-    /// Its record's checksum, 16 hexadecimal digits.
+    /// Checksum of the record, 16 hexadecimal digits.
     pub checksum: String,
 }
 
@@ -27,9 +27,9 @@ pub struct Listed {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Listing {
-    /// By id.
+    /// Videos, sorted by id.
     pub videos: Vec<Listed>,
-    /// What the next page is asked for with; nothing if this may be the last.
+    /// Cursor of the next page; absent if this may be the last.
     pub next: Option<String>,
 }
 
@@ -42,7 +42,7 @@ impl Listing {
     }
 }
 
-/// The result of putting a video.
+/// Result of a PUT of a video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
@@ -56,7 +56,7 @@ pub enum PutResult {
 }
 
 impl PutResult {
-    /// The status of the answer.
+    /// HTTP status of the response.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {

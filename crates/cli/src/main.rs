@@ -28,22 +28,22 @@ enum Command {
     Compare(commands::compare::Args),
     /// Find groups of copies in an index and say which to keep; nothing is deleted.
     Dedupe(commands::dedupe::Args),
-    /// The videos of an index.
+    /// List the videos of an index.
     List(commands::library::Args),
-    /// Take videos out of an index; files are not touched.
+    /// Remove videos from an index; files are not touched.
     Remove(commands::library::RemoveArgs),
     /// Read and check every record of an index.
     Verify(commands::library::Args),
-    /// Give the free space of an index back.
+    /// Shrink an index: give its free space back to the file system.
     Compact(commands::library::Args),
-    /// Copy an index as it is at this moment, also while another process writes it.
+    /// Copy an index to a folder, also while another process writes to it.
     Backup(commands::library::BackupArgs),
-    /// Make an index of a copy of it.
+    /// Restore an index from a backup.
     Restore(commands::library::RestoreArgs),
     /// Convert official weights to a bundle, or show what a bundle holds.
     #[command(subcommand)]
     Model(commands::model::Command),
-    /// Compare this implementation with known numbers.
+    /// Evaluate networks and searches; check this build against golden numbers.
     #[cfg(feature = "eval")]
     #[command(subcommand)]
     Eval(commands::eval::Command),
@@ -51,22 +51,22 @@ enum Command {
     #[cfg(feature = "train")]
     #[command(subcommand)]
     Train(commands::train::Command),
-    /// Answer over HTTP: search, add, remove, encode, compare again.
+    /// Serve the HTTP API: search, add, remove, encode, re-rank.
     #[cfg(feature = "serve")]
     Serve(commands::serve::Args),
-    /// Publish an index to a store elsewhere: what is new or has changed, read back and checked.
+    /// Publish new and changed videos of an index to a store or an endpoint, and check them there.
     #[cfg(feature = "remote")]
     Push(commands::push::Args),
-    /// Write clips and edited copies of them, to try things out.
+    /// Write sample clips and edited copies of them, to try the other commands.
     Samples(commands::samples::Args),
-    /// Completions for a shell, on standard output.
+    /// Print completions for a shell.
     Completions {
-        /// The shell.
+        /// Shell to complete for.
         shell: clap_complete::Shell,
     },
-    /// The manual.
+    /// Print or write the manual pages.
     Man(commands::complete::ManArgs),
-    /// Measure this machine; figures are machine-readable with --json.
+    /// Measure the speed of this machine or of an endpoint.
     #[cfg(feature = "eval")]
     #[command(subcommand)]
     Bench(commands::bench::Command),
@@ -74,7 +74,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Whatever goes wrong inside is one line as well.
+    // A panic prints one line, like other errors.
     static PANIC: Mutex<Option<String>> = Mutex::new(None);
     std::panic::set_hook(Box::new(|panic| {
         *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic.to_string());
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
         Err(_) => {
             let reason = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
             let reason = native::terminal::plain(&reason.replace('\n', " "));
-            eprintln!("vidsieve: a fault of the program, please report it: {reason}; what an index holds is kept");
+            eprintln!("vidsieve: internal error: {reason}: please report it; the index is intact");
             ExitCode::from(1)
         }
     }

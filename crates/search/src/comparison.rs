@@ -11,7 +11,7 @@ use crate::relation::{Coverage, Relation, Untold};
 use crate::segments::{self, Alignment, Segment, Timeline};
 use crate::table::{NO_COSINE, Table};
 
-/// Two videos compared with each other alone.
+/// Result of comparing two videos.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Comparison {
@@ -23,15 +23,15 @@ pub struct Comparison {
     pub fine: f32,
     /// The selector's probability that the coarse score is wrong, if there is a selector.
     pub doubt: Option<f32>,
-    /// How the query is related to the target.
+    /// Relation of the query to the target.
     pub relation: Relation,
     /// How much of each video the other one shows.
     pub coverage: Coverage,
-    /// Why the relation cannot be told.
+    /// Why the relation cannot be determined.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub untold: Option<Untold>,
-    /// Where the videos match, best first.
+    /// Matching segments, best first.
     pub segments: Vec<Segment>,
 }
 

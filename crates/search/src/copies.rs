@@ -68,9 +68,9 @@ pub enum CopyStep {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct DuplicateReport {
-    /// Videos that were looked at.
+    /// Number of searched videos.
     pub videos: usize,
-    /// Pairs that were compared frame by frame.
+    /// Number of pairs compared frame by frame.
     pub compared: usize,
     /// Ids of videos whose record could not be read.
     pub missing: Vec<String>,
@@ -78,7 +78,7 @@ pub struct DuplicateReport {
     pub groups: Vec<DuplicateGroup>,
     /// Videos that are excerpts of longer ones, each once.
     pub excerpts: Vec<DuplicateExcerpt>,
-    /// Other pairs that have something in common, by relation, the highest score first.
+    /// Other related pairs, by relation, highest score first.
     pub related: Vec<DuplicatePair>,
 }
 
@@ -86,9 +86,9 @@ pub struct DuplicateReport {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct DuplicateGroup {
-    /// Id of the video to keep: the first by the order of what to keep that is no excerpt.
+    /// Id of the video to keep: the first in the order of preference that is not an excerpt.
     pub keep: String,
-    /// Its copies; at least one.
+    /// Copies of the video; at least one.
     pub copies: Vec<DuplicateCopy>,
 }
 
@@ -98,7 +98,7 @@ pub struct DuplicateGroup {
 pub struct DuplicateCopy {
     /// Its id.
     pub id: String,
-    /// Its score with the video to keep, in [0, 1].
+    /// Score with the video to keep, in [0, 1].
     pub score: f32,
     /// How much of the copy (`query`) and of the video to keep (`target`) the other one shows.
     pub coverage: Coverage,
@@ -110,16 +110,16 @@ pub struct DuplicateCopy {
 pub struct DuplicateExcerpt {
     /// Its id.
     pub id: String,
-    /// Id of the video that holds it.
+    /// Id of the video that contains the excerpt.
     pub of: String,
-    /// Their score in [0, 1].
+    /// Score of the pair, in [0, 1].
     pub score: f32,
     /// How much of the excerpt (`query`) and of the longer video (`target`) the other one shows.
     pub coverage: Coverage,
 }
 
-/// Two videos that have something in common and are neither copies nor one an excerpt of the other,
-/// or score too little for that.
+/// Two related videos that are neither copies nor excerpt and whole, or whose score is too low for
+/// that.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct DuplicatePair {
@@ -127,13 +127,13 @@ pub struct DuplicatePair {
     pub a: String,
     /// Id of the other, the target.
     pub b: String,
-    /// How the first is related to the second.
+    /// Relation of the first to the second.
     pub relation: Relation,
-    /// Their score in [0, 1].
+    /// Score of the pair, in [0, 1].
     pub score: f32,
     /// How much of each the other one shows.
     pub coverage: Coverage,
-    /// Why the relation cannot be told.
+    /// Why the relation cannot be determined.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub untold: Option<Untold>,

@@ -27,7 +27,7 @@ pub enum Outcome {
     Failed(String),
 }
 
-/// Which network a hit's score comes from.
+/// Stage that computed a hit's score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
@@ -38,7 +38,7 @@ pub enum HitStage {
     Fine,
 }
 
-/// The numbers behind a hit's scores.
+/// Numbers behind a hit's scores.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Explanation {
@@ -48,22 +48,22 @@ pub struct Explanation {
     pub fine_similarity: Option<f32>,
     /// The selector's scalar of the video.
     pub self_similarity: f32,
-    /// Whether the budget paid for the pair.
+    /// Whether the pair was within the budget.
     pub selected: bool,
-    /// Place among all videos by the coarse score, from 1.
+    /// Rank among all videos by the coarse score, from 1.
     pub coarse_rank: usize,
 }
 
-/// One video of an answer.
+/// One video of a search's result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Hit {
     /// The video.
     pub id: String,
-    /// Its score in [0, 1]: the probability that the query's informative footage is in the video. At
-    /// most 0.89 if the pair was not compared.
+    /// Score in [0, 1]: the probability that the query's informative footage is in the video. At most
+    /// 0.89 if the pair was not compared.
     pub score: f32,
-    /// Where the score comes from.
+    /// Stage that computed the score.
     pub stage: HitStage,
     /// S^c's score in [0, 1].
     pub coarse: f32,
@@ -71,25 +71,26 @@ pub struct Hit {
     pub fine: Option<f32>,
     /// The selector's probability that the coarse score is wrong, if there is a selector.
     pub doubt: Option<f32>,
-    /// How the query is related to the video; null if the pair was not compared.
+    /// Relation of the query to the video; null if the pair was not compared.
     pub relation: Option<Relation>,
     /// How much of each video the other one shows; null if the pair was not compared.
     pub coverage: Option<Coverage>,
-    /// Why the relation cannot be told.
+    /// Why the relation cannot be determined.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub untold: Option<Untold>,
-    /// Where the videos match, best first; empty if that was not looked for.
+    /// Matching segments, best first; empty unless requested.
     pub segments: Vec<Segment>,
-    /// Of a hit that was not compared: the seconds of the video that are most like the query, if it is not the whole.
+    /// Start and end in seconds of the part most similar to the query, for hits that were not compared. Absent if that
+    /// is the whole video.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub near: Option<[f32; 2]>,
-    /// Why a pair that was to be compared was not.
+    /// Why a selected pair was not compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub unavailable: Option<String>,
-    /// The numbers behind it, if asked for.
+    /// Numbers behind the scores, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub explain: Option<Explanation>,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::hit::Hit;
 
-/// Which page of an answer it is.
+/// Kind of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
@@ -27,40 +27,41 @@ pub struct SearchTimings {
     pub fetch: f64,
     /// Comparing frame by frame.
     pub compare: f64,
-    /// Finding where videos match, with the records that this needs.
+    /// Computing segments, including the records that this needs.
     pub segments: f64,
     /// From the start of the search to this page.
     pub total: f64,
 }
 
-/// One page of an answer: the coarse one comes at once, the refined one after pairs were compared.
+/// Page of a search's result: the coarse page comes first, the refined page after re-ranking.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "typescript", ts(concrete(T = SearchTimings)))]
 pub struct SearchPage<T = SearchTimings> {
-    /// Which page it is.
+    /// Kind of the page.
     pub page: PageStage,
     /// Whether no page follows.
     pub last: bool,
     /// SHA-256 of the bundle, 64 hexadecimal digits.
     pub model: String,
-    /// Videos that were searched.
+    /// Number of searched videos.
     pub videos: usize,
     /// The budget of the search, as text.
     pub budget: String,
-    /// Pairs that the budget pays for.
+    /// Number of pairs within the budget.
     pub selected: usize,
-    /// Pairs that were compared.
+    /// Number of compared pairs.
     pub reranked: usize,
-    /// Pairs that were to be compared and could not be: their hits keep coarse scores.
+    /// Number of selected pairs that could not be compared: their hits keep coarse scores.
     pub missing: usize,
-    /// Whether anything is missing.
+    /// Whether the page is incomplete.
     pub degraded: bool,
-    /// What else the page lacks, in words: a part of a server's index that did not answer, a query that shows nothing.
+    /// What else the page lacks, in words, such as a part of a server's index that did not answer, or a query without
+    /// informative frames.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", ts(as = "Option<Vec<String>>", optional))]
     pub warnings: Vec<String>,
-    /// The best videos, best first.
+    /// Hits, best first.
     pub hits: Vec<Hit>,
     /// Milliseconds of each part.
     pub timings_ms: T,

@@ -11,9 +11,9 @@ pub struct ComparedPair {
     pub a: usize,
     /// Another one.
     pub b: usize,
-    /// How the first is related to the second.
+    /// Relation of the first to the second.
     pub relation: Relation,
-    /// Their score in [0, 1].
+    /// Score of the pair, in [0, 1].
     pub score: f32,
 }
 

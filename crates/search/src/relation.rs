@@ -19,7 +19,7 @@ const ALIKE: f32 = 0.45;
 /// Likeness from which on a still scene is the same picture.
 const SAME_PICTURE: f32 = 0.98;
 
-/// How the query is related to a target.
+/// Relation of the query to a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
@@ -79,27 +79,27 @@ impl std::fmt::Display for Relation {
     }
 }
 
-/// How much of a video the other one shows, over informative frames.
+/// How much of a video the other one shows, in informative frames.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct CoverageSide {
     /// Seconds of informative time that match.
     pub seconds: f64,
-    /// Their share of the video's informative time, in [0, 1].
+    /// Matching share of the video's informative time, in [0, 1].
     pub share: f64,
 }
 
-/// How much of each of two videos the other one shows, over informative frames.
+/// How much of each of two videos the other one shows, in informative frames.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Coverage {
-    /// Of the query.
+    /// Coverage of the query.
     pub query: CoverageSide,
-    /// Of the target.
+    /// Coverage of the target.
     pub target: CoverageSide,
 }
 
-/// Why the relation of a pair cannot be told.
+/// Why the relation of a pair cannot be determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
@@ -133,11 +133,11 @@ impl Untold {
 /// The relation of a compared pair.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {
-    /// How the query is related to the target.
+    /// Relation of the query to the target.
     pub relation: Relation,
     /// How much of each the other one shows.
     pub coverage: Coverage,
-    /// Why the relation cannot be told.
+    /// Why the relation cannot be determined.
     pub untold: Option<Untold>,
 }
 

@@ -20,7 +20,7 @@ use crate::windows::CoarseScan;
 /// Records that are in memory while segments are computed.
 pub const ALIGNED: usize = 32;
 
-/// What a search returns and what it may cost.
+/// Parameters of a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SearchParameters {
     /// Most hits of a page.

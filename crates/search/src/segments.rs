@@ -61,7 +61,7 @@ impl Timeline {
     }
 }
 
-/// Where in a video an interval lies, among its informative frames.
+/// Position of an interval in a video, among its informative frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
@@ -94,7 +94,7 @@ impl SegmentPlace {
 /// one, at most a quarter of the video.
 const MARGIN: (f64, f64) = (1.0, 0.05);
 
-/// Intervals of two videos that show the same.
+/// Matching intervals of two videos.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Segment {
@@ -102,9 +102,9 @@ pub struct Segment {
     pub query: [f64; 2],
     /// Start and end in the target, in seconds.
     pub target: [f64; 2],
-    /// Where they lie in the query and in the target.
+    /// Position in the query and in the target.
     pub at: [SegmentPlace; 2],
-    /// The mean similarity of the aligned frames, in [0, 1].
+    /// Mean similarity of the aligned frames, in [0, 1].
     pub score: f32,
 }
 

@@ -73,7 +73,7 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
         self.budget
     }
 
-    /// Pairs that the budget pays for.
+    /// Number of pairs within the budget.
     #[must_use]
     pub fn selected(&self) -> usize {
         self.selected.len()
@@ -138,7 +138,7 @@ impl<E: Borrow<Engine>, Q: Borrow<Query>> Session<E, Q> {
         }
     }
 
-    /// Pairs that were compared.
+    /// Number of compared pairs.
     #[must_use]
     pub fn compared(&self) -> usize {
         self.outcomes.values().filter(|o| matches!(o, Outcome::Compared(_))).count()

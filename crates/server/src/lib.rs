@@ -1,5 +1,5 @@
 //! The HTTP API of Vidsieve over an index on this machine: search with a stream of two pages, videos, encoding, and the re-rank
-//! tier. `docs/http.md` and `docs/openapi.json` say what clients see; the edge Workers answer the same.
+//! tier. `docs/http.md` and `crates/api/openapi.json` say what clients see; the edge Workers answer the same.
 
 mod admission;
 mod body;

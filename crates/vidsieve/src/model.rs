@@ -12,9 +12,6 @@ use vidsieve_search::Engine;
 
 use crate::Error;
 
-/// The bundle that this project trains. It is part of the program, so that no weights need to be found.
-static BUILT_IN: &[u8] = include_bytes!("../../../models/default.safetensors");
-
 /// Returns the instruction set to compute with: the best of this machine, or the one that `VIDSIEVE_ISA` names.
 ///
 /// # Errors
@@ -51,7 +48,7 @@ impl Model {
     /// # Errors
     /// [`Error::InstructionSet`].
     pub fn built_in() -> Result<Self, Error> {
-        Self::from_bytes("the built-in bundle", BUILT_IN.to_vec())
+        Self::from_bytes("the built-in bundle", vidsieve_default_bundle::BUNDLE.to_vec())
     }
 
     /// Reads a model from a file, such as `vidsieve train` and `vidsieve model convert` write.

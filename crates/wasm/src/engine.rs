@@ -62,21 +62,21 @@ impl Model {
 #[cfg_attr(feature = "typescript", ts(rename = "RecordInfo"))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Inspected {
-    /// SHA-256 of the bundle that made it.
+    /// SHA-256 of the bundle that made the record.
     bundle: String,
     /// Length of the video in seconds.
     duration: f64,
     /// The selector's scalar.
     self_similarity: f32,
-    /// Sampled frames, T.
+    /// Number of sampled frames, T.
     frames: usize,
-    /// Regions of a frame, R.
+    /// Number of regions of a frame, R.
     regions: usize,
     /// Bits of a region's code, L.
     bits: usize,
-    /// Values of the vector, D.
+    /// Length of the vector, D.
     dims: usize,
-    /// Whether any frame shows anything.
+    /// Whether any frame is informative.
     informative: bool,
     /// Where the vector starts in the record, f32.
     global_at: usize,
@@ -121,7 +121,7 @@ pub struct Engine {
     pub(crate) inner: Rc<vidsieve_search::Engine>,
 }
 
-/// Two videos compared with each other alone.
+/// Result of comparing two videos.
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "typescript", ts(rename = "Comparison"))]
 pub(crate) struct Compared {

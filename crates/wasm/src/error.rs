@@ -7,7 +7,7 @@ use vidsieve_search::SearchError;
 use vidsieve_search::budget::BudgetError;
 use wasm_bindgen::JsValue;
 
-/// What went wrong in the engine; it does not change.
+/// Code of an error of the engine, stable across versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]

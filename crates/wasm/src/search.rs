@@ -33,21 +33,21 @@ extern "C" {
     fn explain(this: &OptionsObject) -> JsValue;
 }
 
-/// What a search returns and what it may cost.
+/// Parameters of a search.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "typescript", ts(rename = "SearchParameters", rename_all = "camelCase"))]
 pub(crate) struct LocalSearchOptions {
-    /// Most hits of a page; 10.
+    /// Maximum number of hits of a page. Default: 10.
     top: usize,
-    /// What may be compared frame by frame: `auto` (the default), `none`, `all`, `5%`, `100pairs`,
+    /// Budget for re-ranking frame by frame: `auto` (the default), `none`, `all`, `5%`, `100pairs`,
     /// `p>0.5`, `200ms`, `2s`.
     budget: String,
-    /// Hits below this score are left out; 0.
+    /// Minimum score of a hit. Default: 0.
     min_score: f32,
-    /// Whether segments are computed for the hits; true.
+    /// Whether to compute the segments of hits. Default: true.
     segments: bool,
-    /// Whether hits have the numbers behind their scores; false.
+    /// Whether hits include the numbers behind their scores. Default: false.
     explain: bool,
 }
 

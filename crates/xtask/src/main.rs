@@ -6,6 +6,8 @@ mod edge;
 mod lint;
 mod native;
 mod node;
+mod packages;
+mod picture;
 mod run;
 mod steps;
 mod tools;
@@ -43,6 +45,8 @@ enum Task {
     BuildEdge,
     /// The documentation site, to target/book, with its links checked.
     Book,
+    /// The README's picture, to docs/page.webp: a recording of the page in Chromium.
+    Picture,
     /// The kernel benchmarks in WebAssembly under Node: simd128 and relaxed-simd.
     BenchWasm {
         /// Arguments of the benchmark, e.g. --json --rounds 20.
@@ -102,6 +106,7 @@ fn main() -> ExitCode {
         Task::BuildWeb => web::build(),
         Task::BuildEdge => edge::build(),
         Task::Book => book::build(),
+        Task::Picture => picture::make(),
         Task::BenchWasm { args } => native::bench_wasm(&args),
         Task::BenchWeb { args } => web::bench(&args),
         Task::ParityWasm { dir } => native::parity_wasm(dir.as_deref()),

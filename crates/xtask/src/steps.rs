@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::run::Line;
-use crate::{edge, lint, native, web};
+use crate::{edge, lint, native, packages, web};
 
 struct Step {
     name: &'static str,
@@ -14,6 +14,7 @@ const STEPS: &[Step] = &[
     Step { name: "format", run: || Line::cargo().args("fmt --all -- --check").run() },
     Step { name: "lint-web", run: lint::web },
     Step { name: "spelling", run: lint::spelling },
+    Step { name: "crates", run: packages::check },
     Step { name: "lints", run: lints },
     Step { name: "docs", run: native::docs },
     // Tests build the command with every feature; users build it without training.

@@ -223,6 +223,30 @@ fn limits_of_searches_are_those_of_the_card() {
     }
 }
 
+/// Returns the text between two marks.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let start = text.find(before).unwrap_or_else(|| panic!("{before}")) + before.len();
+    let length = text[start..].find(after).unwrap_or_else(|| panic!("{after}"));
+    &text[start..start + length]
+}
+
+/// The version is the same everywhere, and the changelog has a section for it.
+#[test]
+fn versions_agree() {
+    let cargo = read(&root().join("Cargo.toml"));
+    let package = &cargo[cargo.find("[workspace.package]").expect("a table")..];
+    let version = between(package, "version = \"", "\"");
+    let paths = cargo.lines().filter(|line| line.contains("path = \"") && line.contains("version = "));
+    let others = paths.filter(|line| between(line, "version = \"", "\"") != version);
+    none("crates of another version in Cargo.toml", &others.map(str::to_owned).collect::<Vec<_>>());
+    for file in ["npm/package.json", "npm/package-lock.json", "www/package.json", "www/package-lock.json"] {
+        assert_eq!(between(&read(&root().join(file)), "\"version\": \"", "\""), version, "{file}");
+    }
+    assert_eq!(between(&read(&root().join("CITATION.cff")), "\nversion: ", "\n"), version, "CITATION.cff");
+    let changelog = read(&root().join("CHANGELOG.md"));
+    assert!(changelog.contains(&format!("\n## {version}")), "CHANGELOG.md has no section {version}");
+}
+
 #[test]
 fn the_book_has_every_page() {
     let book = Page::open(&root().join("docs/SUMMARY.md"));

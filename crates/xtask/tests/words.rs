@@ -6,7 +6,7 @@ mod pages;
 
 use std::path::Path;
 
-use pages::{files, name, read};
+use pages::{files, name, read, root};
 
 /// A phrase and what to write instead.
 type Phrase = (&'static str, &'static str);
@@ -26,8 +26,8 @@ const EVERYWHERE: [Phrase; 11] = [
     ("the project's mathematics", "`docs/mathematics.md`"),
 ];
 
-/// Refused in documents, and in what the command and the API say of themselves.
-const DOCUMENTS: [Phrase; 9] = [
+/// Refused in documents, in what the command and the API say of themselves, and in the package and the page.
+const DOCUMENTS: [Phrase; 10] = [
     ("what is there", "what is already indexed, published, installed"),
     ("is there where", "is present where"),
     ("in work", "being encoded, being read"),
@@ -37,14 +37,22 @@ const DOCUMENTS: [Phrase; 9] = [
     ("who is doubted", "pairs flagged for re-ranking"),
     ("looks again", "re-ranks, compares again"),
     ("internal fault", "internal error"),
+    ("fault of the program", "internal error"),
 ];
+
+/// Replaces the mark of a comment at the beginning of a line by spaces.
+fn without_mark(line: &str) -> String {
+    let text = line.trim_start();
+    let mark = ["///", "//!", "//", "* "].into_iter().find(|mark| text.starts_with(mark)).unwrap_or_default();
+    format!("{}{}", " ".repeat(line.len() - text.len() + mark.len()), &text[mark.len()..])
+}
 
 /// Lines of a text that hold a phrase as whole words, ends of lines counting as spaces.
 fn lines_with(text: &str, phrase: &str) -> Vec<usize> {
     let lower = text.to_lowercase();
     let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     // A phrase may go over the end of a line, with the marks of a comment between.
-    let flat: String = lower.replace("\n///", "\n   ").replace("\n//!", "\n   ").replace("\n//", "\n  ");
+    let flat: String = lower.split_inclusive('\n').map(without_mark).collect();
     let mut found = Vec::new();
     let words: Vec<(usize, &str)> = flat
         .split_inclusive(char::is_whitespace)
@@ -95,6 +103,7 @@ fn phrases_are_found_over_ends_of_lines() {
     let text = "/// This is\n/// told. Nobody\nknows: `nobody_else`.";
     assert_eq!(lines_with(text, "is told"), [1]);
     assert_eq!(lines_with(text, "nobody"), [2]);
+    assert_eq!(lines_with("/**\n * It is\n * told.\n */", "is told"), [2]);
     assert_eq!(lines_with("mandated", "date"), Vec::<usize>::new());
 }
 
@@ -114,9 +123,20 @@ fn code_and_comments() {
 #[test]
 fn documents() {
     let mut documents = files("", &[".md"]);
-    documents.extend(files("docs", &[".json"]));
+    documents.extend(files("crates/api", &[".json"]));
     let phrases: Vec<Phrase> = EVERYWHERE.iter().chain(&DOCUMENTS).copied().collect();
     none(&faults(&documents, &phrases, |_, text| text));
+}
+
+/// The doc comments and messages of the package, and the texts of the page.
+#[test]
+fn package_and_page() {
+    let mut sources = files("npm/src", &[".ts"]);
+    sources.extend(files("www/src", &[".ts"]));
+    sources.push(root().join("www/index.html"));
+    assert!(sources.len() > 80, "{} files", sources.len());
+    let phrases: Vec<Phrase> = EVERYWHERE.iter().chain(&DOCUMENTS).copied().collect();
+    none(&faults(&sources, &phrases, |_, text| text));
 }
 
 /// What `--help` and the manual say: the doc comments of options, and texts for clap.

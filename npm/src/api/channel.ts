@@ -1,4 +1,4 @@
-/** Events of a running call as an async generator. Leaving it ends the call. */
+/** Yields the events of a running call. Leaving the generator cancels the call. */
 export async function* channel<T>(
   run: (emit: (event: T) => void, stop: AbortSignal) => Promise<void>,
   signal: AbortSignal | undefined,

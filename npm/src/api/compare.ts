@@ -4,18 +4,19 @@ import type { Comparison } from "../data/wire.js";
 import { backendOf } from "../worker/backend.js";
 import { recordBytes, type EncodedVideo } from "./video.js";
 
-/** What is told of a pair. */
+/** Options of {@link compare}. */
 export interface CompareOptions {
-  /** Whether the similarity matrix is made; true. */
+  /** Whether to compute the similarity matrix. Default: true. */
   matrix?: boolean;
-  /** Most cells of its side, 512. */
+  /** Maximum width and height of the matrix in cells, 1 to 4096. Default: 512. */
   side?: number;
   signal?: AbortSignal;
 }
 
 /**
- * Compares two videos: how probably the first one's footage is in the second, where, and the similarity of their frames. The shorter
- * one is best given first. Their model must be loaded.
+ * Compares two videos: the probability that the footage of the first is in the second, the matching
+ * segments, and the similarity of their frames. Pass the shorter video first. The model of both must
+ * be loaded (`Encoder.load` or `loadModel`).
  */
 export async function compare(
   a: EncodedVideo | Uint8Array,
@@ -33,6 +34,7 @@ export async function compare(
   options: CompareOptions = {},
 ): Promise<Comparison> {
   const { matrix = true, side = 512, signal } = options;
-  if (!Number.isInteger(side) || side < 1 || side > 4096) throw new VidsieveError("bad-argument", "the matrix' side must be 1 to 4096");
+  if (!Number.isInteger(side) || side < 1 || side > 4096)
+    throw new VidsieveError("bad-argument", `side is ${side}, must be 1 to 4096`);
   return backendOf().call("compare", { a: recordBytes(a), b: recordBytes(b), side: matrix ? side : 0 }, { signal });
 }

@@ -4,15 +4,22 @@ import type { DuplicateReport } from "../data/wire.js";
 import { backendOf } from "../worker/backend.js";
 import { recordBytes, type EncodedVideo } from "./video.js";
 
-/** What counts as a copy, with the defaults, checked. @internal */
-export function dedupeDefaults({ minScore = 0.9, budget = "auto", order = [] }: DedupeOptions): { minScore: number; budget: string; order: string[] } {
-  if (!(minScore >= 0 && minScore <= 1)) throw new VidsieveError("bad-argument", `minScore is ${minScore}, must be 0 to 1`);
+/** Fills in defaults and checks the options. @internal */
+export function dedupeDefaults({ minScore = 0.9, budget = "auto", order = [] }: DedupeOptions): {
+  minScore: number;
+  budget: string;
+  order: string[];
+} {
+  if (!(minScore >= 0 && minScore <= 1))
+    throw new VidsieveError("bad-argument", `minScore is ${minScore}, must be 0 to 1`);
   return { minScore, budget, order: [...order] };
 }
 
 /**
- * Finds the copies and excerpts among videos, each with an id of its own, and says which of several
- * copies to keep. Their model must be loaded. {@link LocalIndex.dedupe} does it for a whole index.
+ * Finds copies and excerpts among videos, and names the one to keep of each group of copies.
+ *
+ * Ids must be unique. The model of the videos must be loaded. {@link LocalIndex.dedupe} does the same
+ * for a whole index.
  */
 export async function findDuplicates(
   videos: Iterable<readonly [id: string, video: EncodedVideo | Uint8Array]>,

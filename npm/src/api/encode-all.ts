@@ -1,27 +1,30 @@
-/** Many sources, some at a time. */
+/** Encodes many sources, some at a time. */
 
 import { VidsieveError, asError } from "../data/errors.js";
 import type { EncodeOptions, Progress } from "../data/types.js";
 import type { EncodedVideo } from "./video.js";
 
-/** How far one of several sources has come. */
+/** Progress of one source of {@link Encoder.encodeAll}. */
 export interface ItemProgress<T> extends Progress {
   source: T;
-  /** Place of the source among all, from 0. */
+  /** Position of the source in the input, from 0. */
   index: number;
 }
 
-/** How several sources are encoded. */
+/** Options of {@link Encoder.encodeAll}. */
 export interface EncodeAllOptions<T> extends Pick<EncodeOptions, "fps" | "signal"> {
-  /** Sources that are encoded at a time, 1 to 16; 1. Most work is shared already within a file. */
+  /** Sources encoded at a time, 1 to 16. Default: 1, as a single file already uses several cores. */
   concurrency?: number;
   onProgress?: (progress: ItemProgress<T>) => void;
 }
 
-/** A source that is done: its video, or why there is none. */
-export type EncodedItem<T> = { source: T; index: number } & ({ video: EncodedVideo; error: null } | { video: null; error: VidsieveError });
+/** Result of one source: its video, or the error. */
+export type EncodedItem<T> = { source: T; index: number } & (
+  | { video: EncodedVideo; error: null }
+  | { video: null; error: VidsieveError }
+);
 
-/** Encodes sources in their order and gives each as soon as it is done. @internal */
+/** Encodes sources in order and yields each result as soon as it is ready. @internal */
 export async function* encodeAll<T>(
   encode: (source: T, options: EncodeOptions) => Promise<EncodedVideo>,
   sources: Iterable<T> | AsyncIterable<T>,
@@ -38,7 +41,11 @@ export async function* encodeAll<T>(
   let [count, ended] = [0, false];
   const one = async (source: T, index: number): Promise<EncodedItem<T>> => {
     try {
-      const video = await encode(source, { fps, signal: stop, onProgress: (progress) => onProgress?.({ ...progress, source, index }) });
+      const video = await encode(source, {
+        fps,
+        signal: stop,
+        onProgress: (progress) => onProgress?.({ ...progress, source, index }),
+      });
       return { source, index, video, error: null };
     } catch (thrown) {
       stop.throwIfAborted();

@@ -1,16 +1,16 @@
 /**
- * Encodes a file by one Worker, or a long one by several: each takes the next range of samples
- * until there are none.
+ * Encodes a file in one Worker, or a long file in several: each takes the next range of samples
+ * until none is left.
  */
 
 import type { Progress } from "../data/types.js";
 import type { Backend, Encoded, Range } from "../engine/methods.js";
 import type { Rate } from "../sources/sampling.js";
 
-/** Samples of a range: seeking to its first frame takes little beside them. */
+/** Samples of a range: enough that seeking to the first frame costs little in comparison. */
 const RANGE = 60;
 
-/** What is encoded, and by how many. */
+/** A file to encode, and the number of Workers that may share it. */
 export interface FileJob {
   model: string;
   file: Blob;
@@ -24,19 +24,23 @@ interface Options {
   onProgress: ((progress: Progress) => void) | undefined;
 }
 
-/** The number that the last file was opened under. */
+/** Number of the last opened file. */
 let lastReader = 0;
 
 /**
- * Encodes a file. Each Worker opens it once; the first one thereby knows whether sharing is worth
- * it. One Worker encodes a file that is too short for that, or so long that it is cut.
+ * Encodes a file. The first Worker opens it and decides whether sharing is worthwhile. One Worker
+ * encodes files that are too short for that, and files that exceed the maximum number of frames.
  */
 export async function encodeFile(backend: Backend, job: FileJob, options: Options): Promise<Encoded> {
   const { model, file, maxFrames, workers } = job;
   const { signal, onProgress } = options;
   const reader = ++lastReader;
   try {
-    const { count, duration, fps, warnings } = await backend.call("openFile", { reader, file, fps: job.fps }, { signal });
+    const { count, duration, fps, warnings } = await backend.call(
+      "openFile",
+      { reader, file, fps: job.fps },
+      { signal },
+    );
     const ranges = Math.ceil(count / RANGE);
     if (workers > 1 && ranges > 1 && count + RANGE <= maxFrames) {
       return await encodeShared(backend, { ...job, fps, reader, count, duration, ranges, warnings }, options);
@@ -47,19 +51,19 @@ export async function encodeFile(backend: Backend, job: FileJob, options: Option
   }
 }
 
-/** A file that the first Worker has opened. */
+/** A file that is open in the first Worker. */
 interface SharedJob extends FileJob {
   fps: number;
   reader: number;
-  /** Samples and seconds that the file claims to have. */
+  /** Samples and seconds that the headers declare. */
   count: number;
   duration: number;
   ranges: number;
-  /** What is known beforehand to be missing. */
+  /** Missing parts that the headers reveal. */
   warnings: string[];
 }
 
-/** Encodes an open file by several Workers; the record is the one that a single Worker makes. */
+/** Encodes an open file in several Workers; the record equals that of a single Worker. */
 async function encodeShared(
   backend: Backend,
   { model, file, fps, maxFrames, workers, reader, count, duration, ranges, warnings: opened }: SharedJob,
@@ -71,13 +75,13 @@ async function encodeShared(
   const found: Range[] = [];
   const done = new Array<number>(ranges).fill(0);
   let next = 0;
-  // The video ends with the first range that damage ends.
+  // The first range that ends in damage ends the video.
   let last = ranges - 1;
   const work = async (by: Backend): Promise<void> => {
     while (next <= last) {
       const range = next++;
       const from = range * RANGE;
-      // The file may have a sample more than it claims.
+      // A file may have one sample more than its headers declare.
       const to = range === ranges - 1 ? maxFrames : from + RANGE;
       const onEvent = (progress: Progress) => {
         done[range] = progress.done;

@@ -1,6 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { VidsieveError, asError } from "../data/errors.js";
-import type { Encodable, EncodeOptions, FrameSource, LoadOptions, ModelInfo, Pixels, TimedFrame } from "../data/types.js";
+import type {
+  Encodable,
+  EncodeOptions,
+  FrameSource,
+  LoadOptions,
+  ModelInfo,
+  Pixels,
+  TimedFrame,
+} from "../data/types.js";
 import type { Backend, Encoded, Loaded } from "../engine/methods.js";
 import { elementFrames } from "../sources/element.js";
 import type { Frame } from "../sources/pixels.js";
@@ -14,37 +22,47 @@ import { SOURCES, blobOf, isBytes, isFrames, sourceOf, type ByteSource } from ".
 import { EncodedVideo } from "./video.js";
 
 /**
- * What can be encoded. A URL is downloaded as a whole; of a `<video>` the source is opened again, or
- * its stream is encoded as it comes.
+ * Input of {@link Encoder.encode}. A URL is downloaded completely. Of a `<video>`, the source is
+ * opened again, or its `MediaStream` is encoded in real time.
  */
 export type VideoSource = ByteSource | HTMLVideoElement | MediaStream | FrameSource;
 
 type AnyFrame = ImageData | VideoFrame | Pixels | TimedFrame;
 
-const isVideoFrame = (frame: unknown): frame is VideoFrame => typeof VideoFrame !== "undefined" && frame instanceof VideoFrame;
+const isVideoFrame = (frame: unknown): frame is VideoFrame =>
+  typeof VideoFrame !== "undefined" && frame instanceof VideoFrame;
 
 function isPixels(frame: unknown): frame is Pixels {
   const { width, height, data } = (frame ?? {}) as Partial<Pixels>;
   return typeof width === "number" && typeof height === "number" && data instanceof Uint8ClampedArray;
 }
 
-/** A frame, and its time where it has one. */
+/** A frame, and its time if it has one. */
 function timed(frame: AnyFrame): { image: VideoFrame | Pixels; time: number | undefined } {
   if (isVideoFrame(frame)) return { image: frame, time: frame.timestamp / 1e6 };
   if (isPixels(frame)) return { image: frame, time: undefined };
-  if (frame && typeof frame === "object" && "image" in frame && typeof frame.time === "number" && Number.isFinite(frame.time)) {
+  if (
+    frame &&
+    typeof frame === "object" &&
+    "image" in frame &&
+    typeof frame.time === "number" &&
+    Number.isFinite(frame.time)
+  ) {
     const image: unknown = frame.image;
     if (isVideoFrame(image) || isPixels(image)) return { image, time: frame.time };
   }
   throw new VidsieveError("bad-frame", "a frame is an ImageData, a VideoFrame, or { image, time }");
 }
 
-/** A copy to keep until the next frame is there: the caller may close or overwrite its own. */
+/** Copies a frame until the next one arrives: the caller may close or overwrite its own. */
 function kept(image: VideoFrame | Pixels): Frame {
   if (isVideoFrame(image)) return image.clone();
   const { width, height, data } = image;
   if (data.length !== 4 * width * height) {
-    throw new VidsieveError("bad-frame", `a frame of ${width}x${height} pixels needs ${4 * width * height} bytes, got ${data.length}`);
+    throw new VidsieveError(
+      "bad-frame",
+      `a frame of ${width}x${height} pixels needs ${4 * width * height} bytes, got ${data.length}`,
+    );
   }
   return { width, height, data: new Uint8ClampedArray(data) };
 }
@@ -53,9 +71,9 @@ function close(frame: Frame | null): void {
   if (frame && "close" in frame) frame.close();
 }
 
-/** Encodes videos: frames to a record of some kilobytes. */
+/** Encodes videos into records of about a kilobyte a second. */
 export class Encoder {
-  /** The model that it encodes with. */
+  /** The loaded model. */
   readonly model: ModelInfo;
   readonly #loaded: Loaded;
   #backend: Backend | null;
@@ -68,8 +86,8 @@ export class Encoder {
   }
 
   /**
-   * Loads a model, by default the one of this package: streamed, checked by its SHA-256, and kept in the cache where the browser has one,
-   * so that the next time nothing is downloaded.
+   * Loads a model, by default the packaged one. The download is checked by its SHA-256 and cached
+   * where the browser has a cache, so that later loads need no network.
    */
   static async load(options: LoadOptions = {}): Promise<Encoder> {
     const { backend, info } = await load(options, true);
@@ -78,12 +96,12 @@ export class Encoder {
 
   #use(): Backend {
     if (this.#backend) return this.#backend;
-    throw new VidsieveError("disposed", "this encoder was disposed of");
+    throw new VidsieveError("disposed", "this encoder was disposed of: load another with Encoder.load");
   }
 
   /**
-   * Encodes a file, a URL, a `<video>`'s source, a stream until it ends, or frames. An aborted call
-   * stops within a frame.
+   * Encodes a file, a URL, the source of a `<video>`, a stream until it ends, or frames. Aborting the
+   * signal stops the call within one frame.
    */
   async encode(source: VideoSource, options: EncodeOptions = {}): Promise<EncodedVideo> {
     const { fps = "auto", signal } = options;
@@ -93,22 +111,27 @@ export class Encoder {
     signal?.throwIfAborted();
     this.#use();
     if (isBytes(source)) return this.#file(await blobOf(source, options), fps, options);
-    const opened = typeof HTMLVideoElement !== "undefined" && source instanceof HTMLVideoElement ? sourceOf(source) : source;
+    const opened =
+      typeof HTMLVideoElement !== "undefined" && source instanceof HTMLVideoElement ? sourceOf(source) : source;
     if (opened instanceof Blob) return this.#file(opened, fps, options);
     if (typeof opened === "string") return this.#element(opened, fps, options);
     if (typeof MediaStream !== "undefined" && opened instanceof MediaStream) return this.#stream(opened, fps, options);
     if (isFrames(opened)) return this.#frames(opened, fps, options);
-    throw new VidsieveError("bad-argument", `${SOURCES} is needed`);
+    throw new VidsieveError("bad-argument", `this source cannot be encoded: pass ${SOURCES}`);
   }
 
   /**
-   * Tells what {@link Encoder.encode} will do with a file, by its headers: whether it can, what
-   * decodes it, how many frames it takes. Fails only when it is aborted or the download of a URL fails.
+   * Predicts from a file's headers whether {@link Encoder.encode} can encode it, what decodes it, and
+   * how many frames it samples. Fails only if it is aborted or the download of a URL fails.
    */
   async canEncode(source: ByteSource, options: EncodeOptions = {}): Promise<Encodable> {
     const { fps = "auto", signal } = options;
     signal?.throwIfAborted();
-    if (!isBytes(source)) throw new VidsieveError("bad-argument", "a File, a Blob, a URL, a Response or bytes are needed");
+    if (!isBytes(source))
+      throw new VidsieveError(
+        "bad-argument",
+        "canEncode takes files only: pass a File, a Blob, a URL, a Response or bytes",
+      );
     const file = await blobOf(source, options);
     const facts = await this.#use().call("fileFacts", { file, fps }, { signal });
     if (facts.reason === null) return { ...facts, encodable: true, by: "webcodecs" };
@@ -127,10 +150,15 @@ export class Encoder {
   }
 
   /**
-   * Encodes files, `concurrency` at a time (1), and gives each with its video or its error as soon
-   * as it is done. A file that fails does not end the others. Leaving the loop ends all.
+   * Encodes many sources and yields the video or the error of each as soon as it is ready.
+   *
+   * `concurrency` sources are encoded at a time (default: 1). A failed source does not affect the
+   * others. Leaving the loop cancels the rest.
    */
-  encodeAll<T extends VideoSource>(sources: Iterable<T> | AsyncIterable<T>, options: EncodeAllOptions<T> = {}): AsyncGenerator<EncodedItem<T>, void, undefined> {
+  encodeAll<T extends VideoSource>(
+    sources: Iterable<T> | AsyncIterable<T>,
+    options: EncodeAllOptions<T> = {},
+  ): AsyncGenerator<EncodedItem<T>, void, undefined> {
     return encodeAll((source, each) => this.encode(source, each), sources, options);
   }
 
@@ -149,7 +177,7 @@ export class Encoder {
       signal?.throwIfAborted();
       const error = asError(thrown);
       if (typeof document === "undefined" || !["unsupported", "unreadable"].includes(error.code)) throw error;
-      // What WebCodecs cannot do, a <video> may.
+      // A <video> may decode what WebCodecs cannot.
       const url = URL.createObjectURL(file);
       try {
         return await this.#element(url, fps, options);
@@ -176,16 +204,16 @@ export class Encoder {
     if (duration !== undefined && !(Number.isFinite(duration) && duration > 0)) {
       throw new VidsieveError("bad-argument", `duration is ${duration}, must be above 0`);
     }
-    // It may end before that, and then is as long as it was.
+    // A stream that ends earlier has its own length.
     return this.#frames(streamFrames(stream, { fps, duration, until, signal: options.signal }), fps, rest, true);
   }
 
-  /** `live`: the last frame's time is the length of the video. */
+  /** `live`: the time of the last frame is the length of the video. */
   async #frames(source: FrameSource, fps: Rate, options: EncodeOptions, live = false): Promise<EncodedVideo> {
     const { signal, onProgress, duration } = options;
     const backend = this.#use();
     signal?.throwIfAborted();
-    // Not aborted: it is known then, and dropped below.
+    // Not aborted: the session's id is needed to drop it below.
     const session = await backend.call("begin", { model: this.model.id });
     let times: number[] = [];
     const sampler = new Sampler(fps);
@@ -201,15 +229,22 @@ export class Encoder {
       try {
         await backend.call("push", { session, frame, samples: samples.length }, { signal, transfer });
       } finally {
-        // One that was handed over is the Worker's.
+        // A transferred frame belongs to the Worker.
         close(frame);
       }
       times.push(...samples);
       const expected = untimed > 0 ? untimedRate : rateOf(fps, duration ?? 0);
-      const total = duration === undefined ? undefined : Math.min(Math.floor(duration * expected) + 1, this.#loaded.maxFrames);
-      // Samples that are left out later were work all the same.
+      const total =
+        duration === undefined ? undefined : Math.min(Math.floor(duration * expected) + 1, this.#loaded.maxFrames);
+      // Progress counts samples that are dropped later.
       done = Math.max(done, Math.min(times.length, total ?? Infinity));
-      onProgress?.({ phase: "encode", done, total, seconds: times.at(-1) ?? 0, ...(duration === undefined ? {} : { duration }) });
+      onProgress?.({
+        phase: "encode",
+        done,
+        total,
+        seconds: times.at(-1) ?? 0,
+        ...(duration === undefined ? {} : { duration }),
+      });
     };
     try {
       signal?.throwIfAborted();
@@ -244,7 +279,9 @@ export class Encoder {
       }
       signal?.throwIfAborted();
       const promised = duration ?? (untimed > 0 ? untimed / untimedRate : live ? last : Number.NaN);
-      return this.#video(await backend.call("finish", { session, times: Float64Array.from(times), duration: promised }, { signal }));
+      return this.#video(
+        await backend.call("finish", { session, times: Float64Array.from(times), duration: promised }, { signal }),
+      );
     } catch (thrown) {
       close(held);
       backend.call("drop", { session }).catch(() => {});
@@ -252,7 +289,7 @@ export class Encoder {
     }
   }
 
-  /** Frees the model and, if nothing else needs it, the Worker. */
+  /** Frees the model, and the Worker if nothing else uses it. */
   dispose(): void {
     const backend = this.#backend;
     if (!backend) return;

@@ -11,28 +11,33 @@ function wireSource({ model }: LoadOptions): WireSource {
   if (model instanceof ArrayBuffer) return { bytes: new Uint8Array(model) };
   if (model instanceof Uint8Array) return { bytes: model };
   if (model && typeof model === "object" && "url" in model) return { url: absolute(model.url) };
-  throw new VidsieveError("bad-argument", "a model is a URL, a Blob or bytes");
+  throw new VidsieveError("bad-argument", "the model has the wrong type: pass a URL, a Blob or bytes");
 }
 
-/** Relative URLs are the page's, not the Worker's. */
+/** Resolves relative URLs against the page, not the Worker. */
 function absolute(url: string | URL): string {
   try {
     return new URL(url, typeof document === "undefined" ? undefined : document.baseURI).href;
   } catch (cause) {
-    throw new VidsieveError("bad-argument", `${url} is no URL`, { cause });
+    throw new VidsieveError("bad-argument", `${url} is not a URL`, { cause });
   }
 }
 
-/** Loads for searching, or for encoding as well. The caller releases the host. @internal */
+/** Loads a model for searching, or also for encoding. The caller releases the host. @internal */
 export async function load(options: LoadOptions, encoder: boolean): Promise<{ backend: Backend; info: Loaded }> {
   const { model, signal, onProgress } = options;
   const given = options.sha256 ?? (model && typeof model === "object" && "sha256" in model ? model.sha256 : undefined);
   const sha256 = given?.toLowerCase() ?? null;
-  if (sha256 !== null && !/^[0-9a-f]{64}$/.test(sha256)) throw new VidsieveError("bad-argument", "a SHA-256 is 64 hexadecimal digits");
+  if (sha256 !== null && !/^[0-9a-f]{64}$/.test(sha256))
+    throw new VidsieveError("bad-argument", "sha256 must be 64 hexadecimal digits");
   const source = wireSource(options);
   const backend = hold();
   try {
-    const info = await backend.call("load", { source, sha256, encoder }, { signal, onEvent: (event) => onProgress?.(event) });
+    const info = await backend.call(
+      "load",
+      { source, sha256, encoder },
+      { signal, onEvent: (event) => onProgress?.(event) },
+    );
     return { backend, info };
   } catch (thrown) {
     release();
@@ -40,7 +45,7 @@ export async function load(options: LoadOptions, encoder: boolean): Promise<{ ba
   }
 }
 
-/** A model that is loaded for searching and comparing. */
+/** A model loaded for searching and comparing. */
 export class Model {
   readonly info: ModelInfo;
   #backend: Backend | null;
@@ -51,7 +56,7 @@ export class Model {
     this.info = info;
   }
 
-  /** Frees it. */
+  /** Frees the model, and the Worker if nothing else uses it. */
   dispose(): void {
     const backend = this.#backend;
     if (!backend) return;
@@ -65,7 +70,7 @@ export class Model {
   }
 }
 
-/** Loads a model for searching and comparing; `Encoder.load` loads one for encoding as well. */
+/** Loads a model for searching and comparing. `Encoder.load` loads one that also encodes. */
 export async function loadModel(options: LoadOptions = {}): Promise<Model> {
   const { backend, info } = await load(options, false);
   return new Model(backend, info);

@@ -4,19 +4,19 @@ import type { Listed, Problem, SearchPage, ServerModel } from "../data/wire.js";
 import { searchDefaults } from "./options.js";
 import { EncodedVideo, recordBytes } from "./video.js";
 
-/** How a server is asked. */
+/** Options of a {@link SearchClient}. */
 export interface ClientOptions {
-  /** Sent as a bearer token. */
+  /** Bearer token of all requests. */
   token?: string;
-  /** Times that a busy server (429, 503) is asked again, 4. */
+  /** Maximum number of retries of a request that a busy server refused (429, 503). Default: 4. */
   retries?: number;
-  /** Milliseconds of the first wait at most; each further one is twice as long. 250. */
+  /** Maximum wait before the first retry in milliseconds; it doubles with each retry. Default: 250. */
   backoff?: number;
-  /** Instead of the host's own. */
+  /** Replaces the host's `fetch`. */
   fetch?: typeof fetch;
 }
 
-/** Longest wait that is taken from `Retry-After`, in milliseconds. */
+/** Longest `Retry-After` that is respected, in milliseconds. */
 const LONGEST = 30_000;
 
 const RECORD = "application/vnd.vidsieve.record";
@@ -35,7 +35,10 @@ function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
   });
 }
 
-/** A server of the HTTP API: `vidsieve serve`, or the Workers at the edge. Only records are sent to it, never a video. */
+/**
+ * Client of the HTTP API, as served by `vidsieve serve` and by the Workers at the edge. It sends
+ * records, never videos.
+ */
 export class SearchClient {
   readonly url: string;
   readonly #options: ClientOptions;
@@ -45,7 +48,7 @@ export class SearchClient {
       const base = new URL(url, typeof document === "undefined" ? undefined : document.baseURI);
       this.url = base.href.replace(/\/+$/, "");
     } catch (cause) {
-      throw new VidsieveError("bad-argument", `${url} is no URL`, { cause });
+      throw new VidsieveError("bad-argument", `${url} is not a URL`, { cause });
     }
     this.#options = options;
   }
@@ -68,7 +71,7 @@ export class SearchClient {
         await response.body?.cancel();
         const asked = Number(response.headers.get("retry-after")) * 1000;
         const least = asked > 0 ? Math.min(asked, LONGEST) : 0;
-        // Clients that were refused together come back apart.
+        // Jitter: clients that were refused together retry at different times.
         await wait(least + Math.random() * backoff * 2 ** attempt, signal);
         continue;
       }
@@ -87,8 +90,14 @@ export class SearchClient {
     }
   }
 
-  /** Finds a video: a coarse page at once, then a refined one. Leaving the loop ends the search. */
-  async *search(video: EncodedVideo | Uint8Array, options: SearchOptions = {}): AsyncGenerator<SearchPage, void, undefined> {
+  /**
+   * Searches for a video: yields a coarse page first, then a refined page after re-ranking. Leaving the
+   * loop cancels the search.
+   */
+  async *search(
+    video: EncodedVideo | Uint8Array,
+    options: SearchOptions = {},
+  ): AsyncGenerator<SearchPage, void, undefined> {
     const { signal, top, budget, minScore, segments, explain } = searchDefaults(options);
     const query = new URLSearchParams({
       top: String(top),
@@ -115,20 +124,28 @@ export class SearchClient {
         ended = page.last;
         yield page;
       }
-      if (!ended) throw new VidsieveError("network", "the server's answer broke off");
+      if (!ended) throw new VidsieveError("network", "the server's response was interrupted");
     } finally {
       left.abort();
     }
   }
 
-  /** Adds a video or replaces it. Needs a token that may write where the server has tokens. */
-  async put(id: string, video: EncodedVideo | Uint8Array, options: { signal?: AbortSignal } = {}): Promise<"added" | "replaced" | "unchanged"> {
-    const init = { method: "PUT", body: recordBytes(video) as Uint8Array<ArrayBuffer>, headers: { "content-type": RECORD } };
+  /** Adds or replaces a video. If the server has tokens, this needs one with the scope `write`. */
+  async put(
+    id: string,
+    video: EncodedVideo | Uint8Array,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<"added" | "replaced" | "unchanged"> {
+    const init = {
+      method: "PUT",
+      body: recordBytes(video) as Uint8Array<ArrayBuffer>,
+      headers: { "content-type": RECORD },
+    };
     const response = await this.#ask(`/v1/videos/${encodeURIComponent(id)}`, init, options.signal);
     return ((await response.json()) as { result: "added" | "replaced" | "unchanged" }).result;
   }
 
-  /** A video of the server, or null. */
+  /** Returns the video of an id, or null. */
   async get(id: string, options: { signal?: AbortSignal } = {}): Promise<EncodedVideo | null> {
     try {
       const response = await this.#ask(`/v1/videos/${encodeURIComponent(id)}`, {}, options.signal);
@@ -139,7 +156,7 @@ export class SearchClient {
     }
   }
 
-  /** Removes a video; tells whether it was there. */
+  /** Removes a video, and returns whether it was indexed. */
   async remove(id: string, options: { signal?: AbortSignal } = {}): Promise<boolean> {
     try {
       await this.#ask(`/v1/videos/${encodeURIComponent(id)}`, { method: "DELETE" }, options.signal);
@@ -150,7 +167,7 @@ export class SearchClient {
     }
   }
 
-  /** All videos, by id. */
+  /** Yields all videos, sorted by id. */
   async *list(options: { signal?: AbortSignal } = {}): AsyncGenerator<Listed, void, undefined> {
     let after: string | null = null;
     do {
@@ -161,21 +178,21 @@ export class SearchClient {
     } while (after !== null);
   }
 
-  /** The model whose records the server holds. */
+  /** Returns the model that made the server's records. */
   async model(options: { signal?: AbortSignal } = {}): Promise<ServerModel> {
     return this.#json("/v1/model", options.signal);
   }
 
-  /** Where that model is loaded from, for `Encoder.load({ model })`; checked by its SHA-256. */
+  /** Returns the URL and the SHA-256 of that model, for `Encoder.load({ model })`. */
   async modelSource(options: { signal?: AbortSignal } = {}): Promise<{ url: string; sha256: string }> {
     return { url: `${this.url}/v1/model/bundle`, sha256: (await this.model(options)).bundle };
   }
 }
 
-/** The lines of a body as they come. */
+/** Yields the lines of a body as they arrive. */
 async function* lines(response: Response, signal: AbortSignal): AsyncGenerator<string> {
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-  if (!reader) throw new VidsieveError("network", "the server's answer is empty");
+  if (!reader) throw new VidsieveError("network", "the server's response is empty");
   let rest = "";
   try {
     for (;;) {
@@ -189,7 +206,7 @@ async function* lines(response: Response, signal: AbortSignal): AsyncGenerator<s
   } catch (cause) {
     signal.throwIfAborted();
     if (cause instanceof VidsieveError) throw cause;
-    throw new VidsieveError("network", "the server's answer broke off", { cause });
+    throw new VidsieveError("network", "the server's response was interrupted", { cause });
   } finally {
     reader.cancel().catch(() => {});
   }

@@ -1,4 +1,7 @@
-/** Searching and comparing, without the encoder: a smaller module for pages and Workers that get records from elsewhere. */
+/**
+ * Searching and comparing without the encoder: a smaller module for pages and Workers that get records
+ * from elsewhere.
+ */
 
 export { configure, type Configuration } from "../worker/backend.js";
 export { compare, type CompareOptions } from "./compare.js";

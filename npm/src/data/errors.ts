@@ -1,42 +1,42 @@
 import type { EngineErrorCode, Problem, ProblemCode } from "./wire.js";
 
 /**
- * What went wrong, stable across versions. The codes of the engine:
+ * Code of an error, stable across versions. The codes of the engine:
  *
- * - `bad-model`: the bytes are no sound bundle, or it lacks a network.
- * - `bad-record`: the bytes are no sound record.
- * - `other-version`: a record of another version of the format: index the video again.
- * - `other-bundle`: a record that another bundle made.
- * - `bad-frame`: a frame that cannot be encoded.
- * - `bad-video`: a video without frames, with too many, or with times that run backwards.
- * - `bad-argument`: an argument that is out of its range.
+ * - `bad-model`: the bytes are not a valid bundle, or it lacks a network.
+ * - `bad-record`: the bytes are not a valid record.
+ * - `other-version`: the record has another version of the format: encode the video again.
+ * - `other-bundle`: another bundle made the record.
+ * - `bad-frame`: the frame cannot be encoded.
+ * - `bad-video`: the video has no frames, too many, or times that run backwards.
+ * - `bad-argument`: an argument is invalid or out of range.
  */
 export type ErrorCode =
   | EngineErrorCode
-  /** No model is loaded that made these records. */
+  /** The model that made the records is not loaded. */
   | "no-model"
-  /** The file is no video that can be read. */
+  /** The file is not a readable video. */
   | "unreadable"
-  /** This host or browser cannot do it: no decoder for the codec, no canvas. */
+  /** The host or browser lacks a feature, such as a decoder for the codec or a canvas. */
   | "unsupported"
-  /** A download whose SHA-256 is not the one that was expected. */
+  /** The SHA-256 of a download differs from the expected one. */
   | "integrity"
-  /** A server could not be reached. */
+  /** A request failed, or its response was interrupted. */
   | "network"
-  /** A server answered with an error, see {@link HttpError}. */
+  /** A server answered with an error status, see {@link HttpError}. */
   | "http"
   /** The local index could not be read or written. */
   | "storage"
-  /** The engine stopped unexpectedly; the next call gets a new one. */
+  /** The engine stopped unexpectedly. In a Worker, the next call starts a new one. */
   | "crashed"
-  /** It was disposed of. */
+  /** The object was disposed of. */
   | "disposed"
   /** A defect of this package. */
   | "internal";
 
-/** Every error of this package, aborted calls excepted: those reject with the signal's reason. */
+/** Error of this package. Aborted calls reject with the signal's reason instead. */
 export class VidsieveError extends Error {
-  /** Stable across versions. */
+  /** Code of the error, stable across versions. */
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
@@ -46,39 +46,39 @@ export class VidsieveError extends Error {
   }
 }
 
-/** A server's answer that is an error. */
+/** Error response of a server. */
 export class HttpError extends VidsieveError {
   readonly status: number;
   /**
-   * The problem's stable code, such as `unauthorized`; `unknown` of servers that send none. Servers
-   * of later versions may send others.
+   * Stable code of the problem, such as `unauthorized`, or `unknown` if the server sends none. Later
+   * versions of the server may send further codes.
    */
   readonly problem: ProblemCode | "unknown" | (string & {});
 
   constructor(status: number, problem: Partial<Problem>) {
     const code = /^urn:vidsieve:problem:(.+)$/.exec(problem.type ?? "")?.[1] ?? "unknown";
     const text = [problem.title, problem.detail].filter(Boolean).join(": ");
-    super("http", `HTTP ${status}: ${text || "the server told no reason"}`);
+    super("http", `HTTP ${status}: ${text || "the server gave no reason"}`);
     this.name = "HttpError";
     this.status = status;
     this.problem = code;
   }
 }
 
-/** An error as it crosses from a Worker. @internal */
+/** Error in a message from a Worker. @internal */
 export interface ErrorData {
   code: ErrorCode;
   message: string;
   cause?: { name: string; message: string };
 }
 
-/** An error for a message to the page. @internal */
+/** Turns an error into data for a message. @internal */
 export function toData(thrown: unknown): ErrorData {
   const { code, message, cause } = asError(thrown);
   return { code, message, ...(cause instanceof Error ? { cause: { name: cause.name, message: cause.message } } : {}) };
 }
 
-/** The error of such a message. @internal */
+/** Turns the data of a message into an error. @internal */
 export function fromData({ code, message, cause }: ErrorData): VidsieveError {
   if (!cause) return new VidsieveError(code, message);
   const reason = Object.assign(new Error(cause.message), { name: cause.name });
@@ -86,16 +86,17 @@ export function fromData({ code, message, cause }: ErrorData): VidsieveError {
 }
 
 /**
- * Why an address could not be read, after a failed request. Browsers tell pages nothing about
- * answers of other origins that their servers do not share. @internal
+ * Returns the message for a failed request, with a hint about CORS for other origins: browsers hide
+ * from pages why such a request failed. @internal
  */
 export function unreachable(url: string, what = "could not be loaded"): string {
   const foreign = typeof location !== "undefined" && /^https?:/.test(url) && new URL(url).origin !== location.origin;
-  const cors = "; if its server can be reached, it does not allow this page to read it: it has to answer with Access-Control-Allow-Origin (CORS)";
+  const cors =
+    "; if the server is up, it does not allow this page to read the response: it must send Access-Control-Allow-Origin (CORS)";
   return `${url} ${what}${foreign ? cors : ""}`;
 }
 
-/** Every code: the compiler reports one that is missing here or that is none. */
+/** All codes; the compiler reports missing and unknown ones. */
 const CODES: Record<ErrorCode, true> = {
   "bad-model": true,
   "bad-record": true,
@@ -116,7 +117,7 @@ const CODES: Record<ErrorCode, true> = {
   internal: true,
 };
 
-/** Whatever was thrown, as an error of this package. @internal */
+/** Converts any thrown value to an error of this package. @internal */
 export function asError(thrown: unknown): VidsieveError {
   if (thrown instanceof VidsieveError) return thrown;
   if (typeof WebAssembly !== "undefined" && thrown instanceof WebAssembly.RuntimeError) {

@@ -1,98 +1,92 @@
 import type { Comparison, SearchParameters } from "./wire.js";
 
-/** What a search returns and what it may cost. */
+/** Options of a search. */
 export interface SearchOptions extends Partial<SearchParameters> {
   signal?: AbortSignal;
 }
 
-/** How far something has come. */
+/** Progress of loading or encoding. */
 export interface Progress {
   phase: "download" | "model" | "encode";
-  /** Bytes, or frames. */
+  /** Bytes or frames so far. */
   done: number;
-  /** Bytes, or frames as far as they are known. */
+  /** Total bytes or frames, if known. */
   total: number | undefined;
-  /** Seconds of video that are encoded. */
+  /** Seconds of video encoded so far. */
   seconds?: number;
-  /** Seconds of video there are. */
+  /** Length of the video in seconds. */
   duration?: number;
 }
 
-/** Pixels of a picture, RGBA from the top: what an `ImageData` has. */
+/** RGBA pixels of a picture, row by row from the top, as in an `ImageData`. */
 export interface Pixels {
   width: number;
   height: number;
   data: Uint8ClampedArray;
 }
 
-/** The frame similarities of a pair. */
+/** Frame similarities of a pair. */
 export interface SimilarityMatrix {
-  /** Columns: cells of the second video. */
+  /** Columns, one for each cell of the second video. */
   width: number;
-  /** Rows: cells of the first video. */
+  /** Rows, one for each cell of the first video. */
   height: number;
-  /** Frames of a cell's side: of long videos a cell is the most similar pair of several frames. */
+  /** Frames a cell covers on each side. A cell holds the maximum over its pairs of frames. */
   stride: number;
-  /** In [-1, 1], row by row. */
+  /** Similarities in [-1, 1], row by row. */
   values: Float32Array;
-  /** The matrix in colours, a pixel a cell. In hosts that have no `ImageData` it is an object with the same width, height and data. */
+  /** The matrix in colours, one pixel a cell. Without `ImageData` in the host, an object with its properties. */
   image: ImageData;
 }
 
-/** Two videos compared, with the similarity of all their frames. */
+/** Result of a comparison, with the frame similarities. */
 export interface ComparisonWithMatrix extends Comparison {
   matrix: SimilarityMatrix;
 }
 
-/** A model: where it comes from. */
-export type ModelSource =
-  | string
-  | URL
-  | Blob
-  | ArrayBuffer
-  | Uint8Array
-  | { url: string | URL; sha256?: string };
+/** Where a model comes from. */
+export type ModelSource = string | URL | Blob | ArrayBuffer | Uint8Array | { url: string | URL; sha256?: string };
 
-/** How a model is loaded. */
+/** Options of loading a model. */
 export interface LoadOptions {
-  /** The bundle; the one that comes with this package if left out. */
+  /** The bundle. Default: the packaged one. */
   model?: ModelSource;
-  /** SHA-256 that the bundle must have, in hexadecimal digits. */
+  /** Expected SHA-256 of the bundle, in hexadecimal digits. */
   sha256?: string;
   onProgress?: (progress: Progress) => void;
   signal?: AbortSignal;
 }
 
-/** A model that is loaded. */
+/** A loaded model. */
 export interface ModelInfo {
   /** SHA-256 of the bundle. */
   id: string;
   licence: string;
-  /** Bytes of the bundle. */
+  /** Size of the bundle in bytes. */
   bytes: number;
-  /** Whether it came from the cache. */
+  /** Whether the bundle came from the cache. */
   cached: boolean;
-  /** What the kernels were built for: `simd128` or `relaxed-simd`. */
+  /** Instruction set of the kernels: `simd128` or `relaxed-simd`. */
   instructions: string;
-  /** Threads that share the work of the engine. */
+  /** Number of threads of the engine. */
   threads: number;
 }
 
-/** How far a search for copies has come: pairs are chosen in videos, then compared. */
+/** Progress of a search for copies: it first selects pairs of each video, then compares them. */
 export interface DedupeProgress {
   phase: "choose" | "compare";
-  /** Videos, or pairs. */
+  /** Videos (`choose`) or pairs (`compare`) so far. */
   done: number;
   total: number;
 }
 
-/** What counts as a copy, and what may be compared. */
+/** Options of a search for copies. */
 export interface DedupeOptions {
-  /** Score from which two videos are copies, or one an excerpt of the other; 0.9. */
+  /** Minimum score of copies and excerpts. Default: 0.9. */
   minScore?: number;
-  /** How many pairs of each video are compared beside the likely ones, such as `all` or `100pairs`; `auto`. */
+  /** Budget for comparing unlikely pairs of each video, such as `all` or `100pairs`. Default: `auto`. */
   budget?: string;
-  /** Ids, the best to keep first. Those that are left out follow: the longest first, then by id. */
+  /** Ids in order of preference for keeping. Other videos follow, longest first, then by id. */
   order?: Iterable<string>;
   onProgress?: (progress: DedupeProgress) => void;
   signal?: AbortSignal;
@@ -101,69 +95,76 @@ export interface DedupeOptions {
 /** A video of a local index. */
 export interface IndexedVideo {
   id: string;
-  /** Seconds. */
+  /** Length in seconds. */
   duration: number;
-  /** Sampled frames. */
+  /** Number of sampled frames. */
   frames: number;
-  /** Bytes of its record. */
+  /** Size of the record in bytes. */
   bytes: number;
-  /** When it was added; null of one that an earlier version added. */
+  /** When the video was added; null if a version before 0.2 added it. */
   added: Date | null;
 }
 
-/** What a file is, by its headers; null is not known. */
+/** Facts from a file's headers; unknown ones are null. */
 export interface FileFacts {
-  /** Such as `MP4` or `Matroska`. */
+  /** Container, such as `MP4` or `Matroska`. */
   container: string | null;
-  /** The name of the codec that people know and its identifier: `HEVC (H.265), hvc1.1.6.L93.B0`. */
+  /** Common name and identifier of the codec, such as `HEVC (H.265), hvc1.1.6.L93.B0`. */
   codec: string | null;
-  /** Pixels of the upright picture. */
+  /** Width of the upright picture in pixels. */
   width: number | null;
   height: number | null;
-  /** Seconds. */
+  /** Length in seconds. */
   duration: number | null;
-  /** Frames that are taken of it. */
+  /** Number of frames that `encode` samples. */
   frames: number | null;
-  /** What is known beforehand to be missing, as in a file that is cut off. */
+  /** Missing parts that the headers reveal, as in a truncated file. */
   warnings: string[];
   /** Why WebCodecs cannot decode it; null if it can. */
   reason: string | null;
 }
 
-/** What `encode` will do with a file. */
+/** Result of {@link Encoder.canEncode}. */
 export interface Encodable extends FileFacts {
-  /** Whether `encode` can begin. Damage within the file shows only then. */
+  /** Whether `encode` can start. Damage within the file shows only while encoding. */
   encodable: boolean;
-  /** What decodes it: WebCodecs, or a `<video>` that is seeked, which takes longer; null if nothing does. */
+  /** The decoder: WebCodecs, or seeking in a `<video>`, which is slower; null if there is none. */
   by: "webcodecs" | "video" | null;
 }
 
-/** How a video is encoded. */
+/** Options of {@link Encoder.encode}. */
 export interface EncodeOptions {
   /**
+<<<<<<< HEAD
    * Frames a second that are taken. `auto`, the default: 1, and 2, 4 or 8 of a video below 30, 15
    * or 7.5 seconds, so that it has at least 31 if it lasts 3.75 seconds. Records of one index should
    * have the same.
+=======
+   * Frames sampled a second. `auto`, the default, samples 1 a second, and 2, 4 or 8 a second of videos
+   * below 15, 7.5 or 3.75 seconds. Use one rate for all records of an index.
+>>>>>>> hc
    */
   fps?: number | "auto";
-  /** Length of the video in seconds, where frames are given and it is known. Of a `MediaStream`: seconds after which it ends. */
+  /** Length in seconds: of a video that is given as frames, or the maximum for a `MediaStream`. */
   duration?: number;
-  /** Ends a `MediaStream`, and what came of it is encoded; `signal` ends the call without a result. It also ends with its video track. */
+  /** Ends a `MediaStream` and encodes what came until then. Aborting `signal` cancels the call instead. */
   until?: AbortSignal;
   onProgress?: (progress: Progress) => void;
   signal?: AbortSignal;
 }
 
-/** A frame with the time at which it is shown, in seconds. */
+/** A frame and its presentation time in seconds. */
 export interface TimedFrame {
   image: ImageData | VideoFrame | Pixels;
   time: number;
 }
 
 /**
- * Frames to encode. A `VideoFrame` and a {@link TimedFrame} have a time, and `fps` frames a second
- * are taken of them, each the one that is on the screen; an `ImageData` has none, and each one is
- * taken, `fps` of them a second (`auto`: 1). The caller closes its `VideoFrame`s.
+ * Frames to encode, all with a time or all without.
+ *
+ * `VideoFrame` and {@link TimedFrame} have a time: `encode` samples the frame on screen `fps` times a
+ * second. `ImageData` and {@link Pixels} have none: `encode` takes each as the next sample, `fps` a
+ * second (`auto`: 1). The caller closes its `VideoFrame`s.
  */
 export type FrameSource =
   | AsyncIterable<ImageData | VideoFrame | Pixels | TimedFrame>

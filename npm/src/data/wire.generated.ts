@@ -1,26 +1,26 @@
 // Generated from the Rust types; do not edit. To write it again:
 // VIDSIEVE_WRITE_TYPES=1 cargo test -p vidsieve-wasm --features typescript --lib typescript
 
-/** Where in a video an interval lies, among its informative frames. */
+/** Position of an interval in a video, among its informative frames. */
 export type SegmentPlace =
   | "beginning"
   | "middle"
   | "end"
   | "whole";
 
-/** Intervals of two videos that show the same. */
+/** Matching intervals of two videos. */
 export interface Segment {
   /** Start and end in the query, in seconds. */
   query: [number, number];
   /** Start and end in the target, in seconds. */
   target: [number, number];
-  /** Where they lie in the query and in the target. */
+  /** Position in the query and in the target. */
   at: [SegmentPlace, SegmentPlace];
-  /** The mean similarity of the aligned frames, in [0, 1]. */
+  /** Mean similarity of the aligned frames, in [0, 1]. */
   score: number;
 }
 
-/** How the query is related to a target. */
+/** Relation of the query to a target. */
 export type Relation =
   | "copy"
   | "excerpt"
@@ -29,29 +29,29 @@ export type Relation =
   | "same-scene"
   | "different";
 
-/** How much of a video the other one shows, over informative frames. */
+/** How much of a video the other one shows, in informative frames. */
 export interface CoverageSide {
   /** Seconds of informative time that match. */
   seconds: number;
-  /** Their share of the video's informative time, in [0, 1]. */
+  /** Matching share of the video's informative time, in [0, 1]. */
   share: number;
 }
 
-/** How much of each of two videos the other one shows, over informative frames. */
+/** How much of each of two videos the other one shows, in informative frames. */
 export interface Coverage {
-  /** Of the query. */
+  /** Coverage of the query. */
   query: CoverageSide;
-  /** Of the target. */
+  /** Coverage of the target. */
   target: CoverageSide;
 }
 
-/** Why the relation of a pair cannot be told. */
+/** Why the relation of a pair cannot be determined. */
 export type Untold =
   | "nothing-in-query"
   | "nothing-in-target"
   | "nothing-changes";
 
-/** The numbers behind a hit's scores. */
+/** Numbers behind a hit's scores. */
 export interface Explanation {
   /** S^c's cosine in [-1, 1]. */
   coarse_cosine: number;
@@ -59,27 +59,27 @@ export interface Explanation {
   fine_similarity: number | null;
   /** The selector's scalar of the video. */
   self_similarity: number;
-  /** Whether the budget paid for the pair. */
+  /** Whether the pair was within the budget. */
   selected: boolean;
-  /** Place among all videos by the coarse score, from 1. */
+  /** Rank among all videos by the coarse score, from 1. */
   coarse_rank: number;
 }
 
-/** Which network a hit's score comes from. */
+/** Stage that computed a hit's score. */
 export type HitStage =
   | "coarse"
   | "fine";
 
-/** One video of an answer. */
+/** One video of a search's result. */
 export interface Hit {
   /** The video. */
   id: string;
   /**
-   * Its score in [0, 1]: the probability that the query's informative footage is in the video. At
-   * most 0.89 if the pair was not compared.
+   * Score in [0, 1]: the probability that the query's informative footage is in the video. At most
+   * 0.89 if the pair was not compared.
    */
   score: number;
-  /** Where the score comes from. */
+  /** Stage that computed the score. */
   stage: HitStage;
   /** S^c's score in [0, 1]. */
   coarse: number;
@@ -87,22 +87,22 @@ export interface Hit {
   fine: number | null;
   /** The selector's probability that the coarse score is wrong, if there is a selector. */
   doubt: number | null;
-  /** How the query is related to the video; null if the pair was not compared. */
+  /** Relation of the query to the video; null if the pair was not compared. */
   relation: Relation | null;
   /** How much of each video the other one shows; null if the pair was not compared. */
   coverage: Coverage | null;
-  /** Why the relation cannot be told. */
+  /** Why the relation cannot be determined. */
   untold?: Untold;
-  /** Where the videos match, best first; empty if that was not looked for. */
+  /** Matching segments, best first; empty unless requested. */
   segments: Segment[];
   /**
-   * Of a hit that was not compared: the seconds of the video that are most like the query, if it is
-   * not the whole.
+   * Start and end in seconds of the part most similar to the query, for hits that were not
+   * compared. Absent if that is the whole video.
    */
   near?: [number, number];
-  /** Why a pair that was to be compared was not. */
+  /** Why a selected pair was not compared. */
   unavailable?: string;
-  /** The numbers behind it, if asked for. */
+  /** Numbers behind the scores, if requested. */
   explain?: Explanation;
 }
 
@@ -116,64 +116,62 @@ export interface SearchTimings {
   fetch: number;
   /** Comparing frame by frame. */
   compare: number;
-  /** Finding where videos match, with the records that this needs. */
+  /** Computing segments, including the records that this needs. */
   segments: number;
   /** From the start of the search to this page. */
   total: number;
 }
 
-/** Which page of an answer it is. */
+/** Kind of a page. */
 export type PageStage =
   | "coarse"
   | "refined";
 
-/**
- * One page of an answer: the coarse one comes at once, the refined one after pairs were compared.
- */
+/** Page of a search's result: the coarse page comes first, the refined page after re-ranking. */
 export interface SearchPage {
-  /** Which page it is. */
+  /** Kind of the page. */
   page: PageStage;
   /** Whether no page follows. */
   last: boolean;
   /** SHA-256 of the bundle, 64 hexadecimal digits. */
   model: string;
-  /** Videos that were searched. */
+  /** Number of searched videos. */
   videos: number;
   /** The budget of the search, as text. */
   budget: string;
-  /** Pairs that the budget pays for. */
+  /** Number of pairs within the budget. */
   selected: number;
-  /** Pairs that were compared. */
+  /** Number of compared pairs. */
   reranked: number;
-  /** Pairs that were to be compared and could not be: their hits keep coarse scores. */
+  /** Number of selected pairs that could not be compared: their hits keep coarse scores. */
   missing: number;
-  /** Whether anything is missing. */
+  /** Whether the page is incomplete. */
   degraded: boolean;
   /**
-   * What else the page lacks, in words: a part of a server's index that did not answer, a query
-   * that shows nothing.
+   * What else the page lacks, in words, such as a part of a server's index that did not answer, or
+   * a query without informative frames.
    */
   warnings?: string[];
-  /** The best videos, best first. */
+  /** Hits, best first. */
   hits: Hit[];
   /** Milliseconds of each part. */
   timings_ms: SearchTimings;
 }
 
-/** What a search returns and what it may cost. */
+/** Parameters of a search. */
 export interface SearchParameters {
-  /** Most hits of a page; 10. */
+  /** Maximum number of hits of a page. Default: 10. */
   top: number;
   /**
-   * What may be compared frame by frame: `auto` (the default), `none`, `all`, `5%`, `100pairs`,
+   * Budget for re-ranking frame by frame: `auto` (the default), `none`, `all`, `5%`, `100pairs`,
    * `p>0.5`, `200ms`, `2s`.
    */
   budget: string;
-  /** Hits below this score are left out; 0. */
+  /** Minimum score of a hit. Default: 0. */
   minScore: number;
-  /** Whether segments are computed for the hits; true. */
+  /** Whether to compute the segments of hits. Default: true. */
   segments: boolean;
-  /** Whether hits have the numbers behind their scores; false. */
+  /** Whether hits include the numbers behind their scores. Default: false. */
   explain: boolean;
 }
 
@@ -194,7 +192,7 @@ export type DuplicateStep =
 export interface DuplicateCopy {
   /** Its id. */
   id: string;
-  /** Its score with the video to keep, in [0, 1]. */
+  /** Score with the video to keep, in [0, 1]. */
   score: number;
   /** How much of the copy (`query`) and of the video to keep (`target`) the other one shows. */
   coverage: Coverage;
@@ -202,9 +200,9 @@ export interface DuplicateCopy {
 
 /** A video to keep and its copies. */
 export interface DuplicateGroup {
-  /** Id of the video to keep: the first by the order of what to keep that is no excerpt. */
+  /** Id of the video to keep: the first in the order of preference that is not an excerpt. */
   keep: string;
-  /** Its copies; at least one. */
+  /** Copies of the video; at least one. */
   copies: DuplicateCopy[];
 }
 
@@ -212,38 +210,38 @@ export interface DuplicateGroup {
 export interface DuplicateExcerpt {
   /** Its id. */
   id: string;
-  /** Id of the video that holds it. */
+  /** Id of the video that contains the excerpt. */
   of: string;
-  /** Their score in [0, 1]. */
+  /** Score of the pair, in [0, 1]. */
   score: number;
   /** How much of the excerpt (`query`) and of the longer video (`target`) the other one shows. */
   coverage: Coverage;
 }
 
 /**
- * Two videos that have something in common and are neither copies nor one an excerpt of the other,
- * or score too little for that.
+ * Two related videos that are neither copies nor excerpt and whole, or whose score is too low for
+ * that.
  */
 export interface DuplicatePair {
   /** Id of one video, the query of the comparison. */
   a: string;
   /** Id of the other, the target. */
   b: string;
-  /** How the first is related to the second. */
+  /** Relation of the first to the second. */
   relation: Relation;
-  /** Their score in [0, 1]. */
+  /** Score of the pair, in [0, 1]. */
   score: number;
   /** How much of each the other one shows. */
   coverage: Coverage;
-  /** Why the relation cannot be told. */
+  /** Why the relation cannot be determined. */
   untold?: Untold;
 }
 
 /** Copies and excerpts of a table. */
 export interface DuplicateReport {
-  /** Videos that were looked at. */
+  /** Number of searched videos. */
   videos: number;
-  /** Pairs that were compared frame by frame. */
+  /** Number of pairs compared frame by frame. */
   compared: number;
   /** Ids of videos whose record could not be read. */
   missing: string[];
@@ -251,11 +249,11 @@ export interface DuplicateReport {
   groups: DuplicateGroup[];
   /** Videos that are excerpts of longer ones, each once. */
   excerpts: DuplicateExcerpt[];
-  /** Other pairs that have something in common, by relation, the highest score first. */
+  /** Other related pairs, by relation, highest score first. */
   related: DuplicatePair[];
 }
 
-/** Two videos compared with each other alone. */
+/** Result of comparing two videos. */
 export interface Comparison {
   /** The aligned frames of each segment: frame of the query, frame of the target. */
   paths: [number, number][][];
@@ -269,33 +267,33 @@ export interface Comparison {
   fine: number;
   /** The selector's probability that the coarse score is wrong, if there is a selector. */
   doubt: number | null;
-  /** How the query is related to the target. */
+  /** Relation of the query to the target. */
   relation: Relation;
   /** How much of each video the other one shows. */
   coverage: Coverage;
-  /** Why the relation cannot be told. */
+  /** Why the relation cannot be determined. */
   untold?: Untold;
-  /** Where the videos match, best first. */
+  /** Matching segments, best first. */
   segments: Segment[];
 }
 
 /** The contents of a record. @internal */
 export interface RecordInfo {
-  /** SHA-256 of the bundle that made it. */
+  /** SHA-256 of the bundle that made the record. */
   bundle: string;
   /** Length of the video in seconds. */
   duration: number;
   /** The selector's scalar. */
   selfSimilarity: number;
-  /** Sampled frames, T. */
+  /** Number of sampled frames, T. */
   frames: number;
-  /** Regions of a frame, R. */
+  /** Number of regions of a frame, R. */
   regions: number;
   /** Bits of a region's code, L. */
   bits: number;
-  /** Values of the vector, D. */
+  /** Length of the vector, D. */
   dims: number;
-  /** Whether any frame shows anything. */
+  /** Whether any frame is informative. */
   informative: boolean;
   /** Where the vector starts in the record, f32. */
   globalAt: number;
@@ -307,7 +305,7 @@ export interface RecordInfo {
   codesAt: number;
 }
 
-/** What went wrong in the engine; it does not change. */
+/** Code of an error of the engine, stable across versions. */
 export type EngineErrorCode =
   | "bad-model"
   | "bad-record"
@@ -325,45 +323,45 @@ export interface Listed {
   duration: number;
   /** Sampled frames. */
   frames: number;
-  /** Bytes of its record. */
+  /** Size of the record in bytes. */
   bytes: number;
-  /** When it was added, in seconds from 1970. */
+  /** Time at which the video was added, in seconds since 1970. */
   added: number;
-  /** Its record's checksum, 16 hexadecimal digits. */
+  /** Checksum of the record, 16 hexadecimal digits. */
   checksum: string;
 }
 
 /** A page of the listing. */
 export interface Listing {
-  /** By id. */
+  /** Videos, sorted by id. */
   videos: Listed[];
-  /** What the next page is asked for with; nothing if this may be the last. */
+  /** Cursor of the next page; absent if this may be the last. */
   next: string | null;
 }
 
-/** The result of putting a video. */
+/** Result of a PUT of a video. */
 export type PutResult =
   | "added"
   | "replaced"
   | "unchanged";
 
-/** The answer of `/v1/model`. */
+/** Response of `/v1/model`. */
 export interface ServerModel {
   /** SHA-256 of the bundle, 64 hexadecimal digits. */
   bundle: string;
-  /** Regions of a frame, R. */
+  /** Number of regions of a frame, R. */
   regions: number | null;
   /** Bits of a region's code, L. */
   bits: number | null;
-  /** Values of a video's vector, D. */
+  /** Length of a video's vector, D. */
   dims: number | null;
-  /** Names of the networks that the bundle has. */
+  /** Names of the bundle's networks. */
   networks: string[];
-  /** Bytes of the bundle. */
+  /** Size of the bundle in bytes. */
   bytes: number;
 }
 
-/** The code of a problem; it does not change. */
+/** Code of a problem, stable across versions. */
 export type ProblemCode =
   | "bad-request"
   | "unauthorized"
@@ -388,10 +386,10 @@ export type ProblemCode =
 export interface ProblemDetails {
   /** `urn:vidsieve:problem:` and a stable code. */
   type: string;
-  /** What went wrong, in a few words. */
+  /** Short description of the problem. */
   title: string;
-  /** The status of the answer. */
+  /** HTTP status of the response. */
   status: number;
-  /** What went wrong with this request. */
+  /** Details of this request. */
   detail: string;
 }

@@ -1,8 +1,8 @@
 /**
- * The data that the Rust crates define: pages, hits, comparisons, records, listings, problems.
+ * Data types of the Rust crates: pages, hits, comparisons, records, listings, problems.
  *
- * Types only, generated from the Rust types. The names are those of the HTTP API's JSON and of the
- * objects that the WebAssembly modules return.
+ * They are generated from the Rust types. Their fields have the names of the HTTP API's JSON and of
+ * the objects that the WebAssembly modules return.
  */
 
 export type {

@@ -1,8 +1,8 @@
-/** The relation of two videos in words, as the command prints it. */
+/** Describes the relation of two videos in words, like the command. */
 
 import type { Comparison, Coverage, Hit, Relation, Segment, SegmentPlace, Untold } from "./wire.js";
 
-/** Score from which on a pair that was not compared is called likely. */
+/** Minimum score at which a pair that was not compared is called likely. */
 const LIKELY = 0.5;
 
 const UNTOLD: Record<Untold, string> = {
@@ -12,8 +12,11 @@ const UNTOLD: Record<Untold, string> = {
 };
 
 /**
- * The relation of a pair in words: "an excerpt of it: 4.0 s at its end, 12 %". "It" is the target. Of a hit that was not
- * compared "likely; not compared", "likely, near 12:40; not compared", or why nothing can be told of it, or null.
+ * Describes the relation of a pair in words, such as "an excerpt of it: 4.0 s at its end, 12 %", where
+ * "it" is the target.
+ *
+ * For a hit that was not compared it returns "likely; not compared", "likely, near 12:40; not
+ * compared", the reason why no relation can be determined, or null.
  */
 export function describe(pair: Comparison): string;
 export function describe(pair: Hit | Comparison): string | null;
@@ -25,10 +28,14 @@ export function describe(pair: Hit | Comparison): string | null {
   return untold ? UNTOLD[untold] : null;
 }
 
-/** The middle of a stretch as a player shows it: "12:40", "1:02:05". */
+/** Formats the middle of an interval like a player: "12:40", "1:02:05". */
 function clock([from, to]: [number, number]): string {
   const whole = Math.floor(Math.max(0, (from + to) / 2));
-  const [hours, minutes, seconds] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, String(whole % 60).padStart(2, "0")];
+  const [hours, minutes, seconds] = [
+    Math.floor(whole / 3600),
+    Math.floor(whole / 60) % 60,
+    String(whole % 60).padStart(2, "0"),
+  ];
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${seconds}` : `${minutes}:${seconds}`;
 }
 
@@ -44,7 +51,9 @@ function related(relation: Relation, { query, target }: Coverage, segments: Segm
     case "shares-part": {
       const shared = `shares ${seconds(query.seconds)}`;
       const differ = ofQuery && ofTarget && ofQuery !== ofTarget && ofQuery !== "whole" && ofTarget !== "whole";
-      return differ ? `${shared}: the query's ${ofQuery} ${preposition(ofTarget)} its ${ofTarget}` : shared + inWords(ofTarget, segments, "its");
+      return differ
+        ? `${shared}: the query's ${ofQuery} ${preposition(ofTarget)} its ${ofTarget}`
+        : shared + inWords(ofTarget, segments, "its");
     }
     case "same-scene":
       return "same scene, other recording";
@@ -53,7 +62,7 @@ function related(relation: Relation, { query, target }: Coverage, segments: Segm
   }
 }
 
-/** The place that all segments have in one of the videos. */
+/** Returns the place that all segments share in one of the videos. */
 function place(segments: Segment[], side: 0 | 1): SegmentPlace | undefined {
   const first = segments[0]?.at[side];
   return segments.every((segment) => segment.at[side] === first) ? first : undefined;
@@ -61,13 +70,13 @@ function place(segments: Segment[], side: 0 | 1): SegmentPlace | undefined {
 
 const preposition = (place: SegmentPlace): string => (place === "middle" ? "in" : "at");
 
-/** Where segments lie in the video of `whose`: " at its end", " in 2 parts", or nothing. */
+/** Describes where segments are in the video of `whose`: " at its end", " in 2 parts", or nothing. */
 function inWords(place: SegmentPlace | undefined, segments: Segment[], whose: string): string {
   if (place) return place === "whole" ? "" : ` ${preposition(place)} ${whose} ${place}`;
   return segments.length > 1 ? ` in ${segments.length} parts` : "";
 }
 
-/** "4.0 s", "2 min 5 s", "1 h 2 min". */
+/** Formats a length: "4.0 s", "2 min 5 s", "1 h 2 min". */
 function seconds(seconds: number): string {
   const tenths = Math.round(Math.max(0, seconds) * 10);
   if (tenths < 600) return `${(tenths / 10).toFixed(1)} s`;
@@ -76,7 +85,7 @@ function seconds(seconds: number): string {
   return hours ? `${hours} h ${minutes} min` : `${minutes} min ${whole % 60} s`;
 }
 
-/** "12 %", "0.3 %", "under 0.1 %". */
+/** Formats a share: "12 %", "0.3 %", "under 0.1 %". */
 function percent(share: number): string {
   const tenths = Math.round(share * 1000);
   if (tenths < 1) return "under 0.1 %";

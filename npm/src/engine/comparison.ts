@@ -1,4 +1,4 @@
-/** Two records compared. */
+/** Compares two records. */
 
 import { pause } from "#platform";
 
@@ -7,8 +7,8 @@ import type { Comparison } from "../data/wire.js";
 import type { Engine } from "./glue.js";
 
 /**
- * Compares two records. With a `side` above 0 it also makes the similarity matrix, of at most that
- * many cells a side.
+ * Compares two records. If `side` is above 0, it also computes the similarity matrix, with at most
+ * `side` cells a side.
  */
 export async function comparePair(
   engine: Engine,
@@ -34,7 +34,7 @@ function similarityMatrix(engine: Engine, a: Uint8Array, b: Uint8Array, side: nu
   }
 }
 
-/** Pixels as an `ImageData`; as an object with its properties where the host has no such class. */
+/** Makes an `ImageData`, or an object with its properties where the host lacks the class. */
 function picture(width: number, height: number, rgba: Uint8Array): ImageData {
   const data = new Uint8ClampedArray(rgba.buffer as ArrayBuffer, rgba.byteOffset, rgba.byteLength);
   return typeof ImageData === "undefined" ? ({ width, height, data } as ImageData) : new ImageData(data, width, height);

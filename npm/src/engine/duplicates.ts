@@ -1,4 +1,4 @@
-/** Copies and excerpts among videos: fetches the records that the engine asks for. */
+/** Finds copies and excerpts among videos, and fetches the records that the engine requests. */
 
 import { pause } from "#platform";
 
@@ -7,10 +7,10 @@ import type { DuplicateReport, DuplicateStep } from "../data/wire.js";
 import type { Engine, SlimGlue, Table } from "./glue.js";
 import type { Context, Wanted } from "./methods.js";
 
-/** Milliseconds of comparing after which the thread's other work gets a turn. */
+/** Milliseconds of work between two pauses for the thread's other tasks. */
 const SLICE = 8;
 
-/** The videos: their vectors, and where their records are. */
+/** The vectors of the videos, and access to their records. */
 export interface Videos {
   table: Table;
   get(ids: string[]): Promise<(Uint8Array | undefined)[]>;

@@ -1,4 +1,4 @@
-/** The methods of a module with the encoder: those of the slim module, and encoding. */
+/** The methods of a module with the encoder: those of the slim module, plus encoding. */
 
 import { VidsieveError } from "../data/errors.js";
 import type { Encoder, FullGlue, FullModel, Session } from "./glue.js";
@@ -9,7 +9,7 @@ import { pushFrame, readSamples } from "./read-samples.js";
 import { Sessions } from "./sessions.js";
 import { slimHandlers } from "./slim.js";
 
-/** The methods of an instantiated module that works with a number of threads. */
+/** Returns the methods of an instantiated module that runs on `threads` threads. */
 export function fullHandlers(glue: FullGlue, threads: number): Handlers {
   const models = new Models(glue, threads, (parsed) => {
     const encoder = new glue.Encoder(parsed as FullModel);

@@ -3,10 +3,13 @@
 import type * as Full from "../../build/full/vidsieve.js";
 import type * as Slim from "../../build/slim/vidsieve.js";
 
-/** What every module has. */
-export type SlimGlue = Pick<typeof Slim, "Duplicates" | "Engine" | "Model" | "Search" | "Table" | "inspect" | "instructionSet" | "isId">;
+/** Classes of every module. */
+export type SlimGlue = Pick<
+  typeof Slim,
+  "Duplicates" | "Engine" | "Model" | "Search" | "Table" | "inspect" | "instructionSet" | "isId"
+>;
 
-/** What the modules with the encoder have. */
+/** Classes of the modules with the encoder. */
 export type FullGlue = SlimGlue & Pick<typeof Full, "Encoder">;
 
 export type { Engine, Model, Table } from "../../build/slim/vidsieve.js";

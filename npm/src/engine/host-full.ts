@@ -4,7 +4,7 @@ import * as glue from "../../build/full/vidsieve.js";
 import { fullHandlers } from "./full.js";
 import type { Handlers } from "./methods.js";
 
-/** The methods of the full module, in one thread. */
+/** Starts the full module on one thread and returns its methods. */
 export async function makeHandlers(): Promise<Handlers> {
   glue.initSync({ module: await compile() });
   return fullHandlers(glue, 1);

@@ -5,7 +5,7 @@ import type { Handlers } from "./methods.js";
 import { Models } from "./models.js";
 import { slimHandlers } from "./slim.js";
 
-/** The methods of the slim module. */
+/** Starts the slim module and returns its methods. */
 export async function makeHandlers(): Promise<Handlers> {
   glue.initSync({ module: await compile() });
   return slimHandlers(new Models(glue, 1, null));

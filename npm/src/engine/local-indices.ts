@@ -1,4 +1,4 @@
-/** The local indices that are open, by name. */
+/** The open local indices, by name. */
 
 import { store } from "#platform";
 
@@ -6,13 +6,13 @@ import { VidsieveError, asError } from "../data/errors.js";
 import type { Engine, SlimGlue } from "./glue.js";
 import { OpenIndex } from "./open-index.js";
 
-/** The loaded models: a table is made for the engine of one. */
+/** The loaded models, whose engines make tables. */
 export interface LoadedEngines {
   ids(): string[];
   get(id: string): { engine: Engine };
 }
 
-/** Opens each index once, counts its users and closes it with the last one. */
+/** Opens each index once, counts its users, and closes it with the last one. */
 export class LocalIndices {
   readonly #open = new Map<string, Promise<OpenIndex>>();
 
@@ -21,7 +21,7 @@ export class LocalIndices {
     readonly models: LoadedEngines,
   ) {}
 
-  /** The index of a name, which is opened if it is not. */
+  /** Returns the index of a name, and opens it if needed. */
   get(name: string): Promise<OpenIndex> {
     let found = this.#open.get(name);
     if (!found) {
@@ -31,7 +31,7 @@ export class LocalIndices {
     return found;
   }
 
-  /** Counts one more user of an index, which is opened if it is not. */
+  /** Adds a user to an index, and opens it if needed. */
   async open(name: string): Promise<OpenIndex> {
     const opened = this.#open.has(name);
     const index = await this.get(name);
@@ -39,7 +39,7 @@ export class LocalIndices {
     return index;
   }
 
-  /** Closes an index with its last user. */
+  /** Removes a user of an index, and closes it with the last one. */
   async close(name: string): Promise<void> {
     const index = await this.#open.get(name);
     if (!index || --index.users > 0) return;
@@ -57,20 +57,20 @@ export class LocalIndices {
       records.close();
       const error = asError(thrown);
       if (error.code !== "other-version") throw thrown;
-      // It cannot be opened to be cleared.
+      // An index that cannot be opened cannot be cleared either.
       const remedy = `delete it (indexedDB.deleteDatabase("vidsieve:${name}")) and add the videos again`;
       throw new VidsieveError(error.code, `the local index ${name}: ${error.message}: ${remedy}`, { cause: thrown });
     }
   }
 
-  /** The model that a new index is of: the one that is loaded. */
+  /** Returns the model of a new index: the only loaded one. */
   #onlyModel(): string {
     const [only, ...others] = this.models.ids();
     if (only !== undefined && others.length === 0) return only;
-    const which = only === undefined ? "load a model first (Encoder.load, loadModel)" : "several models are loaded: leave one";
-    throw new VidsieveError(
-      "no-model",
-      `the local index is new, and it is not clear by which model it is to be searched; ${which}`,
-    );
+    const which =
+      only === undefined
+        ? "load a model first (Encoder.load, loadModel)"
+        : "several models are loaded: dispose of all but one";
+    throw new VidsieveError("no-model", `the model of the new local index is ambiguous: ${which}`);
   }
 }

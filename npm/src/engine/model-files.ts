@@ -1,4 +1,4 @@
-/** A model's bytes: from the caller, from the cache of models, or from a URL. */
+/** Gets a model's bytes from the caller, from the cache, or from a URL. */
 
 import { models, open, packagedModel } from "#platform";
 
@@ -9,31 +9,31 @@ import type { WireSource } from "./methods.js";
 /** The bytes of a model. */
 export interface ModelFile {
   bytes: Uint8Array;
-  /** What messages call it. */
+  /** Name of the model in messages. */
   name: string;
-  /** Whether it came from the cache. */
+  /** Whether the bytes came from the cache. */
   cached: boolean;
 }
 
 const hex = (bytes: ArrayBuffer) => Array.from(new Uint8Array(bytes), (b) => b.toString(16).padStart(2, "0")).join("");
 
 /**
- * SHA-256 in hexadecimal digits; null in insecure contexts, where the engine's own hash is the only
- * check.
+ * Computes the SHA-256 in hexadecimal digits. Returns null in insecure contexts, where the engine's
+ * own hash is the only check.
  */
 async function sha256(bytes: Uint8Array): Promise<string | null> {
   if (typeof crypto === "undefined" || !crypto.subtle) return null;
   return hex(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
 }
 
-/** Reads a response's body and reports each piece. */
+/** Reads the body of a response and reports the progress. */
 async function readBody(
   response: Response,
   signal: AbortSignal,
   emit: (progress: Progress) => void,
 ): Promise<Uint8Array> {
   const length = Number(response.headers.get("content-length"));
-  // With a content encoding the length is that of the encoded bytes.
+  // With a content encoding, `content-length` counts encoded bytes.
   const total = length > 0 && !response.headers.get("content-encoding") ? length : undefined;
   if (!response.body) return new Uint8Array(await response.arrayBuffer());
   const pieces: Uint8Array[] = [];
@@ -51,7 +51,9 @@ async function readBody(
   } catch (cause) {
     reader.cancel().catch(() => {});
     signal.throwIfAborted();
-    throw new VidsieveError("network", `the download broke off after ${done} bytes`, { cause });
+    throw new VidsieveError("network", `the download of the model was interrupted after ${done} bytes: load it again`, {
+      cause,
+    });
   }
   const bytes = new Uint8Array(done);
   let at = 0;
@@ -63,9 +65,8 @@ async function readBody(
 }
 
 /**
- * Gets a model's bytes. `sha` is the SHA-256 that the caller expects. A URL's bytes are taken from
- * the cache if it has them with the expected hash; otherwise they are downloaded, checked and
- * cached.
+ * Gets a model's bytes. `sha` is the expected SHA-256, if known. For a URL, it uses the cache if the
+ * cache has bytes with that hash; otherwise it downloads, checks and caches them.
  */
 export async function modelFile(
   source: WireSource,
@@ -80,7 +81,7 @@ export async function modelFile(
   const url = "packaged" in source ? packagedModel() : source.url;
   const expected = sha ?? ("packaged" in source ? MODEL_SHA256 : null);
   const name = url.split(/[?#]/)[0]?.split("/").pop() || "model";
-  // The cache is used only with a known hash: what a URL alone names may change.
+  // Without an expected hash the cache is not used: the content of a URL may change.
   const cache = expected && !url.startsWith("file:") ? await models() : null;
   const key = `https://models.vidsieve.invalid/${expected ?? ""}`;
   const kept = await cache?.match(key);
@@ -94,9 +95,9 @@ export async function modelFile(
   const bytes = await readBody(response, signal, emit);
   const found = await sha256(bytes);
   if (expected && found && found !== expected) {
-    throw new VidsieveError("integrity", `${url} has SHA-256 ${found} where ${expected} was expected`);
+    throw new VidsieveError("integrity", `${url} has SHA-256 ${found}, expected ${expected}`);
   }
-  // A cache that is full is no reason to fail.
+  // A full cache must not fail the load.
   if (found) await cache?.put(key, new Response(bytes as Uint8Array<ArrayBuffer>)).catch(() => {});
   return { bytes, name, cached: false };
 }

@@ -1,4 +1,4 @@
-/** The models that are loaded into a module. */
+/** The models loaded into a module. */
 
 import { VidsieveError } from "../data/errors.js";
 import type { Engine, Model, SlimGlue } from "./glue.js";
@@ -10,30 +10,30 @@ export interface LoadedModel<E> {
   info: Loaded;
   engine: Engine;
   encoder: E | null;
-  /** Loads without an unload. */
+  /** Number of loads without an unload. */
   users: number;
 }
 
-/** Makes a model's encoder, and tells what it takes. */
+/** Makes the encoder of a model, and returns the limits of its input. */
 export type MakeEncoder<E> = (model: Model) => { encoder: E; frameSide: number; maxFrames: number };
 
-/** Loads models, counts their users and frees them with the last one. */
+/** Loads models, counts their users, and frees each with the last one. */
 export class Models<E extends { free(): void }> {
   readonly #loaded = new Map<string, LoadedModel<E>>();
 
-  /** `threads` is the module's number of threads; without the encoder `makeEncoder` is null. */
+  /** `threads` is the module's number of threads. `makeEncoder` is null in a module without the encoder. */
   constructor(
     readonly glue: SlimGlue,
     readonly threads: number,
     readonly makeEncoder: MakeEncoder<E> | null,
   ) {}
 
-  /** SHA-256 of each loaded bundle. */
+  /** Returns the SHA-256 of each loaded bundle. */
   ids(): string[] {
     return [...this.#loaded.keys()];
   }
 
-  /** A loaded model; fails with `no-model`. */
+  /** Returns a loaded model; fails with `no-model` if it is not loaded. */
   get(id: string): LoadedModel<E> {
     const found = this.#loaded.get(id);
     if (found) return found;
@@ -43,7 +43,7 @@ export class Models<E extends { free(): void }> {
     );
   }
 
-  /** Loads a model, or counts one more user of a loaded one. */
+  /** Loads a model, or adds a user to a loaded one. */
   async load(
     { source, sha256: sha, encoder: wanted }: Methods["load"]["args"],
     { signal, emit }: Context<Methods["load"]["event"]>,
@@ -54,7 +54,7 @@ export class Models<E extends { free(): void }> {
     const parsed = new this.glue.Model(name, bytes);
     try {
       if (sha && parsed.id !== sha) {
-        throw new VidsieveError("integrity", `the model has SHA-256 ${parsed.id} where ${sha} was expected`);
+        throw new VidsieveError("integrity", `the model has SHA-256 ${parsed.id}, expected ${sha}`);
       }
       let found = this.#loaded.get(parsed.id);
       if (!found) {
@@ -85,7 +85,7 @@ export class Models<E extends { free(): void }> {
     found.info = { ...found.info, frameSide, maxFrames };
   }
 
-  /** Frees a model with its last user. */
+  /** Removes a user of a model, and frees it with the last one. */
   unload(id: string): void {
     const found = this.#loaded.get(id);
     if (!found || --found.users > 0) return;

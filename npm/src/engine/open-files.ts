@@ -1,4 +1,4 @@
-/** The files that are open, by the numbers that the page has given them. */
+/** The open files, by the numbers that the page chose. */
 
 import { VidsieveError } from "../data/errors.js";
 import type { FileFacts } from "../data/types.js";
@@ -7,16 +7,16 @@ import type { Rate } from "../sources/sampling.js";
 
 interface OpenFile {
   reader: Reader;
-  /** Calls that read it. */
+  /** Number of running calls that read the file. */
   users: number;
   closed: boolean;
 }
 
-/** Opens each file once, however many calls read it. */
+/** Opens each file once for all calls that read it. */
 export class OpenFiles {
   readonly #files = new Map<number, OpenFile>();
 
-  /** Opens a file under a number that is not in use; fails with `unreadable` or `unsupported`. */
+  /** Opens a file under an unused number; fails with `unreadable` or `unsupported`. */
   async open(id: number, file: Blob, fps: Rate, signal: AbortSignal): Promise<Reader> {
     const { frames } = await import("../sources/media.js");
     const reader = await frames(file, fps, signal);
@@ -24,7 +24,7 @@ export class OpenFiles {
     return reader;
   }
 
-  /** What a file is; it is not open afterwards. */
+  /** Reads a file's headers without keeping it open. */
   async facts(file: Blob, fps: Rate, signal: AbortSignal): Promise<FileFacts> {
     const { factsOf } = await import("../sources/media.js");
     return factsOf(file, fps, signal);
@@ -33,7 +33,7 @@ export class OpenFiles {
   /** Reads an open file. */
   async read<T>(id: number, work: (reader: Reader) => Promise<T>): Promise<T> {
     const file = this.#files.get(id);
-    if (!file) throw new VidsieveError("disposed", "this file was closed");
+    if (!file) throw new VidsieveError("disposed", "the file was closed before it was read");
     file.users++;
     try {
       return await work(file.reader);
@@ -43,7 +43,7 @@ export class OpenFiles {
     }
   }
 
-  /** Closes a file; one that is being read is closed when that ends. */
+  /** Closes a file once all calls that read it have ended. */
   close(id: number): void {
     const file = this.#files.get(id);
     if (!file) return;

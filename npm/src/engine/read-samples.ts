@@ -1,4 +1,4 @@
-/** Samples of a file described by the encoder. */
+/** Describes samples of a file by the encoder. */
 
 import { pause } from "#platform";
 
@@ -8,28 +8,29 @@ import type { Reader } from "../sources/media.js";
 import { pixelsOf, type Frame } from "../sources/pixels.js";
 import type { Encoder, Session } from "./glue.js";
 
-/** Samples of a file that were described. */
+/** Described samples of a file. */
 export interface SamplesRead {
-  /** Holds the descriptions; the caller finishes or frees it. */
+  /** The descriptions; the caller finishes or frees the session. */
   session: Session;
   times: number[];
   warnings: string[];
-  /** Whether the file has samples after those that were wanted. */
+  /** Whether the file has samples beyond the requested ones. */
   more: boolean;
-  /** Whether damage ended the samples: nothing after them can be decoded. */
+  /** Whether damage ended the samples: nothing after it can be decoded. */
   ended: boolean;
 }
 
-/** Describes a frame that is taken for a number of samples. */
+/** Describes a frame that stands for a number of samples. */
 export async function pushFrame(session: Session, frame: Frame, samples: number): Promise<void> {
   const { width, height, data } = await pixelsOf(frame);
   session.push(width, height, new Uint8Array(data.buffer, data.byteOffset, data.byteLength), samples);
 }
 
 /**
- * Describes the samples of a file from number `from` on, at most `most` of them; samples from
- * number `to` on are not decoded. Damage is a warning: its samples have the frame before it, and
- * where nothing follows they end. It is an error if the file has no sample before it.
+ * Describes the samples `from..to` of a file (`to` is exclusive), at most `most` of them.
+ *
+ * Damage gives a warning: a damaged sample repeats the frame before it, and the samples end if nothing
+ * after the damage can be decoded. Fails with `unreadable` if no sample precedes the damage.
  */
 export async function readSamples(
   encoder: Encoder,
@@ -73,12 +74,16 @@ export async function readSamples(
       throw error;
     }
     ended = true;
-    // The last sample that is kept, here or by whoever read those before.
+    // The last sample that is kept, of this range or of the one before.
     const read = times.at(-1) ?? (from - 1) / fps;
-    warnings.push(`the file is damaged: ${error.message}; only the first ${read.toFixed(1)} of ${duration.toFixed(1)} s could be read`);
+    warnings.push(
+      `the file is damaged: ${error.message}; only the first ${read.toFixed(1)} of ${duration.toFixed(1)} s could be read`,
+    );
   }
   if (damaged !== null) {
-    warnings.push(`the file is damaged in places: frames that cannot be decoded have the one before in their place (${damaged})`);
+    warnings.push(
+      `the file is damaged in places: frames that cannot be decoded are replaced by the one before (${damaged})`,
+    );
   }
   return { session, times, warnings, more, ended };
 }

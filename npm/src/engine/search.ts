@@ -1,4 +1,4 @@
-/** A search of a local index: fetches the records that the engine asks for, and emits its pages. */
+/** Searches a local index: fetches the records that the engine requests, and emits its pages. */
 
 import { pause } from "#platform";
 
@@ -7,19 +7,19 @@ import type { Engine, SlimGlue } from "./glue.js";
 import type { Context } from "./methods.js";
 import type { OpenIndex } from "./open-index.js";
 
-/** Milliseconds of comparing after which the thread's other work gets a turn. */
+/** Milliseconds of work between two pauses for the thread's other tasks. */
 const SLICE = 8;
 
-/** Where a search works. */
+/** What a search runs on. */
 export interface SearchPlace {
   glue: SlimGlue;
-  /** Threads, as many pairs are compared at a time. */
+  /** Number of threads, and of pairs compared at a time. */
   threads: number;
   engine: Engine;
   index: OpenIndex;
 }
 
-/** Searches an index for a record and emits one or two pages. */
+/** Searches an index for a record, and emits one or two pages. */
 export async function searchIndex(
   { glue, threads, engine, index: { records, table } }: SearchPlace,
   record: Uint8Array,

@@ -1,34 +1,34 @@
-/** Videos whose frames the page pushes one by one. */
+/** Sessions: videos whose frames the page pushes one by one. */
 
 import { VidsieveError } from "../data/errors.js";
 import type { Encoder, Session } from "./glue.js";
 
-/** The sessions of such videos, by number. */
+/** The running sessions, by number. */
 export class Sessions {
   readonly #sessions = new Map<number, Session>();
   #last = 0;
 
-  /** Begins a session and returns its number. */
+  /** Begins a session, and returns its number. */
   begin(encoder: Encoder): number {
     this.#sessions.set(++this.#last, encoder.session());
     return this.#last;
   }
 
-  /** A session that has begun; fails with `disposed` after its end. */
+  /** Returns a running session; fails with `disposed` after its end. */
   get(id: number): Session {
     const found = this.#sessions.get(id);
     if (found) return found;
     throw new VidsieveError("disposed", "this video's encoding has ended already");
   }
 
-  /** Gives a session to the caller, who finishes it. */
+  /** Removes a session, and returns it to be finished. */
   take(id: number): Session {
     const found = this.get(id);
     this.#sessions.delete(id);
     return found;
   }
 
-  /** Frees a session, if it has not ended. */
+  /** Frees a session unless it has ended. */
   drop(id: number): void {
     this.#sessions.get(id)?.free();
     this.#sessions.delete(id);

@@ -7,7 +7,7 @@ import type { Handlers } from "./methods.js";
 import type { Models } from "./models.js";
 import { searchIndex } from "./search.js";
 
-/** The methods over the loaded models of a module. */
+/** Returns the methods of a module with these models. */
 export function slimHandlers<E extends { free(): void }>(models: Models<E>): Handlers {
   const { glue, threads } = models;
   const indices = new LocalIndices(glue, models);
@@ -30,7 +30,13 @@ export function slimHandlers<E extends { free(): void }>(models: Models<E>): Han
     indexList: async ({ name }) => (await indices.get(name)).list(),
     async indexDuplicates({ name, wanted }, context) {
       const { table, records, bundle } = await indices.get(name);
-      return findDuplicates(glue, models.get(bundle).engine, { table, get: (ids) => records.get(ids) }, wanted, context);
+      return findDuplicates(
+        glue,
+        models.get(bundle).engine,
+        { table, get: (ids) => records.get(ids) },
+        wanted,
+        context,
+      );
     },
     async duplicates({ ids, records, wanted }, context) {
       const first = records[0];
@@ -40,7 +46,13 @@ export function slimHandlers<E extends { free(): void }>(models: Models<E>): Han
       try {
         const byId = new Map(ids.map((id, i) => [id, records[i]]));
         for (const [id, record] of byId) if (record) table.put(id, record);
-        return await findDuplicates(glue, engine, { table, get: async (wanted) => wanted.map((id) => byId.get(id)) }, wanted, context);
+        return await findDuplicates(
+          glue,
+          engine,
+          { table, get: async (wanted) => wanted.map((id) => byId.get(id)) },
+          wanted,
+          context,
+        );
       } finally {
         table.free();
       }

@@ -1,6 +1,6 @@
 /**
- * Files to frames in Node, by the commands `ffprobe` and `ffmpeg`: which frames are taken is the
- * rule of browsers and of the native command.
+ * Decodes files in Node by the commands `ffprobe` and `ffmpeg`. Frames are sampled by the same rule as
+ * in browsers and by the native command.
  */
 
 import { spawn, type ChildProcessByStdio } from "node:child_process";
@@ -12,32 +12,33 @@ import { VidsieveError } from "../data/errors.js";
 import type { Pixels, TimedFrame } from "../data/types.js";
 import { TOLERANCE, rateOf, sampleCount, type Rate } from "../sources/sampling.js";
 
-/** How a file is read. */
+/** Options of {@link open}. */
 export interface FfmpegOptions {
-  /** Frames a second that are taken; as `encode` takes them. */
+  /** Frames sampled a second, as in the options of `encode`. Default: `auto`. */
   fps?: Rate;
-  /** The commands, if they are not found by their names. */
+  /** Path of the command `ffmpeg`, if it is not in `PATH`. */
   ffmpeg?: string;
+  /** Path of the command `ffprobe`, if it is not in `PATH`. */
   ffprobe?: string;
-  /** Pixels of the longer side to which frames are reduced, 448: more is not looked at. */
+  /** Longer side of the decoded frames in pixels; larger frames are reduced. Default: 448. */
   side?: number;
   signal?: AbortSignal;
 }
 
-/** A file that FFmpeg reads. Its frames, `fps` and `duration` are what `encode` takes. */
+/** An open file. Pass its frames to `encode`, with itself as the options (`fps`, `duration`). */
 export interface FfmpegVideo {
   /** Samples a second. */
   fps: number;
-  /** Seconds. */
+  /** Length in seconds. */
   duration: number;
-  /** Of the frames, upright and with square pixels. */
+  /** Width of the frames, upright and with square pixels. */
   width: number;
   height: number;
-  /** The frames of the samples. Each call decodes anew. */
+  /** Decodes and yields the sampled frames. Each call starts from the beginning. */
   frames(): AsyncGenerator<TimedFrame, void, undefined>;
 }
 
-/** What `ffprobe` says of a stream. */
+/** Output of `ffprobe` for a stream. */
 interface Stream {
   index: number;
   width?: number;
@@ -57,22 +58,38 @@ interface Probed {
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
-/** Starts a command; what it writes to its standard error is kept for messages. */
-function start(command: string, args: string[], signal: AbortSignal | undefined): { child: Child; ended: Promise<void> } {
+/** Starts a command, and keeps the end of its standard error for messages. */
+function start(
+  command: string,
+  args: string[],
+  signal: AbortSignal | undefined,
+): { child: Child; ended: Promise<void> } {
   signal?.throwIfAborted();
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
-  let said = "";
-  child.stderr.on("data", (piece: Buffer) => (said = (said + piece.toString()).slice(-2000)));
+  let log = "";
+  child.stderr.on("data", (piece: Buffer) => (log = (log + piece.toString()).slice(-2000)));
   const abort = () => child.kill("SIGKILL");
   signal?.addEventListener("abort", abort, { once: true });
   const ended = new Promise<void>((done, fail) => {
     child.on("error", (cause) => {
-      fail(new VidsieveError("unsupported", `${command} cannot be started: install FFmpeg, or name it in the options`, { cause }));
+      fail(
+        new VidsieveError(
+          "unsupported",
+          `${command} cannot be started: install FFmpeg, or pass its path in the options`,
+          { cause },
+        ),
+      );
     });
     child.on("close", (code) => {
       signal?.removeEventListener("abort", abort);
       if (code === 0) done();
-      else fail(new VidsieveError("unreadable", `${command}: ${said.trim().split("\n").slice(-3).join("; ") || `it ended with ${code}`}`));
+      else
+        fail(
+          new VidsieveError(
+            "unreadable",
+            `${command}: ${log.trim().split("\n").slice(-3).join("; ") || `it ended with ${code}`}`,
+          ),
+        );
     });
   });
   ended.catch(() => {});
@@ -90,7 +107,7 @@ async function ask(command: string, args: string[], signal: AbortSignal | undefi
   return JSON.parse(Buffer.concat(pieces).toString()) as Probed;
 }
 
-/** The stream of the video: the default one, then the one with the largest picture, then the first. */
+/** Chooses the video stream: the default one, then the largest picture, then the first. */
 function videoOf(streams: Stream[]): Stream | undefined {
   const still = ({ disposition }: Stream) => disposition?.attached_pic === 1 || disposition?.timed_thumbnails === 1;
   const pixels = ({ width = 0, height = 0 }: Stream) => width * height;
@@ -98,19 +115,21 @@ function videoOf(streams: Stream[]): Stream | undefined {
   return streams.filter((stream) => !still(stream)).sort((a, b) => first(b) - first(a) || pixels(b) - pixels(a))[0];
 }
 
-/** The size of the picture as it is shown, in square pixels. */
+/** Returns the displayed size, upright and in square pixels. */
 function shown({ width = 0, height = 0, sample_aspect_ratio = "1:1", side_data_list = [] }: Stream): [number, number] {
   const [across = 1, down = 1] = sample_aspect_ratio.split(":").map(Number);
   const ratio = across / down;
   const plausible = ratio >= 1 / 8 && ratio <= 8;
-  const [w, h] = plausible && ratio > 1 ? [width * ratio, height] : plausible ? [width, height / ratio] : [width, height];
+  const [w, h] =
+    plausible && ratio > 1 ? [width * ratio, height] : plausible ? [width, height / ratio] : [width, height];
   const turned = Math.abs(side_data_list.find((data) => data.rotation !== undefined)?.rotation ?? 0) % 180 === 90;
   return turned ? [h, w] : [w, h];
 }
 
 /**
- * Seconds of a video whose frames have these times. What its header says counts as far as the frames bear it out: the last
- * picture may stay, but headers lie. The last frame lasts as long as the one before. As natively (`crates/video/src/delivery.rs`).
+ * Returns the length in seconds of a video whose frames have these times, by the rule of
+ * `crates/video/src/delivery.rs`: the declared length counts if the frames are consistent with it;
+ * otherwise the last frame lasts as long as the one before.
  */
 function lengthOf(times: number[], ofStream: number, ofFile: number): number {
   const sorted = [...new Set(times)].sort((a, b) => a - b);
@@ -123,19 +142,37 @@ function lengthOf(times: number[], ofStream: number, ofFile: number): number {
   return end;
 }
 
-/** Opens a file. Fails with `unsupported` where FFmpeg is not installed, with `unreadable` for what is no video. */
+/**
+ * Opens a video file. Fails with `unsupported` if FFmpeg is not installed, and with `unreadable` if the
+ * file is not a video.
+ */
 export async function open(file: string | URL, options: FfmpegOptions = {}): Promise<FfmpegVideo> {
   const { fps: wanted = "auto", ffmpeg = "ffmpeg", ffprobe = "ffprobe", side = 448, signal } = options;
-  // A path is never taken for an option or for another protocol.
+  // FFmpeg must not take a path for an option or for another protocol.
   const input = `file:${resolve(file instanceof URL ? fileURLToPath(file) : file)}`;
-  const entries = "stream=index,width,height,duration,sample_aspect_ratio,pix_fmt,color_space:stream_disposition=default,attached_pic,timed_thumbnails:stream_side_data=rotation:format=duration";
-  const { streams = [], format } = await ask(ffprobe, ["-select_streams", "v", "-show_entries", entries, input], signal);
+  const entries =
+    "stream=index,width,height,duration,sample_aspect_ratio,pix_fmt,color_space:stream_disposition=default,attached_pic,timed_thumbnails:stream_side_data=rotation:format=duration";
+  const { streams = [], format } = await ask(
+    ffprobe,
+    ["-select_streams", "v", "-show_entries", entries, input],
+    signal,
+  );
   const stream = videoOf(streams);
   if (!stream?.width || !stream.height) throw new VidsieveError("unreadable", `${input.slice(5)} has no video`);
-  const { packets = [] } = await ask(ffprobe, ["-select_streams", String(stream.index), "-show_entries", "packet=pts_time,flags", input], signal);
-  const times = packets.filter(({ flags }) => !flags?.includes("D")).map(({ pts_time }) => Number(pts_time)).filter(Number.isFinite);
+  const { packets = [] } = await ask(
+    ffprobe,
+    ["-select_streams", String(stream.index), "-show_entries", "packet=pts_time,flags", input],
+    signal,
+  );
+  const times = packets
+    .filter(({ flags }) => !flags?.includes("D"))
+    .map(({ pts_time }) => Number(pts_time))
+    .filter(Number.isFinite);
   if (times.length === 0) throw new VidsieveError("unreadable", `${input.slice(5)} has no frames`);
-  const [first, final] = times.reduce(([low, high], time) => [Math.min(low, time), Math.max(high, time)] as [number, number], [Infinity, -Infinity]);
+  const [first, final] = times.reduce(
+    ([low, high], time) => [Math.min(low, time), Math.max(high, time)] as [number, number],
+    [Infinity, -Infinity],
+  );
   const last = final - first;
   const fps = rateOf(wanted, last);
   const [w, h] = shown(stream);
@@ -144,18 +181,42 @@ export async function open(file: string | URL, options: FfmpegOptions = {}): Pro
   const duration = lengthOf(times, Number(stream.duration), Number(format?.duration));
   const ycbcr = /^(yuv|nv|p0)/.test(stream.pix_fmt ?? "");
   const large = stream.width >= 1280 || stream.height > 576;
-  const matrix = ycbcr && large && !/^(?!unknown|unspecified|reserved)./.test(stream.color_space ?? "") ? ":in_color_matrix=bt709" : "";
-  // The last frame at or before each sample: times are rounded up to samples, and the last one of each counts.
+  const matrix =
+    ycbcr && large && !/^(?!unknown|unspecified|reserved)./.test(stream.color_space ?? "")
+      ? ":in_color_matrix=bt709"
+      : "";
+  // Takes the last frame at or before each sample: times are rounded up to samples, and the last frame of each counts.
   const rule = `settb=1/1000000,setpts=PTS-STARTPTS-${TOLERANCE * 1e6},fps=${fps}:round=up:start_time=0`;
   const graph = `${rule},scale=${width}:${height}:flags=area+accurate_rnd+full_chroma_int${matrix},format=rgba`;
-  const args = ["-v", "error", "-nostdin", "-protocol_whitelist", "file", "-i", input, "-map", `0:${stream.index}`, "-an", "-sn", "-dn", "-vf", graph];
+  const args = [
+    "-v",
+    "error",
+    "-nostdin",
+    "-protocol_whitelist",
+    "file",
+    "-i",
+    input,
+    "-map",
+    `0:${stream.index}`,
+    "-an",
+    "-sn",
+    "-dn",
+    "-vf",
+    graph,
+  ];
   const output = ["-frames:v", String(sampleCount(last, fps)), "-f", "rawvideo", "-pix_fmt", "rgba", "pipe:1"];
   const frames = () => read(ffmpeg, [...args, ...output], { width, height }, fps, signal);
   return { fps, duration, width, height, frames };
 }
 
-/** The frames that FFmpeg writes, one after the other. */
-async function* read(command: string, args: string[], { width, height }: Omit<Pixels, "data">, fps: number, signal: AbortSignal | undefined): AsyncGenerator<TimedFrame, void, undefined> {
+/** Yields the frames that FFmpeg writes. */
+async function* read(
+  command: string,
+  args: string[],
+  { width, height }: Omit<Pixels, "data">,
+  fps: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<TimedFrame, void, undefined> {
   const { child, ended } = start(command, args, signal);
   const bytes = 4 * width * height;
   let [frame, filled, count] = [new Uint8ClampedArray(bytes), 0, 0];
@@ -176,7 +237,7 @@ async function* read(command: string, args: string[], { width, height }: Omit<Pi
       await ended;
     } catch (thrown) {
       signal?.throwIfAborted();
-      // A file that is damaged at its end: what came before counts.
+      // The frames before the damage count.
       if (count === 0) throw thrown;
     }
     if (count === 0) throw new VidsieveError("unreadable", "no frame could be decoded");

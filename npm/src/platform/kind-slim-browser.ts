@@ -7,6 +7,7 @@ export function compile(): Promise<WebAssembly.Module> {
 
 export function spawn(): Worker | null {
   if (typeof Worker === "undefined") return null;
-  const literal = () => new Worker(new URL("./slim-worker.js", import.meta.url), { type: "module", name: "vidsieve-slim" });
+  const literal = () =>
+    new Worker(new URL("./slim-worker.js", import.meta.url), { type: "module", name: "vidsieve-slim" });
   return startWorker(literal, "slim-worker.js", import.meta.url, { type: "module", name: "vidsieve-slim" });
 }

@@ -1,4 +1,4 @@
-// Workers may not compile WebAssembly from bytes: the module is imported.
+// workerd forbids compiling WebAssembly from bytes: the module is imported.
 import module from "./wasm/slim.wasm";
 
 export async function compile(): Promise<WebAssembly.Module> {

@@ -1,10 +1,11 @@
 /**
- * What differs between hosts and between the two modules: with the encoder, or without. `#full` and `#slim` are files `kind-*.ts`,
- * chosen by the conditions of package.json, so that bundlers take along the files of one module only.
+ * Declares what differs between hosts and between the modules with and without the encoder. The
+ * conditions of package.json resolve `#full` and `#slim` to files `kind-*.ts`, so that bundlers include
+ * the files of one module only.
  */
 
-/** The compiled module, the fastest that this host runs. */
+/** Compiles the fastest module that this host supports. */
 export declare function compile(): Promise<WebAssembly.Module>;
 
-/** A new Worker; null where work is done in place. */
+/** Starts a Worker; returns null on hosts that work in the same thread. */
 export declare function spawn(): Worker | null;

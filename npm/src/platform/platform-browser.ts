@@ -20,7 +20,7 @@ export async function models(): Promise<Cache | null> {
   try {
     return typeof caches === "undefined" ? null : await caches.open("vidsieve-models");
   } catch {
-    // Private windows and sandboxed frames have none.
+    // Private windows and sandboxed frames have no cache.
     return null;
   }
 }

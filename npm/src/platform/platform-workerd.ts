@@ -12,7 +12,10 @@ export async function open(url: string, signal: AbortSignal | undefined): Promis
 }
 
 export function packagedModel(): string {
-  throw new VidsieveError("bad-argument", "in a Worker a model has to be given: `model: bytes`, from KV, R2 or a binding");
+  throw new VidsieveError(
+    "bad-argument",
+    "in workerd there is no packaged model: pass `model: bytes`, from KV, R2 or a binding",
+  );
 }
 
 export async function models(): Promise<null> {

@@ -1,21 +1,21 @@
 /**
- * What differs between hosts. `#platform` is one of the files `platform-*.ts`, chosen by the
- * conditions of package.json.
+ * Declares what differs between hosts. The conditions of package.json resolve `#platform` to one of the
+ * files `platform-*.ts`.
  */
 
 import type { RecordStore } from "../store/record-store.js";
 
-/** Fetches; also files in Node. */
+/** Fetches a URL; in Node also a file. */
 export declare function open(url: string, signal: AbortSignal | undefined): Promise<Response>;
 
-/** The bundle that comes with the package. */
+/** Returns the URL of the packaged bundle. */
 export declare function packagedModel(): string;
 
-/** The cache of models, where the host has one. */
+/** Opens the cache of models; null if the host has none. */
 export declare function models(): Promise<Cache | null>;
 
 /** Opens the records of a local index. */
 export declare function store(name: string): Promise<RecordStore>;
 
-/** Lets other work of this thread go first. */
+/** Yields to other tasks of this thread. */
 export declare function pause(): Promise<void>;

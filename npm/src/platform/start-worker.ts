@@ -1,12 +1,12 @@
-/** Workers of scripts that lie on another host than the page, as those of a CDN do. */
+/** Starts Workers whose scripts are on another origin than the page, such as a CDN. */
 
-/** Addresses of the small scripts of this origin, by the address of the script that each imports. */
+/** Blob URLs of small scripts of this origin, by the URL of the script that each imports. */
 const scripts = new Map<string, string>();
 
 /**
- * Starts a Worker. `start` names its script by a literal URL, by which bundlers find it. Browsers
- * refuse scripts of another origin: if the module `base` is of one, a script of this origin imports
- * the script `name` that lies beside it.
+ * Starts a Worker. `start` has the literal URL of the script, for bundlers. Browsers refuse Worker
+ * scripts of another origin: if the module `base` is of one, a small script of this origin imports the
+ * script `name` beside `base`.
  */
 export function startWorker(start: () => Worker, name: string, base: string, options: WorkerOptions): Worker {
   const url = new URL(name, base);

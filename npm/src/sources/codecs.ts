@@ -1,4 +1,4 @@
-/** Codecs and containers by the names that people know. */
+/** Common names of codecs. */
 
 const NAMES: [RegExp, string][] = [
   [/^(avc|avc1|avc3|h264)\b/, "H.264"],
@@ -15,8 +15,8 @@ const NAMES: [RegExp, string][] = [
 ];
 
 /**
- * A codec's name with the identifier that it comes from: "HEVC (H.265), hvc1.1.6.L93.B0". The
- * identifier alone if the codec is not known.
+ * Returns the common name and the identifier of a codec, such as "HEVC (H.265), hvc1.1.6.L93.B0", or
+ * the identifier alone if the codec is unknown.
  */
 export function codecName(identifier: string | null | undefined): string {
   if (!identifier) return "an unknown codec";

@@ -1,21 +1,21 @@
-/** The edit lists of an MP4 or QuickTime file: which part of a track is presented. */
+/** Reads the edit list of an MP4 or QuickTime track: which part is presented. */
 
 /** The presented part of a track. */
 export interface Presented {
-  /** Seconds of the presentation, as mediabunny counts them, at which the track's first edit begins and ends. */
+  /** Start and end of the track's first edit, in seconds of the presentation. */
   start: number;
   end: number;
-  /** Edits that show something of the track; the first one is read. */
+  /** Number of edits that show a part of the track; only the first is used. */
   edits: number;
 }
 
-/** Most bytes of an edit list that are read: some thousand edits. */
+/** Maximum bytes read of an edit list: some thousand edits. */
 const LONGEST = 1 << 16;
 
-/** Most boxes of a level that are looked at: a damaged file may claim any number. */
+/** Maximum number of boxes read on one level: a damaged file may declare any number. */
 const MOST_BOXES = 10_000;
 
-/** A box: its kind and where its contents lie. */
+/** A box: its kind, and the byte range of its contents. */
 interface Box {
   kind: string;
   from: number;
@@ -26,7 +26,7 @@ async function view(file: Blob, from: number, to: number): Promise<DataView> {
   return new DataView(await file.slice(from, to).arrayBuffer());
 }
 
-/** The boxes between two places of a file; they end with the first one that is not whole. */
+/** Yields the boxes in a byte range of a file, up to the first truncated one. */
 async function* boxes(file: Blob, from: number, to: number): AsyncGenerator<Box> {
   let at = from;
   for (let count = 0; count < MOST_BOXES && at + 8 <= to; count++) {
@@ -46,7 +46,7 @@ async function* boxes(file: Blob, from: number, to: number): AsyncGenerator<Box>
   }
 }
 
-/** The first box of a path of kinds. */
+/** Returns the first box at a path of kinds. */
 async function find(file: Blob, within: { from: number; to: number }, ...path: string[]): Promise<Box | null> {
   const [kind, ...rest] = path;
   for await (const box of boxes(file, within.from, within.to)) {
@@ -55,13 +55,13 @@ async function find(file: Blob, within: { from: number; to: number }, ...path: s
   return null;
 }
 
-/** The number behind the two times of a header, which have 4 or 8 bytes by its version. */
+/** Reads the number after the two times of a header, which have 4 or 8 bytes depending on its version. */
 async function afterTimes(file: Blob, box: Box): Promise<number> {
   const head = await view(file, box.from, Math.min(box.from + 24, box.to));
   return head.getUint32(head.getUint8(0) === 1 ? 20 : 12);
 }
 
-/** The entries of an edit list: ticks of the movie that they last, and where in the media they begin. */
+/** Reads the entries of an edit list: length in movie ticks, and start in the media. */
 async function entries(file: Blob, list: Box): Promise<{ lasts: number; from: number }[]> {
   const bytes = await view(file, list.from, Math.min(list.to, list.from + LONGEST));
   const long = bytes.getUint8(0) === 1;
@@ -76,8 +76,8 @@ async function entries(file: Blob, list: Box): Promise<{ lasts: number; from: nu
 }
 
 /**
- * The presented part of the track with a number, by its edit list; null of a track without one, and
- * of a file whose boxes cannot be followed. An edit that lasts 0 goes on to the end of the track.
+ * Returns the part of a track that its edit list presents, or null if it has none or the boxes cannot
+ * be read. An edit of length 0 extends to the end of the track.
  */
 export async function presented(file: Blob, track: number): Promise<Presented | null> {
   try {
@@ -100,7 +100,7 @@ export async function presented(file: Blob, track: number): Promise<Presented | 
       return { start, end, edits: edits.filter(({ from }) => from >= 0).length };
     }
   } catch (thrown) {
-    // Boxes that are cut off, or a file that has changed: its frames tell.
+    // The boxes are truncated or the file has changed: decoding the frames will show it.
     if (!(thrown instanceof RangeError || thrown instanceof DOMException)) throw thrown;
   }
   return null;

@@ -1,7 +1,7 @@
 /**
- * A video's frames by seeking in a `<video>`, where WebCodecs is missing or lacks the codec. Each
- * sample is what the browser shows at its time. Where the browser tells the times of the first and
- * the last frame, they decide which samples there are, as of other files; else the length does.
+ * Reads a video's frames by seeking in a `<video>`, where WebCodecs is missing or lacks the codec. Each
+ * sample is what the browser shows at its time. The times of the first and the last frame determine
+ * the samples, as in other files, if the browser reports them; otherwise the length does.
  */
 
 import { VidsieveError, unreachable } from "../data/errors.js";
@@ -9,16 +9,16 @@ import type { TimedFrame } from "../data/types.js";
 import { canvasOf } from "./pixels.js";
 import { TOLERANCE, rateOf, type Rate } from "./sampling.js";
 
-/** Seconds before the end at which no frame begins any more. */
+/** Seconds before the end in which no frame begins. */
 const END = 0.01;
 
-/** Milliseconds after which a seek is given up. */
+/** Timeout of a seek in milliseconds. */
 const PATIENCE = 20_000;
 
-/** Milliseconds that the time of a frame is waited for: pages that are not visible are not told it. */
-const TOLD = 400;
+/** Timeout for the time of a frame in milliseconds: hidden pages do not get it. */
+const FRAME_TIMEOUT = 400;
 
-/** Later than any video ends. A recording whose length is not written down has it once this was sought. */
+/** A time after the end of any video. Seeking to it makes the browser determine a missing length. */
 const FAR = 1e10;
 
 function once(video: HTMLVideoElement, event: string, signal: AbortSignal | undefined): Promise<void> {
@@ -30,11 +30,19 @@ function once(video: HTMLVideoElement, event: string, signal: AbortSignal | unde
       then();
     };
     const fail = (message: string) => end(() => reject(new VidsieveError("unreadable", message)));
-    const timer = setTimeout(fail("the browser does not get on with this video"), PATIENCE);
+    const timer = setTimeout(fail(`the browser made no progress with this video for ${PATIENCE / 1000} s`), PATIENCE);
     video.addEventListener(event, end(resolve), { signal: listening.signal });
-    const reason = () => unreachable(video.src, `cannot be played by this browser${video.error?.message ? ` (${video.error.message})` : ""}`);
+    const reason = () =>
+      unreachable(
+        video.src,
+        `cannot be played by this browser${video.error?.message ? ` (${video.error.message})` : ""}`,
+      );
     video.addEventListener("error", () => fail(reason())(), { signal: listening.signal });
-    signal?.addEventListener("abort", end(() => reject(signal.reason)), { signal: listening.signal });
+    signal?.addEventListener(
+      "abort",
+      end(() => reject(signal.reason)),
+      { signal: listening.signal },
+    );
     if (signal?.aborted) end(() => reject(signal.reason))();
   });
 }
@@ -46,8 +54,8 @@ async function seek(video: HTMLVideoElement, time: number, signal: AbortSignal |
 }
 
 /**
- * Does something, and gives the time of the newest frame that the browser then says it shows; null
- * if it says nothing.
+ * Runs `act`, and returns the time of the newest frame that the browser then presents, or null if it
+ * does not report one.
  */
 async function newest(video: HTMLVideoElement, act: () => Promise<void>): Promise<number | null> {
   if (typeof video.requestVideoFrameCallback !== "function") {
@@ -55,23 +63,23 @@ async function newest(video: HTMLVideoElement, act: () => Promise<void>): Promis
     return null;
   }
   let found: number | null = null;
-  let told = () => {};
+  let wake = () => {};
   const look = (_: number, { mediaTime }: VideoFrameCallbackMetadata): void => {
     found = mediaTime;
     handle = video.requestVideoFrameCallback(look);
-    told();
+    wake();
   };
   let handle = video.requestVideoFrameCallback(look);
   try {
     await act();
-    if (found === null) await new Promise<void>((resolve) => setTimeout((told = resolve), TOLD));
+    if (found === null) await new Promise<void>((resolve) => setTimeout((wake = resolve), FRAME_TIMEOUT));
     return found;
   } finally {
     video.cancelVideoFrameCallback(handle);
   }
 }
 
-/** The length of a video in seconds. */
+/** Returns the length of a video in seconds. */
 async function lengthOf(video: HTMLVideoElement, signal: AbortSignal | undefined): Promise<number> {
   if (video.duration === Infinity) {
     await seek(video, FAR, signal);
@@ -81,9 +89,9 @@ async function lengthOf(video: HTMLVideoElement, signal: AbortSignal | undefined
   return video.duration;
 }
 
-/** A video that is open. */
+/** An open video. */
 export interface ElementReader {
-  /** Seconds. */
+  /** Length in seconds. */
   duration: number;
   /** Samples a second. */
   fps: number;
@@ -93,9 +101,9 @@ export interface ElementReader {
   close: () => void;
 }
 
-/** Opens a URL. */
+/** Opens a video by its URL. */
 export async function elementFrames(url: string, rate: Rate, signal: AbortSignal | undefined): Promise<ElementReader> {
-  if (typeof document === "undefined") throw new VidsieveError("unsupported", "there is no <video> here");
+  if (typeof document === "undefined") throw new VidsieveError("unsupported", "this host has no <video>");
   const video = document.createElement("video");
   video.muted = true;
   video.preload = "auto";
@@ -112,7 +120,7 @@ export async function elementFrames(url: string, rate: Rate, signal: AbortSignal
     });
     const { videoWidth: width, videoHeight: height } = video;
     let length = Number.NaN;
-    // Sound may outlast the picture: the last frame is on the screen until then.
+    // Sound may be longer than the picture: the last frame stays on screen until its end.
     const final = await newest(video, async () => {
       length = await lengthOf(video, signal);
       if (!(Number.isFinite(length) && length > 0 && width > 0 && height > 0)) {
@@ -121,10 +129,11 @@ export async function elementFrames(url: string, rate: Rate, signal: AbortSignal
       await seek(video, length, signal);
     });
     const first = begun !== null && begun < length - END ? begun : 0;
-    // Without the time of the first frame, that of the last may still be the first one's.
+    // Without the time of the first frame, the reported time may still be that of the first.
     const last = begun !== null && final !== null && final > first && final < length - END ? final : null;
     const fps = rateOf(rate, (last ?? length - END) - first);
-    const isSample = (time: number) => time === 0 || (last === null ? first + time < length - END : first + time <= last + TOLERANCE);
+    const isSample = (time: number) =>
+      time === 0 || (last === null ? first + time < length - END : first + time <= last + TOLERANCE);
     const { context } = canvasOf(width, height);
     async function* frames(): AsyncGenerator<TimedFrame> {
       for (let k = 0; isSample(k / fps); k++) {

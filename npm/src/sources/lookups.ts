@@ -11,7 +11,7 @@ import type { Watch } from "./watched.js";
 export interface LookedUp {
   /** Number of the sample. */
   number: number;
-  /** Closed by whoever takes it. */
+  /** The caller closes it. */
   sample: VideoSample;
   /** Why the frame itself could not be decoded: `sample` is the last one before it that could. */
   damage?: string;
@@ -83,7 +83,12 @@ export class Lookups {
           reason = thrown;
         }
         if (isReclaimed(reason)) {
-          if (++reclaimed > RETRIES) throw new VidsieveError("unsupported", "this browser takes its decoder away again and again", { cause: reason });
+          if (++reclaimed > RETRIES)
+            throw new VidsieveError(
+              "unsupported",
+              "the browser reclaimed the decoder repeatedly: close other tabs and try again",
+              { cause: reason },
+            );
           continue;
         }
         // Those before the damage were dropped with it: one by one.
@@ -176,7 +181,11 @@ export class Lookups {
     const headers = { metadataOnly: true };
     const target = await this.watch.packets.getPacket(due, headers);
     let packet = await this.watch.packets.getKeyPacket(due, { verifyKeyPackets: true });
-    for (; packet && target && packet.sequenceNumber <= target.sequenceNumber; packet = await this.watch.packets.getNextPacket(packet, headers)) {
+    for (
+      ;
+      packet && target && packet.sequenceNumber <= target.sequenceNumber;
+      packet = await this.watch.packets.getNextPacket(packet, headers)
+    ) {
       if (packet.timestamp < target.timestamp && packet.timestamp >= this.span.first) times.push(packet.timestamp);
     }
     times.sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-/** Files to the frames of their samples, through mediabunny and WebCodecs. */
+/** Decodes the sampled frames of a file by mediabunny and WebCodecs. */
 
 import { ALL_FORMATS, BlobSource, Input, type InputVideoTrack, type VideoSample } from "mediabunny";
 
@@ -12,26 +12,26 @@ import { rateOf, sampleCount, type Rate } from "./sampling.js";
 import { spanOf, type Span } from "./span.js";
 import { Watch } from "./watched.js";
 
-/** A frame and the times, in seconds from the first frame, that it is taken for. */
+/** A frame, and the sample times that it stands for, in seconds from the first frame. */
 export interface Sampled {
-  /** Closed by whoever takes it. */
+  /** The caller closes it. */
   frame: VideoFrame;
   samples: number[];
-  /** Why frames of these samples could not be decoded: `frame` is the last one before them. */
+  /** Why these samples could not be decoded: `frame` is the last one before them. */
   damage: string | null;
 }
 
-/** The frames of a file. */
+/** An open file. */
 export interface Reader {
   /** Samples a second. */
   fps: number;
-  /** Seconds from the first frame to the end, as the container says. */
+  /** Seconds from the first frame to the end that the container declares. */
   duration: number;
-  /** Samples there are, by what the file says of its length and by how much of it is there. */
+  /** Number of samples, from the declared length and the size of the file. */
   count: number;
-  /** What is known beforehand to be missing. */
+  /** Missing parts that the headers reveal. */
   warnings: string[];
-  /** The samples of a range of numbers, all by default. */
+  /** Yields the samples `from..to`, by default all; `to` is exclusive. */
   samples(from?: number, to?: number): AsyncGenerator<Sampled>;
   close(): void;
 }
@@ -40,18 +40,21 @@ function unreadable(message: string, cause?: unknown): VidsieveError {
   return new VidsieveError("unreadable", message, { cause });
 }
 
-/** Runs something of mediabunny; what it throws is about the file. */
+/** Runs a call of mediabunny, and turns its errors into `unreadable`. */
 async function reading<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
     if (cause instanceof VidsieveError) throw cause;
     const gone = cause instanceof DOMException && ["NotReadableError", "NotFoundError"].includes(cause.name);
-    throw unreadable(gone ? "the file was changed or removed meanwhile" : `${what}: ${messageOf(cause)}`, cause);
+    throw unreadable(
+      gone ? "the file was changed or removed while it was read: choose it again" : `${what}: ${messageOf(cause)}`,
+      cause,
+    );
   }
 }
 
-/** The frame upright with square pixels. */
+/** Turns a frame upright, with square pixels. */
 function upright(sample: VideoSample): VideoFrame {
   if (sample.rotation === 0) return sample.toVideoFrame();
   const { displayWidth: width, displayHeight: height } = sample;
@@ -80,24 +83,45 @@ async function trackOf(input: Input): Promise<InputVideoTrack> {
 /** Fails if this browser has no decoder for a track. */
 async function decodable(track: InputVideoTrack): Promise<void> {
   if (typeof VideoDecoder === "undefined") throw new VidsieveError("unsupported", "this host has no WebCodecs");
-  if (!(await track.canDecode())) throw new VidsieveError("unsupported", `this browser does not decode ${await codecOf(track)}`);
+  if (!(await track.canDecode()))
+    throw new VidsieveError("unsupported", `this browser does not decode ${await codecOf(track)}`);
 }
 
 async function codecOf(track: InputVideoTrack): Promise<string> {
   return codecName((await track.getCodecParameterString()) ?? (await track.getCodec()));
 }
 
+<<<<<<< HEAD
 /** What a file is, by its headers. Fails with nothing but the signal's reason: `reason` says why it cannot be decoded. */
 export async function factsOf(given: Blob, rate: Rate, signal: AbortSignal): Promise<FileFacts> {
   const facts: FileFacts = { container: null, codec: null, width: null, height: null, duration: null, frames: null, warnings: [], reason: null };
   let opened: Input | null = null;
+=======
+/** Reads a file's headers. Fails only if it is aborted: `reason` says why a file cannot be decoded. */
+export async function factsOf(file: Blob, rate: Rate, signal: AbortSignal): Promise<FileFacts> {
+  const facts: FileFacts = {
+    container: null,
+    codec: null,
+    width: null,
+    height: null,
+    duration: null,
+    frames: null,
+    warnings: [],
+    reason: null,
+  };
+  const input = new Input({ source: new BlobSource(file), formats: ALL_FORMATS });
+>>>>>>> hc
   try {
     const { input, file, cut } = await inputOf(given);
     opened = input;
     facts.container = (await reading("the file is no video that can be read", () => input.getFormat())).name;
     const track = await trackOf(input);
     signal.throwIfAborted();
-    [facts.codec, facts.width, facts.height] = await Promise.all([codecOf(track), track.getDisplayWidth(), track.getDisplayHeight()]);
+    [facts.codec, facts.width, facts.height] = await Promise.all([
+      codecOf(track),
+      track.getDisplayWidth(),
+      track.getDisplayHeight(),
+    ]);
     const span = await reading("the file's times cannot be read", () => spanOf(input, track, file));
     signal.throwIfAborted();
     if (!span) throw unreadable("the file has no frames");
@@ -143,18 +167,18 @@ export async function frames(given: Blob, rate: Rate, signal: AbortSignal): Prom
   }
 }
 
-/** A frame that is held until its last sample is known. */
+/** A frame that is kept until its last sample is known. */
 interface Held {
   sample: VideoSample;
   samples: number[];
   damage: string | null;
 }
 
-/** The frames of samples; a picture that stays is taken once. */
+/** Yields the frames of samples; a frame that stands for several samples comes once. */
 async function* sampled(lookups: Lookups, from: number, to: number): AsyncGenerator<Sampled> {
   const found = lookups.read(from, to);
   let held: Held | null = null;
-  // Of samples before the first frame that can be decoded.
+  // Times of the samples before the first frame that can be decoded.
   let waiting: number[] = [];
   let expected = from;
   try {
@@ -162,7 +186,7 @@ async function* sampled(lookups: Lookups, from: number, to: number): AsyncGenera
       const next = await reading("a frame cannot be decoded", () => found.next());
       if (next.done) break;
       const { number, sample, damage = null } = next.value;
-      // Damaged samples for which there is no frame before have the one before or after.
+      // A skipped sample gets the frame before it, or else the one after it.
       const skipped = Array.from({ length: number - expected }, (_, i) => (expected + i) / lookups.fps);
       expected = number + 1;
       const before: Held | null = held as Held | null;
@@ -182,7 +206,7 @@ async function* sampled(lookups: Lookups, from: number, to: number): AsyncGenera
     held = null;
     if (rest) yield give(rest);
   } catch (thrown) {
-    // What was decoded before counts.
+    // The frames before the error count.
     const rest = held as Held | null;
     held = null;
     if (rest) yield give(rest);

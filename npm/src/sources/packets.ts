@@ -1,19 +1,19 @@
-/** The packets of a track. */
+/** Finds packets of a track. */
 
 import { EncodedPacketSink, type EncodedPacket, type PacketRetrievalOptions } from "mediabunny";
 
 const HEADERS = { metadataOnly: true } as const;
 
 /**
- * The packets of a track. mediabunny looks for a key packet from the cluster on that holds the time,
- * and finds none if the group of pictures began in an earlier one, as in recordings that were
- * written live and have no index. Here the packets are walked through then, each one once.
+ * Finds packets of a track. mediabunny searches for a key packet from the cluster that holds the time,
+ * and finds none if the group of pictures began in an earlier cluster, as in live recordings without an
+ * index. This class then walks through the packets, each once.
  */
 export class Packets extends EncodedPacketSink {
-  /** Times of the key packets that were walked past. */
+  /** Times of the key packets that walks have passed. */
   readonly #keys: number[] = [];
   #walked: EncodedPacket | null = null;
-  /** Walks come one after the other. */
+  /** The last walk: walks run one after the other. */
   #walk: Promise<void> = Promise.resolve();
 
   override async getKeyPacket(timestamp: number, options: PacketRetrievalOptions = {}): Promise<EncodedPacket | null> {
@@ -34,7 +34,9 @@ export class Packets extends EncodedPacketSink {
 
   async #walkTo(time: number): Promise<void> {
     while (!this.#walked || this.#walked.timestamp < time) {
-      const next: EncodedPacket | null = this.#walked ? await this.getNextPacket(this.#walked, HEADERS) : await this.getFirstPacket(HEADERS);
+      const next: EncodedPacket | null = this.#walked
+        ? await this.getNextPacket(this.#walked, HEADERS)
+        : await this.getFirstPacket(HEADERS);
       if (!next) return;
       this.#walked = next;
       if (next.type === "key") this.#keys.push(next.timestamp);

@@ -1,15 +1,15 @@
 import { VidsieveError } from "../data/errors.js";
 import type { Pixels } from "../data/types.js";
 
-/** A frame that the engine takes: its pixels, or a frame of the browser's decoder. */
+/** A frame for the engine: its pixels, or a frame of the browser's decoder. */
 export type Frame = Pixels | VideoFrame;
 
-/** Most pixels of a frame. */
+/** Maximum number of pixels of a frame. */
 const MOST = 1 << 26;
 
 type Canvas = OffscreenCanvas | HTMLCanvasElement;
 
-/** A canvas that is read from. */
+/** Returns a canvas for reading pixels. */
 export function canvasOf(width: number, height: number): { canvas: Canvas; context: CanvasRenderingContext2D } {
   const canvas: Canvas | null =
     typeof OffscreenCanvas !== "undefined"
@@ -17,12 +17,15 @@ export function canvasOf(width: number, height: number): { canvas: Canvas; conte
       : typeof document !== "undefined"
         ? Object.assign(document.createElement("canvas"), { width, height })
         : null;
-  const context = canvas?.getContext("2d", { willReadFrequently: true, alpha: false }) as CanvasRenderingContext2D | null | undefined;
-  if (!canvas || !context) throw new VidsieveError("unsupported", "this host has no canvas to read frames with");
+  const context = canvas?.getContext("2d", { willReadFrequently: true, alpha: false }) as
+    | CanvasRenderingContext2D
+    | null
+    | undefined;
+  if (!canvas || !context) throw new VidsieveError("unsupported", "this host has no canvas to read frames from");
   return { canvas, context };
 }
 
-/** Draws at full size and reads back: turned upright, with square pixels, transparency over black. */
+/** Draws a frame at full size and reads it back: upright, with square pixels, over black. */
 function drawn(frame: VideoFrame): Pixels {
   const { displayWidth: width, displayHeight: height } = frame;
   const { context } = canvasOf(width, height);
@@ -30,7 +33,7 @@ function drawn(frame: VideoFrame): Pixels {
   return context.getImageData(0, 0, width, height);
 }
 
-/** A frame's pixels: RGBA at its display size. Transparent frames are read over black. */
+/** Returns a frame's RGBA pixels at its display size, transparent ones over black. */
 export async function pixelsOf(frame: Frame): Promise<Pixels> {
   if ("data" in frame) return frame;
   const { visibleRect, displayWidth: width, displayHeight: height, format } = frame;
@@ -43,9 +46,10 @@ export async function pixelsOf(frame: Frame): Promise<Pixels> {
   try {
     const data = new Uint8ClampedArray(frame.allocationSize(options));
     const [plane] = await frame.copyTo(data, options);
-    if (plane && plane.stride === 4 * width && plane.offset === 0 && data.length === 4 * width * height) return { width, height, data };
+    if (plane && plane.stride === 4 * width && plane.offset === 0 && data.length === 4 * width * height)
+      return { width, height, data };
   } catch (thrown) {
-    // Browsers that do not convert draw.
+    // Browsers that cannot convert to RGBA draw the frame.
     if (!(thrown instanceof DOMException || thrown instanceof TypeError)) throw thrown;
   }
   return drawn(frame);

@@ -20,7 +20,7 @@ export interface StreamOptions {
 /** Milliseconds in which a stream has to begin. */
 const PATIENCE = 20_000;
 
-/** Frames with the times at which they came, in seconds from the first; each belongs to whoever takes it. */
+/** Frames with their arrival times, in seconds from the first; the caller closes each. */
 interface Source {
   next(): Promise<TimedFrame | null>;
   close(): void;
@@ -29,7 +29,8 @@ interface Source {
 /** `MediaStreamTrackProcessor`, of which TypeScript's declarations of pages know nothing. */
 type Processor = new (options: { track: MediaStreamTrack }) => { readable: ReadableStream<VideoFrame> };
 
-const processor = (): Processor | undefined => (globalThis as { MediaStreamTrackProcessor?: Processor }).MediaStreamTrackProcessor;
+const processor = (): Processor | undefined =>
+  (globalThis as { MediaStreamTrackProcessor?: Processor }).MediaStreamTrackProcessor;
 
 /** Every frame of a track, as the browser gives them out. */
 function processed(Processor: Processor, track: MediaStreamTrack): Source {
@@ -48,12 +49,15 @@ function processed(Processor: Processor, track: MediaStreamTrack): Source {
 
 /** The pictures that a `<video>` shows of a stream: the first one at or after the time of each sample. */
 async function played(track: MediaStreamTrack, rate: Rate): Promise<Source> {
-  if (typeof document === "undefined") throw new VidsieveError("unsupported", "a stream can be read in a page alone");
+  if (typeof document === "undefined") throw new VidsieveError("unsupported", "streams can be read in pages only");
   const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
   video.srcObject = new MediaStream([track]);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new VidsieveError("unreadable", "the stream shows no picture")), PATIENCE);
+    timer = setTimeout(
+      () => reject(new VidsieveError("unreadable", `the stream showed no picture within ${PATIENCE / 1000} s`)),
+      PATIENCE,
+    );
   });
   await Promise.race([video.play(), late]).finally(() => clearTimeout(timer));
   let first: number | undefined;
@@ -103,14 +107,17 @@ function closeFrame(frame: TimedFrame | null): void {
  * The frames of a stream's video, in real time. A picture that stays, as of a screen on which nothing moves, is given once more at the
  * end, with the time at which the stream ended. The stream itself goes on: its tracks are the caller's.
  */
-export async function* streamFrames(stream: MediaStream, options: StreamOptions): AsyncGenerator<TimedFrame, void, undefined> {
+export async function* streamFrames(
+  stream: MediaStream,
+  options: StreamOptions,
+): AsyncGenerator<TimedFrame, void, undefined> {
   const { fps, duration, until, signal } = options;
   const track = stream.getVideoTracks()[0];
   if (!track) throw new VidsieveError("bad-argument", "this stream has no video");
   signal?.throwIfAborted();
   const Processor = processor();
   const source = Processor ? processed(Processor, track) : await played(track, fps);
-  // Closing wakes whoever waits for the next frame.
+  // Closing ends the wait for the next frame.
   let over = false;
   const end = (): void => {
     over = true;

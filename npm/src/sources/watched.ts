@@ -1,4 +1,4 @@
-/** Decoders that are watched: one that gives nothing any more is an error, not a wait without end. */
+/** Watches decoders: one that hangs is an error instead of an endless wait. */
 
 import { VideoSampleSink, type InputVideoTrack, type VideoSample } from "mediabunny";
 
@@ -64,7 +64,8 @@ export class Watch {
       let [given, ticks] = [this.#given, 0];
       timer = setInterval(() => {
         if (this.#given > given) [given, ticks] = [this.#given, 0];
-        else if (++ticks >= PATIENCE) reject(new VidsieveError("unsupported", "this browser's decoder gives no frames"));
+        else if (++ticks >= PATIENCE)
+          reject(new VidsieveError("unsupported", "this browser's decoder gives no frames"));
       }, TICK);
     });
     try {

@@ -4,7 +4,7 @@ import type { RecordStore } from "./record-store.js";
 const RECORDS = "records";
 const META = "meta";
 
-/** The key in `META` of when a video was added. */
+/** Returns the key in `META` under which the time is kept at which a video was added. */
 const addedKey = (id: string): [string, string] => ["added", id];
 
 function failed(what: string, cause: unknown): VidsieveError {
@@ -27,7 +27,7 @@ function committed(transaction: IDBTransaction): Promise<void> {
   });
 }
 
-/** Records in IndexedDB. */
+/** Keeps records in IndexedDB. */
 class IndexedDbStore implements RecordStore {
   constructor(readonly database: IDBDatabase) {}
 
@@ -39,7 +39,9 @@ class IndexedDbStore implements RecordStore {
   async each(visit: (id: string, record: Uint8Array, added: Date | null) => void): Promise<void> {
     const meta = this.database.transaction(META).objectStore(META);
     const [keys, values] = await Promise.all([done(meta.getAllKeys()), done(meta.getAll() as IDBRequest<unknown[]>)]);
-    const dates = new Map(keys.map((key, i) => [Array.isArray(key) && key[0] === "added" ? String(key[1]) : null, values[i]]));
+    const dates = new Map(
+      keys.map((key, i) => [Array.isArray(key) && key[0] === "added" ? String(key[1]) : null, values[i]]),
+    );
     return new Promise((resolve, reject) => {
       const request = this.database.transaction(RECORDS).objectStore(RECORDS).openCursor();
       request.onerror = () => reject(failed("could not be read", request.error));
@@ -91,7 +93,7 @@ class IndexedDbStore implements RecordStore {
   }
 }
 
-/** Opens the records of a name. */
+/** Opens the store of an index. */
 export function indexedDbStore(name: string): Promise<RecordStore> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(`vidsieve:${name}`, 1);

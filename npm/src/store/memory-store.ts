@@ -1,6 +1,6 @@
 import type { RecordStore } from "./record-store.js";
 
-/** Records in memory: gone with the process. */
+/** Keeps records in memory, as long as the process runs. */
 export class MemoryStore implements RecordStore {
   #bundle: string | null = null;
   readonly #records = new Map<string, { record: Uint8Array; added: Date }>();
@@ -36,7 +36,7 @@ export class MemoryStore implements RecordStore {
 
 const stores = new Map<string, MemoryStore>();
 
-/** The records of a name, the same for all that open it. */
+/** Returns the store of an index, the same one for all that open it. */
 export async function memoryStore(name: string): Promise<RecordStore> {
   let found = stores.get(name);
   if (!found) stores.set(name, (found = new MemoryStore()));

@@ -1,15 +1,15 @@
-/** Where a local index keeps its records. */
+/** Store of the records of a local index. */
 export interface RecordStore {
-  /** SHA-256 of the bundle that made the records; null of a new index. */
+  /** Returns the SHA-256 of the bundle that made the records; null for a new index. */
   bundle(): Promise<string | null>;
-  /** All records, one after the other; `added` is when, or null if that is not known. */
+  /** Visits all records; `added` is the time at which each was added, or null if unknown. */
   each(visit: (id: string, record: Uint8Array, added: Date | null) => void): Promise<void>;
-  /** Some records; undefined for those that are not there. */
+  /** Returns some records; undefined for those that are not stored. */
   get(ids: string[]): Promise<(Uint8Array | undefined)[]>;
-  /** Adds or replaces; `bundle` is remembered as the index's. */
+  /** Adds or replaces a record, and sets the bundle of the index. */
   put(id: string, record: Uint8Array, bundle: string): Promise<void>;
   remove(id: string): Promise<void>;
-  /** Removes everything, the remembered bundle too. */
+  /** Removes all records and the bundle of the index. */
   clear(): Promise<void>;
   close(): void;
 }

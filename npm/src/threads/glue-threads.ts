@@ -1,4 +1,4 @@
-/** The glue of the module with threads, `build/full-threads/vidsieve.js`: a package may be built without it. */
+/** Declares the glue of the module with threads, `build/full-threads/vidsieve.js`, which a package may lack. */
 
 import type { initSync as initSyncOfFull } from "../../build/full/vidsieve.js";
 
@@ -12,14 +12,17 @@ export declare const inspect: typeof import("../../build/full/vidsieve.js").insp
 export declare const instructionSet: typeof import("../../build/full/vidsieve.js").instructionSet;
 export declare const isId: typeof import("../../build/full/vidsieve.js").isId;
 
-/** Instantiates it; a thread of its pool shares the memory of the first instance. */
-export declare function initSync(options: { module: WebAssembly.Module; memory?: WebAssembly.Memory }): ReturnType<typeof initSyncOfFull>;
+/** Instantiates the module; a thread of its pool shares the memory of the first instance. */
+export declare function initSync(options: {
+  module: WebAssembly.Module;
+  memory?: WebAssembly.Memory;
+}): ReturnType<typeof initSyncOfFull>;
 
 /** Starts the pool. */
 export declare function initThreadPool(threads: number): Promise<void>;
 
-/** Lets all threads of the pool meet, and counts them. */
+/** Waits until all threads of the pool run, and returns their number. */
 export declare function meet(): number;
 
-/** Works in the pool until the page ends. */
+/** Runs a thread of the pool until the page ends. */
 export declare function wbg_rayon_start_worker(receiver: number): void;

@@ -1,9 +1,9 @@
 /**
- * Stands for `pool.ts` in a thread, which starts no threads itself: a script that named itself as a
- * Worker would be bundled without end.
+ * Replaces `pool.ts` in a thread, which starts no threads itself: bundling a script that names itself
+ * as a Worker would not end.
  */
 
-/** Fails: threads are started by the Worker that has the pool. */
+/** Fails: only the Worker that has the pool starts threads. */
 export async function startWorkers(): Promise<void> {
   throw new Error("a thread starts no threads");
 }

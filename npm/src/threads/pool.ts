@@ -1,42 +1,52 @@
-/** Starts the threads of wasm-bindgen-rayon's pool: its own script of this name knows neither bundlers nor failures. */
+/** Starts the threads of wasm-bindgen-rayon's pool, in a way that bundlers understand and that reports failures. */
 
 import { VidsieveError } from "../data/errors.js";
 import { startWorker } from "../platform/start-worker.js";
 
-/** What the module hands over. */
+/** The pool as the module passes it. */
 interface PoolBuilder {
   numThreads(): number;
-  /** Where in memory a thread finds its work. */
+  /** Address at which a thread receives its work. */
   receiver(): number;
   build(): void;
 }
 
-/** What a thread is told. */
+/** Message that starts a thread. */
 export interface Start {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
   receiver: number;
 }
 
-// Some browsers end Workers that nobody holds.
+// Some browsers end Workers without a reference.
 const held: Worker[] = [];
 
 function start(message: Start): Promise<void> {
-  const literal = () => new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: "vidsieve-thread" });
+  const literal = () =>
+    new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: "vidsieve-thread" });
   const worker = startWorker(literal, "thread.js", import.meta.url, { type: "module", name: "vidsieve-thread" });
   held.push(worker);
   return new Promise((resolve, reject) => {
     worker.onmessage = () => resolve();
     worker.onerror = (event) => {
       event.preventDefault();
-      reject(new VidsieveError("unsupported", `a thread could not be started: ${event.message || "its script could not be loaded"}`));
+      reject(
+        new VidsieveError(
+          "unsupported",
+          `a thread could not be started: ${event.message || "its script could not be loaded"}`,
+        ),
+      );
     };
     worker.postMessage(message);
   });
 }
 
-/** Starts all threads of a pool; called by the module. */
-export async function startWorkers(module: WebAssembly.Module, memory: WebAssembly.Memory, builder: PoolBuilder): Promise<void> {
+/** Starts all threads of a pool. The module calls it. */
+export async function startWorkers(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  builder: PoolBuilder,
+): Promise<void> {
   const message = { module, memory, receiver: builder.receiver() };
   try {
     await Promise.all(Array.from({ length: builder.numThreads() }, () => start(message)));

@@ -1,4 +1,4 @@
-/** The host of this page: one Worker, or this thread. It is made at the first call and ended when nothing needs it any more. */
+/** The one backend of a page: a Worker or this thread. The first call starts it, the last release ends it. */
 
 import { spawn } from "#kind";
 
@@ -7,62 +7,68 @@ import type { Backend, Handlers } from "../engine/methods.js";
 import { LocalBackend } from "./local-backend.js";
 import { WorkerBackend } from "./worker-backend.js";
 
-/** Most threads or Workers that are started if the page does not say. */
+/** Default maximum of threads and Workers. */
 const MOST = 8;
 
 let useWorker = true;
-/** Most threads of the Worker, and Workers that share the work of a file; undefined for the defaults. */
+/** Maximum of threads of the Worker; undefined for the default. */
 let mostThreads: number | undefined;
+/** Maximum of Workers that share the encoding of a file; undefined for the default. */
 let mostWorkers: number | undefined;
 let backend: Backend | null = null;
 let holders = 0;
 
 const cores = (): number => (typeof navigator === "undefined" ? 1 : (navigator.hardwareConcurrency ?? 1));
 
-/** Workers that may share the encoding of a file. @internal */
+/** Returns how many Workers may share the encoding of a file. @internal */
 export function workersOf(): number {
   return mostWorkers ?? Math.max(1, Math.min(cores() - 1, MOST));
 }
 
-/** The host in this thread, loaded when it is needed. */
+/** Loads the methods into this thread. */
 async function inPlace(): Promise<Handlers> {
-  // One of the two is taken out by the build.
+  // The build removes one of the two.
   const host = KIND === "full" ? await import("../engine/host-full.js") : await import("../engine/host-slim.js");
   return host.makeHandlers();
 }
 
-/** How this package works on this page. */
+/** Configuration of the package on this page. */
 export interface Configuration {
-  /** Whether work is done in a Web Worker, so that the page stays responsive; true where there are Workers. */
+  /** Whether to work in a Web Worker, so that the page stays responsive. Default: true where Workers exist. */
   worker?: boolean;
   /**
-   * Most threads of that Worker, 1 to 64; by default as many as there are cores, at most 8. There are threads on pages that are
-   * cross-origin isolated (COOP and COEP), if the package was built with them. {@link ModelInfo.threads} tells how many there are.
+   * Maximum of threads of that Worker, 1 to 64. Default: the number of cores, at most 8. Threads need a
+   * cross-origin isolated page (COOP and COEP) and a package that was built with them;
+   * {@link ModelInfo.threads} is their number.
    */
   threads?: number;
   /**
-   * Most Workers that share the encoding of a long file where there are no threads, 1 to 64; by default one less than there are cores,
-   * at most 8. Each takes some 25 MB for that time.
+   * Maximum of Workers that share the encoding of a long file where there are no threads, 1 to 64.
+   * Default: one less than the number of cores, at most 8. Each needs some 25 MB meanwhile.
    */
   workers?: number;
 }
 
-/** Fails for a number of threads or Workers that nobody means. */
+/** Checks a number of threads or Workers. */
 function countable(name: string, count: number | undefined): number | undefined {
   if (count === undefined || (Number.isInteger(count) && count >= 1 && count <= 64)) return count;
   throw new VidsieveError("bad-argument", `${name} is ${count}, must be 1 to 64`);
 }
 
-/** Configures the package, before its first use. Fails with `bad-argument` after it. */
+/** Configures the package. Call it before anything else: afterwards it fails with `bad-argument`. */
 export function configure(configuration: Configuration): void {
-  if (backend) throw new VidsieveError("bad-argument", "configure is to be called before anything else of this package");
+  if (backend)
+    throw new VidsieveError(
+      "bad-argument",
+      "configure was called too late: call it before anything else of this package",
+    );
   const { worker = true, threads, workers } = configuration;
   mostThreads = countable("threads", threads);
   mostWorkers = countable("workers", workers);
   useWorker = worker;
 }
 
-/** The host. @internal */
+/** Returns the backend, and starts it if needed. @internal */
 export function backendOf(): Backend {
   if (!backend) {
     const worker = useWorker ? spawn() : null;
@@ -72,13 +78,13 @@ export function backendOf(): Backend {
   return backend;
 }
 
-/** The host, which stays until it is released. @internal */
+/** Returns the backend, which runs until it is released. @internal */
 export function hold(): Backend {
   holders++;
   return backendOf();
 }
 
-/** Ends the host when nobody holds it any more. @internal */
+/** Releases the backend, and ends it after the last release. @internal */
 export function release(): void {
   if (--holders > 0) return;
   backend?.close();

@@ -2,7 +2,7 @@ import { VidsieveError, asError } from "../data/errors.js";
 import type { Backend, CallOptions, Handlers, Methods } from "../engine/methods.js";
 import { handlerOf } from "./handler-of.js";
 
-/** A host in this thread: where there are no Workers, or none are wanted. */
+/** Runs methods in this thread, where there are no Workers or the page configured none. */
 export class LocalBackend implements Backend {
   readonly #handlers: Promise<Handlers>;
   readonly #closed = new AbortController();
@@ -10,7 +10,7 @@ export class LocalBackend implements Backend {
 
   constructor(makeHandlers: () => Promise<Handlers>) {
     this.#handlers = makeHandlers();
-    // Whoever calls gets the reason.
+    // Callers get the reason.
     this.#handlers.catch(() => {});
   }
 
@@ -25,7 +25,10 @@ export class LocalBackend implements Backend {
     const both = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
     try {
       const handler = handlerOf(await this.#handlers, method);
-      return (await handler(args, { signal: both, emit: (event) => onEvent?.(event as Methods[M]["event"]) })) as Methods[M]["result"];
+      return (await handler(args, {
+        signal: both,
+        emit: (event) => onEvent?.(event as Methods[M]["event"]),
+      })) as Methods[M]["result"];
     } catch (thrown) {
       both.throwIfAborted();
       const error = asError(thrown);

@@ -1,11 +1,11 @@
-/** A Worker's side: calls come as messages, results, events and errors go back. */
+/** Answers calls in a Worker: it receives them as messages, and sends results, events and errors. */
 
 import { toData } from "../data/errors.js";
 import type { Handlers } from "../engine/methods.js";
 import { handlerOf } from "./handler-of.js";
 import type { FromWorker, Start, ToWorker } from "./messages.js";
 
-/** Buffers of a result that are handed over rather than copied. */
+/** Collects the buffers of a result to transfer instead of copying. */
 function buffers(value: unknown, found = new Set<Transferable>()): Set<Transferable> {
   if (ArrayBuffer.isView(value)) found.add(value.buffer as ArrayBuffer);
   else if (typeof ImageData !== "undefined" && value instanceof ImageData) return found;
@@ -14,7 +14,7 @@ function buffers(value: unknown, found = new Set<Transferable>()): Set<Transfera
   return found;
 }
 
-/** Answers messages from now on. */
+/** Starts to answer messages. */
 export function serve(makeHandlers: (start: Start) => Promise<Handlers>): void {
   const scope = self as unknown as {
     onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
@@ -38,7 +38,10 @@ export function serve(makeHandlers: (start: Start) => Promise<Handlers>): void {
     try {
       handlers ??= makeHandlers(start);
       const handler = handlerOf(await handlers, method);
-      const result = await handler(args, { signal: controller.signal, emit: (event) => scope.postMessage({ id, event }) });
+      const result = await handler(args, {
+        signal: controller.signal,
+        emit: (event) => scope.postMessage({ id, event }),
+      });
       scope.postMessage({ id, result }, [...buffers(result)]);
     } catch (thrown) {
       scope.postMessage({ id, error: toData(thrown) });

@@ -1,4 +1,4 @@
-/** A Web Worker that does the work: calls go to it as messages. */
+/** Runs methods in a Web Worker by messages. */
 
 import { spawn } from "#kind";
 
@@ -6,30 +6,30 @@ import { VidsieveError, fromData } from "../data/errors.js";
 import type { Backend, CallOptions, Loaded, Methods } from "../engine/methods.js";
 import type { FromWorker, ToWorker } from "./messages.js";
 
-/** A call that has no result yet. */
+/** A pending call. */
 interface Waiting {
   resolve: (result: unknown) => void;
   reject: (reason: unknown) => void;
   onEvent: ((event: unknown) => void) | undefined;
 }
 
-/** A Worker; one that crashed is replaced by the next call, with the models that were loaded. */
+/** Runs methods in a Worker. After a crash, the next call starts a new one and loads the models again. */
 export class WorkerBackend implements Backend {
   #worker: Worker | null = null;
   #waiting = new Map<number, Waiting>();
   #next = 0;
   #closed = false;
-  /** Models that are loaded again. */
+  /** Settled when the models are loaded again. */
   #ready: Promise<unknown> = Promise.resolve();
-  /** Loads to be repeated in a new Worker, a count of users by model. */
+  /** Loads to repeat in a new Worker, with the number of users of each model. */
   #loads = new Map<string, { args: Methods["load"]["args"]; users: number }>();
 
-  /** Closed with this one. */
+  /** Further backends, closed with this one. */
   #helpers = new Set<WorkerBackend>();
 
   /**
-   * `worker` is the first Worker, or null if the first call starts one. Each starts at most
-   * `threads` threads.
+   * `worker` is the first Worker, or null to start one at the first call. Each has at most `threads`
+   * threads.
    */
   constructor(
     worker: Worker | null,
@@ -74,9 +74,13 @@ export class WorkerBackend implements Backend {
     for (const { reject } of waiting) reject(new VidsieveError("crashed", `the Worker ended: ${reason}`));
   }
 
-  #post<M extends keyof Methods>(method: M, args: Methods[M]["args"], options: CallOptions<M>): Promise<Methods[M]["result"]> {
+  #post<M extends keyof Methods>(
+    method: M,
+    args: Methods[M]["args"],
+    options: CallOptions<M>,
+  ): Promise<Methods[M]["result"]> {
     const worker = this.#worker;
-    if (!worker) return Promise.reject(new VidsieveError("crashed", "the Worker has ended"));
+    if (!worker) return Promise.reject(new VidsieveError("crashed", "the Worker ended before the call"));
     const { signal, onEvent, transfer } = options;
     const id = this.#next++;
     return new Promise((resolve, reject) => {
@@ -85,10 +89,12 @@ export class WorkerBackend implements Backend {
         worker.postMessage({ id, abort: true });
         reject(signal?.reason);
       };
-      const end = <T>(then: (value: T) => void) => (value: T) => {
-        signal?.removeEventListener("abort", abort);
-        then(value);
-      };
+      const end =
+        <T>(then: (value: T) => void) =>
+        (value: T) => {
+          signal?.removeEventListener("abort", abort);
+          then(value);
+        };
       this.#waiting.set(id, {
         resolve: end(resolve as (result: unknown) => void),
         reject: end(reject),
@@ -108,7 +114,7 @@ export class WorkerBackend implements Backend {
     if (this.#closed) throw new VidsieveError("disposed", "the engine was disposed of");
     if (!this.#worker) {
       const worker = spawn();
-      if (!worker) throw new VidsieveError("unsupported", "this host has no Workers any more");
+      if (!worker) throw new VidsieveError("unsupported", "the host did not start a Worker");
       this.#adopt(worker);
       const loads = [...this.#loads.values()].map(({ args: load }) => this.#post("load", load, {}));
       this.#ready = Promise.all(loads);
@@ -117,7 +123,7 @@ export class WorkerBackend implements Backend {
     try {
       await this.#ready;
     } catch (thrown) {
-      // The next call tries anew.
+      // The next call tries again.
       this.#fail("its models could not be loaded again");
       throw thrown;
     }

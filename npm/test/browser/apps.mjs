@@ -34,7 +34,9 @@ export async function works({ page, problems }) {
   const frames = FRAMES.map(({ width, height, data }) => ({ width, height, data: [...data] }));
   const got = await page.evaluate(async (frames) => {
     const encoder = await Encoder.load();
-    const video = await encoder.encode(frames.map(({ width, height, data }) => new ImageData(new Uint8ClampedArray(data), width, height)));
+    const video = await encoder.encode(
+      frames.map(({ width, height, data }) => new ImageData(new Uint8ClampedArray(data), width, height)),
+    );
     const index = await LocalIndex.open("bundled");
     await index.add("it", video);
     let hits;
@@ -43,7 +45,13 @@ export async function works({ page, problems }) {
     const { info } = await loadModel();
     // No file can be read without the part of the package that is loaded with the first one.
     const text = await encoder.encode(new Blob(["no video"])).catch((error) => `${error.code}: ${error.message}`);
-    return { codes: [...video.codes], score: hits[0].score, threads: encoder.model.threads, second: info.instructions, text };
+    return {
+      codes: [...video.codes],
+      score: hits[0].score,
+      threads: encoder.model.threads,
+      second: info.instructions,
+      text,
+    };
   }, frames);
   const here = await expected();
   assert.ok(sharedBits(Uint8Array.from(got.codes), here.codes) >= 0.999);

@@ -13,13 +13,33 @@ export async function site(folder) {
   const www = join(folder, "www");
   await mkdir(www);
   await cp(dist, www, { recursive: true });
-  await writeFile(join(www, "index.html"), '<!doctype html><meta charset="utf-8"><title>vidsieve</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>');
+  await writeFile(
+    join(www, "index.html"),
+    '<!doctype html><meta charset="utf-8"><title>vidsieve</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>',
+  );
   const entryPoints = [fileURLToPath(new URL("page.js", import.meta.url))];
-  await esbuild.build({ entryPoints, bundle: true, splitting: true, format: "esm", outdir: www, conditions: ["browser"], tsconfigRaw: {}, external: ["./media.js"], logLevel: "warning" });
+  await esbuild.build({
+    entryPoints,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    outdir: www,
+    conditions: ["browser"],
+    tsconfigRaw: {},
+    external: ["./media.js"],
+    logLevel: "warning",
+  });
   return www;
 }
 
-const TYPES = { ".html": "text/html", ".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
+const TYPES = {
+  ".html": "text/html",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".wasm": "application/wasm",
+};
 
 /** What isolates a page. */
 export const ISOLATED = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
@@ -30,7 +50,9 @@ export async function plainly(www, cleanup, headers = {}) {
     const path = join(www, url === "/" ? "index.html" : new URL(url, "http://x").pathname);
     try {
       const bytes = await readFile(path);
-      response.writeHead(200, { ...headers, "content-type": TYPES[extname(path)] ?? "application/octet-stream" }).end(bytes);
+      response
+        .writeHead(200, { ...headers, "content-type": TYPES[extname(path)] ?? "application/octet-stream" })
+        .end(bytes);
     } catch {
       response.writeHead(404).end();
     }
@@ -44,7 +66,17 @@ export async function plainly(www, cleanup, headers = {}) {
 export async function launch(cleanup, more = []) {
   const executablePath = process.env.VIDSIEVE_CHROMIUM;
   if (!executablePath) throw new Error("VIDSIEVE_CHROMIUM must name Chromium: run `cargo xtask test --only browser`");
-  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-blink-features=ForceEagerMeasureMemory", ...more];
+  const args = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-blink-features=ForceEagerMeasureMemory",
+    ...more,
+  ];
   const browser = await chromium.launch({ executablePath, args });
   cleanup.after(() => browser.close());
   return browser;

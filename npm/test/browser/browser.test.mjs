@@ -36,9 +36,26 @@ before(async () => {
   native = await samples(suite);
   const clip = join(native.videos, "originals/cobalt.mp4");
   const ffmpeg = (...args) => execFileSync("ffmpeg", ["-v", "error", "-y", ...args]);
-  for (const [name, options] of Object.entries(OTHERS)) ffmpeg("-i", clip, "-t", "6", ...options, join(native.videos, name));
+  for (const [name, options] of Object.entries(OTHERS))
+    ffmpeg("-i", clip, "-t", "6", ...options, join(native.videos, name));
   await turn(join(native.videos, "turned.mp4"));
-  ffmpeg("-f", "lavfi", "-i", "testsrc2=s=640x360:r=30:d=60", "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "60", "-movflags", "faststart", join(native.videos, "minute.mp4"));
+  ffmpeg(
+    "-f",
+    "lavfi",
+    "-i",
+    "testsrc2=s=640x360:r=30:d=60",
+    "-c:v",
+    "libx264",
+    "-preset",
+    "veryfast",
+    "-pix_fmt",
+    "yuv420p",
+    "-g",
+    "60",
+    "-movflags",
+    "faststart",
+    join(native.videos, "minute.mp4"),
+  );
   vidsieve("index", "--index", native.index, native.videos);
   www = await site(native.path);
   url = await serve(suite, native.index, "--www", www, "--media", native.videos);
@@ -85,7 +102,10 @@ for (const name of ["originals/amber.mp4", "copies/dune-blurred-fill.mp4", "minu
     assert.deepEqual([...mine.warnings], []);
     const local = await Encoder.load();
     try {
-      for (const [a, b] of [[mine, theirs], [theirs, mine]]) {
+      for (const [a, b] of [
+        [mine, theirs],
+        [theirs, mine],
+      ]) {
         const { score } = await compare(a, b, { matrix: false });
         // The cosine itself: its probability says how much one vector can tell, which is less than that it is the same.
         const cosine = a.global.reduce((sum, v, i) => sum + v * b.global[i], 0);
@@ -175,12 +195,20 @@ test("progress of every frame, and the page goes on meanwhile", async (t) => {
     return { frames: video.frames, steps: steps.map((s) => s.done), last: steps.at(-1), ticks, longest, long, wall };
   });
   assert.equal(got.frames, 60);
-  assert.deepEqual(got.steps, Array.from({ length: 60 }, (_, i) => i + 1));
+  assert.deepEqual(
+    got.steps,
+    Array.from({ length: 60 }, (_, i) => i + 1),
+  );
   assert.deepEqual([got.last.phase, got.last.total, got.last.seconds], ["encode", 60, 59]);
-  t.diagnostic(`60 s of 640x360 in ${(got.wall / 1000).toFixed(2)} s; longest wait of the page ${got.longest.toFixed(0)} ms; long tasks: ${got.long.length}`);
+  t.diagnostic(
+    `60 s of 640x360 in ${(got.wall / 1000).toFixed(2)} s; longest wait of the page ${got.longest.toFixed(0)} ms; long tasks: ${got.long.length}`,
+  );
   assert.ok(got.ticks >= 20, `${got.ticks} ticks`);
   // Twice what is aimed at: the machine may be busy with other things.
-  assert.ok(got.long.every((ms) => ms <= 100), `tasks of ${got.long.map(Math.round)} ms`);
+  assert.ok(
+    got.long.every((ms) => ms <= 100),
+    `tasks of ${got.long.map(Math.round)} ms`,
+  );
 });
 
 test("an aborted call stops at once, and the next one works", async () => {
@@ -227,7 +255,8 @@ test("broken files are refused with a code, or read as far as they go", async ()
       holed: await attempt(new Blob([holed])),
     };
   });
-  for (const kind of ["text", "empty", "noise", "head"]) assert.deepEqual(got[kind], { typed: true, code: "unreadable" }, kind);
+  for (const kind of ["text", "empty", "noise", "head"])
+    assert.deepEqual(got[kind], { typed: true, code: "unreadable" }, kind);
   assert.ok(got.cut.frames > 10 && got.cut.frames < 60 && got.cut.warnings.length === 1, JSON.stringify(got.cut));
   assert.ok(got.holed.frames > 0 || got.holed.typed, JSON.stringify(got.holed));
 });
@@ -252,7 +281,10 @@ test("a local index finds copies and outlives the page", async () => {
     return answer;
   });
   assert.deepEqual(got.ids, [...names].sort());
-  assert.deepEqual(got.pages.map((p) => p.page), ["coarse", "refined"]);
+  assert.deepEqual(
+    got.pages.map((p) => p.page),
+    ["coarse", "refined"],
+  );
   assert.deepEqual(got.pages[1].hits.map((h) => h.id).sort(), ["copies/amber-crop.mp4", "originals/amber.mp4"]);
   assert.ok(got.pages[1].hits[0].segments.length > 0);
   assert.equal(got.cached, true);
@@ -265,14 +297,20 @@ test("a local index of an older version is refused by name, with the remedy", as
     const index = await vidsieve.LocalIndex.open("older");
     await index.add("a", await encoder.encode(await fileOf("originals/amber.mp4")));
     index.dispose();
-    const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }));
+    const done = (request) =>
+      new Promise((resolve, reject) =>
+        Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }),
+      );
     const database = await done(indexedDB.open("vidsieve:older"));
     const records = () => database.transaction("records", "readwrite").objectStore("records");
     const record = await done(records().get("a"));
     record[8] = 1;
     await done(records().put(record, "a"));
     database.close();
-    const refused = await vidsieve.LocalIndex.open("older").then(() => null, (error) => error);
+    const refused = await vidsieve.LocalIndex.open("older").then(
+      () => null,
+      (error) => error,
+    );
     await done(indexedDB.deleteDatabase("vidsieve:older"));
     const fresh = await vidsieve.LocalIndex.open("older");
     const ids = await fresh.ids();
@@ -291,11 +329,15 @@ test("a server is searched, and gets a record alone", async () => {
   const got = await page.evaluate(async () => {
     const video = await encoder.encode(await fileOf("copies/amber-crop.mp4"));
     const pages = [];
-    for await (const page of new vidsieve.SearchClient("/").search(video, { top: 3 })) pages.push({ page: page.page, ids: page.hits.map((h) => h.id) });
+    for await (const page of new vidsieve.SearchClient("/").search(video, { top: 3 }))
+      pages.push({ page: page.page, ids: page.hits.map((h) => h.id) });
     return { pages, bytes: video.toBytes().length };
   });
   page.off("request", listen);
-  assert.deepEqual(got.pages.map((p) => p.page), ["coarse", "refined"]);
+  assert.deepEqual(
+    got.pages.map((p) => p.page),
+    ["coarse", "refined"],
+  );
   assert.ok(got.pages[1].ids.includes("originals/amber.mp4"), JSON.stringify(got));
   assert.deepEqual(sent, [got.bytes]);
 });
@@ -304,7 +346,11 @@ test("the similarity matrix is an ImageData", async () => {
   const got = await page.evaluate(async () => {
     const video = await encoder.encode(await fileOf("originals/amber.mp4"));
     const { matrix } = await vidsieve.compare(video, video);
-    return { image: matrix.image instanceof ImageData, width: matrix.image.width, bright: [...matrix.image.data.subarray(0, 4)] };
+    return {
+      image: matrix.image instanceof ImageData,
+      width: matrix.image.width,
+      bright: [...matrix.image.data.subarray(0, 4)],
+    };
   });
   assert.deepEqual(got, { image: true, width: 24, bright: [253, 231, 37, 255] });
 });
@@ -319,7 +365,12 @@ test("a Worker that crashes fails its calls and is replaced", async () => {
     return { typed: error instanceof vidsieve.VidsieveError, code: error.code, frames: again.frames };
   });
   await page.waitForFunction(() => window.begun);
-  await worker.evaluate(() => void setTimeout(() => { throw new Error("an accident"); }));
+  await worker.evaluate(
+    () =>
+      void setTimeout(() => {
+        throw new Error("an accident");
+      }),
+  );
   assert.deepEqual(await got, { typed: true, code: "crashed", frames: 24 });
   // The accident itself is the only complaint.
   problems.splice(before);
@@ -383,7 +434,9 @@ test("frames a second, and fifty videos leave no memory behind", { timeout: 600_
     return { rate: (1000 * images.length) / best, before, after: await used() };
   });
   const mb = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-  t.diagnostic(`${got.rate.toFixed(0)} frames of 448x252 a second; memory ${mb(got.before)}, fifty videos later ${mb(got.after)}`);
+  t.diagnostic(
+    `${got.rate.toFixed(0)} frames of 448x252 a second; memory ${mb(got.before)}, fifty videos later ${mb(got.after)}`,
+  );
   assert.ok(got.after - got.before < 8e6, `${mb(got.before)} became ${mb(got.after)}`);
 });
 

@@ -35,15 +35,30 @@ const BUNDLERS = {
   /** Finds Workers, modules and the model by their URLs. */
   async webpack(to) {
     const stats = await promisify(webpack)({
-      mode: "production", context: project, entry: "./app.js", target: "web", output: { path: to, filename: "app.js" }, performance: false,
+      mode: "production",
+      context: project,
+      entry: "./app.js",
+      target: "web",
+      output: { path: to, filename: "app.js" },
+      performance: false,
     });
     assert.deepEqual(stats.toJson({ errors: true, warnings: true }, true).errors, []);
-    assert.deepEqual(stats.toJson().warnings.map(({ message }) => message), []);
+    assert.deepEqual(
+      stats.toJson().warnings.map(({ message }) => message),
+      [],
+    );
   },
   /** Leaves URLs as they are: what they name lies beside the bundle. */
   async esbuild(to) {
     await cp(dist, to, { recursive: true });
-    const options = { bundle: true, splitting: true, format: "esm", outdir: to, conditions: ["browser"], logLevel: "warning" };
+    const options = {
+      bundle: true,
+      splitting: true,
+      format: "esm",
+      outdir: to,
+      conditions: ["browser"],
+      logLevel: "warning",
+    };
     const { warnings } = await esbuild.build({ ...options, entryPoints: [join(project, "app.js")] });
     assert.deepEqual(warnings, []);
   },
@@ -68,17 +83,27 @@ for (const [name, bundle] of Object.entries(BUNDLERS)) {
 test("a page without a bundler and without an import map", async (t) => {
   const to = join(project, "plain");
   await cp(dist, join(to, "vidsieve"), { recursive: true });
-  await writeFile(join(to, "index.html"), html('>import * as vidsieve from "./vidsieve/browser.js"; Object.assign(window, vidsieve);'));
+  await writeFile(
+    join(to, "index.html"),
+    html('>import * as vidsieve from "./vidsieve/browser.js"; Object.assign(window, vidsieve);'),
+  );
   await works(await open(browser, await plainly(to, t), t, undefined, ready));
 });
 
 for (const isolated of [false, true]) {
   test(`from another host, as from a CDN${isolated ? ", on an isolated page" : ""}`, async (t) => {
     const shared = { "access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin" };
-    const cdn = await plainly(dist, t, isolated ? { ...shared, "cross-origin-embedder-policy": "require-corp" } : shared);
+    const cdn = await plainly(
+      dist,
+      t,
+      isolated ? { ...shared, "cross-origin-embedder-policy": "require-corp" } : shared,
+    );
     const to = join(project, `cdn-${isolated}`);
     await mkdir(to);
-    await writeFile(join(to, "index.html"), html(`>import * as vidsieve from "${cdn}browser.js"; Object.assign(window, vidsieve);`));
+    await writeFile(
+      join(to, "index.html"),
+      html(`>import * as vidsieve from "${cdn}browser.js"; Object.assign(window, vidsieve);`),
+    );
     const app = await open(browser, await plainly(to, t, isolated ? ISOLATED : {}), t, undefined, ready);
     const count = await works(app);
     assert.equal(count > 1, isolated && threads, `${count} threads`);
@@ -89,7 +114,9 @@ test("no script of the package starts a Worker of itself", async () => {
   // Bundlers that make a bundle for each Worker would go on without end.
   for (const name of (await readdir(dist)).filter((name) => name.endsWith(".js"))) {
     const text = await readFile(join(dist, name), "utf8");
-    const started = [...text.matchAll(/new URL\("\.\/([^"]+\.js)",\s*import\.meta\.url\)/g)].map(([, script]) => script);
+    const started = [...text.matchAll(/new URL\("\.\/([^"]+\.js)",\s*import\.meta\.url\)/g)].map(
+      ([, script]) => script,
+    );
     const loaded = [...text.matchAll(/import\("\.\/([^"]+\.js)"\)/g)].map(([, script]) => script);
     assert.ok(!started.includes(name) && !loaded.includes(name), `${name} names itself`);
   }

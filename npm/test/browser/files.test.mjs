@@ -66,7 +66,10 @@ async function agrees(t, name, bytes, enough = 0.99) {
   assert.ok(Math.abs(mine.frames - theirs.frames) <= 1, facts);
   assert.equal(mine.times[1], theirs.times[1], `the rate: ${facts}`);
   assert.ok(Math.abs(mine.duration - theirs.duration) <= 1, facts);
-  const [{ score }, { score: turned }] = [await compare(mine, theirs, { matrix: false }), await compare(theirs, mine, { matrix: false })];
+  const [{ score }, { score: turned }] = [
+    await compare(mine, theirs, { matrix: false }),
+    await compare(theirs, mine, { matrix: false }),
+  ];
   const least = Math.min(mine.codes.length, theirs.codes.length);
   const bits = sharedBits(mine.codes.subarray(0, least), theirs.codes.subarray(0, least));
   t.diagnostic(`${name}: ${facts}; ${(100 * bits).toFixed(1)} % of the bits, score ${score.toFixed(4)}`);
@@ -139,8 +142,14 @@ test("a decoder that gives nothing is given up, and a <video> takes its place", 
       decodeQueueSize = 0;
       configure() {}
       decode() {}
-      flush() { return new Promise((_, reject) => (this.end = reject)); }
-      close() { this.state = "closed"; window.decoderClosed = true; this.end?.(new DOMException("closed", "AbortError")); }
+      flush() {
+        return new Promise((_, reject) => (this.end = reject));
+      }
+      close() {
+        this.state = "closed";
+        window.decoderClosed = true;
+        this.end?.(new DOMException("closed", "AbortError"));
+      }
     };
   };
   const other = await lacking(t, silent);
@@ -153,7 +162,10 @@ test("a decoder that gives nothing is given up, and a <video> takes its place", 
       if (name === "video") throw new vidsieve.VidsieveError("unreadable", "no <video>");
       return create(name);
     };
-    return encoder.encode(await fileOf("faststart.mp4")).then(() => null, ({ code, message }) => ({ code, message }));
+    return encoder.encode(await fileOf("faststart.mp4")).then(
+      () => null,
+      ({ code, message }) => ({ code, message }),
+    );
   });
   assert.deepEqual(error, { code: "unsupported", message: "this browser's decoder gives no frames" });
 });
@@ -167,7 +179,8 @@ test("a decoder that is slow is waited for", { timeout: 120_000 }, async (t) => 
     window.VideoDecoder = class extends Decoder {
       constructor({ output, error }) {
         let last = Promise.resolve();
-        const late = (frame) => (last = last.then(() => new Promise((resolve) => setTimeout(resolve, 60))).then(() => output(frame)));
+        const late = (frame) =>
+          (last = last.then(() => new Promise((resolve) => setTimeout(resolve, 60))).then(() => output(frame)));
         super({ output: late, error });
         this.late = () => last;
       }
@@ -178,7 +191,9 @@ test("a decoder that is slow is waited for", { timeout: 120_000 }, async (t) => 
     };
   };
   const other = await lacking(t, slow);
-  const frames = await other.evaluate(async () => (await encoder.encode(await fileOf("faststart.mp4"), { fps: 0.5 })).frames);
+  const frames = await other.evaluate(
+    async () => (await encoder.encode(await fileOf("faststart.mp4"), { fps: 0.5 })).frames,
+  );
   assert.equal(frames, 6);
 });
 
@@ -211,7 +226,9 @@ test("a decoder that the browser takes away is asked for again", { timeout: 120_
   await agrees(t, "faststart.mp4", bytes);
 });
 
-test("damage: frames before and after it count, and the warning says the same as the record", { timeout: 120_000 }, async (t) => {
+test("damage: frames before and after it count, and the warning says the same as the record", {
+  timeout: 120_000,
+}, async (t) => {
   // The decoder fails at frames between 5 s and 6 s, as at bytes that make no sense.
   const damaged = (until) => `() => {
     const Decoder = window.VideoDecoder;
@@ -231,7 +248,8 @@ test("damage: frames before and after it count, and the warning says the same as
   assert.equal(middle.warnings.length, 1);
   assert.match(middle.warnings[0], /^the file is damaged in places/);
   // Two frames a second; the group of pictures from 4 s to 8 s ends at 5.1 s.
-  const code = (video, k) => video.codes.subarray(k * video.codes.length / video.frames, (k + 1) * video.codes.length / video.frames);
+  const code = (video, k) =>
+    video.codes.subarray((k * video.codes.length) / video.frames, ((k + 1) * video.codes.length) / video.frames);
   for (const k of [0, 4, 9, 10, 16, 20]) assert.ok(sharedBits(code(mine, k), code(whole, k)) > 0.85, `sample ${k}`);
   assert.ok(sharedBits(code(mine, 12), code(mine, 11)) === 1, "the last good frame stays");
 
@@ -240,7 +258,10 @@ test("damage: frames before and after it count, and the warning says the same as
   // The frame at 5 s may need the one at 5.1 s.
   const end = begun.times.at(-1);
   assert.ok(end === 4.5 || end === 5, `${end}`);
-  assert.deepEqual([...begun.times], [...whole.times].filter((time) => time <= end));
+  assert.deepEqual(
+    [...begun.times],
+    [...whole.times].filter((time) => time <= end),
+  );
   assert.equal(rest.warnings.length, 1);
   assert.match(rest.warnings[0], new RegExp(`only the first ${begun.times.at(-1).toFixed(1)} of 11\\.3 s`));
 });
@@ -253,7 +274,10 @@ test("`src` that was set a moment ago, <source>, and a file that plays", { timeo
     video.src = "/trimmed.mp4";
     const second = (await encoder.encode(video)).frames;
     const other = document.createElement("video");
-    other.append(Object.assign(document.createElement("source"), { src: "/none.xyz", type: "video/none" }), Object.assign(document.createElement("source"), { src: "/trimmed.mp4", type: "video/mp4" }));
+    other.append(
+      Object.assign(document.createElement("source"), { src: "/none.xyz", type: "video/none" }),
+      Object.assign(document.createElement("source"), { src: "/trimmed.mp4", type: "video/mp4" }),
+    );
     const third = (await encoder.encode(other)).frames;
     const none = await encoder.encode(document.createElement("video")).catch((error) => error.code);
     return [first, second, third, none];
@@ -270,12 +294,23 @@ test("a URL, a Response, bytes; what cannot be had says why", { timeout: 120_000
     const phases = new Set();
     const onProgress = ({ phase }) => phases.add(phase);
     const frames = [];
-    for (const source of ["/trimmed.mp4", new URL("/trimmed.mp4", location.href), await fetch("/trimmed.mp4"), bytes, new Uint8Array(bytes)]) {
+    for (const source of [
+      "/trimmed.mp4",
+      new URL("/trimmed.mp4", location.href),
+      await fetch("/trimmed.mp4"),
+      bytes,
+      new Uint8Array(bytes),
+    ]) {
       frames.push((await encoder.encode(source, { onProgress })).frames);
     }
-    const fails = async (source) => encoder.encode(source).then(() => null, ({ code, message, cause }) => ({ code, message, cause: cause?.name ?? null }));
+    const fails = async (source) =>
+      encoder.encode(source).then(
+        () => null,
+        ({ code, message, cause }) => ({ code, message, cause: cause?.name ?? null }),
+      );
     return {
-      frames, phases: [...phases],
+      frames,
+      phases: [...phases],
       missing: await fails("/none.mp4"),
       foreign: await fails(`${foreign}trimmed.mp4`),
       opaque: await fails(await fetch(`${foreign}trimmed.mp4`, { mode: "no-cors" })),
@@ -298,7 +333,10 @@ test("many files: each with its video or its error, and leaving ends all", { tim
     const files = await Promise.all(names.map(fileOf));
     const seen = new Set();
     const items = [];
-    for await (const { source, index, video, error } of encoder.encodeAll(files, { concurrency: 2, onProgress: ({ source }) => seen.add(source.name) })) {
+    for await (const { source, index, video, error } of encoder.encodeAll(files, {
+      concurrency: 2,
+      onProgress: ({ source }) => seen.add(source.name),
+    })) {
       items.push([source.name, index, video?.frames ?? error.code]);
     }
     let first = 0;
@@ -316,20 +354,36 @@ test("many files: each with its video or its error, and leaving ends all", { tim
     } catch (error) {
       stopped.push(error.name);
     }
-    const records = await Promise.all(files.filter(({ name }) => name !== "text.mp4").map(async (file) => [file.name, await encoder.encode(file)]));
+    const records = await Promise.all(
+      files.filter(({ name }) => name !== "text.mp4").map(async (file) => [file.name, await encoder.encode(file)]),
+    );
     const report = await vidsieve.findDuplicates(records, { order: ["vp9.webm"] });
     return { items, seen: [...seen].sort(), first, stopped, report };
   });
-  assert.deepEqual(got.items.map(([name, index]) => [index, name]).sort(), [[0, "faststart.mp4"], [1, "text.mp4"], [2, "trimmed.mp4"], [3, "vp9.webm"]]);
+  assert.deepEqual(got.items.map(([name, index]) => [index, name]).sort(), [
+    [0, "faststart.mp4"],
+    [1, "text.mp4"],
+    [2, "trimmed.mp4"],
+    [3, "vp9.webm"],
+  ]);
   assert.equal(got.items.find(([name]) => name === "text.mp4")[2], "unreadable");
   assert.deepEqual(got.seen, ["faststart.mp4", "trimmed.mp4", "vp9.webm"]);
   assert.equal(got.first, 1);
   assert.deepEqual(got.stopped, ["faststart.mp4", "AbortError"]);
   const { groups, excerpts } = got.report;
-  assert.deepEqual(groups.map(({ keep, copies }) => [keep, copies.map(({ id }) => id)]), [["vp9.webm", ["faststart.mp4"]]]);
-  assert.deepEqual(excerpts.map(({ id, of }) => [id, of]), [["trimmed.mp4", "vp9.webm"]]);
+  assert.deepEqual(
+    groups.map(({ keep, copies }) => [keep, copies.map(({ id }) => id)]),
+    [["vp9.webm", ["faststart.mp4"]]],
+  );
+  assert.deepEqual(
+    excerpts.map(({ id, of }) => [id, of]),
+    [["trimmed.mp4", "vp9.webm"]],
+  );
 });
 
 test("the page complained about nothing", () => {
-  assert.deepEqual(problems.filter((text) => !/404/.test(text)), []);
+  assert.deepEqual(
+    problems.filter((text) => !/404/.test(text)),
+    [],
+  );
 });

@@ -20,7 +20,21 @@ before(async () => {
   ({ threads } = JSON.parse(await readFile(join(www, "contents.json"), "utf8")));
   const ffmpeg = (...args) => execFileSync("ffmpeg", ["-v", "error", "-y", "-f", "lavfi", ...args]);
   // 200 samples with scenes that differ; key frames far apart.
-  ffmpeg("-i", "testsrc2=s=192x108:r=5:d=200,hue=H=t/20", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "90", "-movflags", "faststart", join(www, "long.mp4"));
+  ffmpeg(
+    "-i",
+    "testsrc2=s=192x108:r=5:d=200,hue=H=t/20",
+    "-c:v",
+    "libx264",
+    "-preset",
+    "ultrafast",
+    "-pix_fmt",
+    "yuv420p",
+    "-g",
+    "90",
+    "-movflags",
+    "faststart",
+    join(www, "long.mp4"),
+  );
   isolated = await plainly(www, suite, ISOLATED);
   plain = await plainly(www, suite);
   browser = await launch(suite);
@@ -35,12 +49,18 @@ let engine, encoder;
 async function reference(frames) {
   if (!encoder) {
     glue.initSync({ module: await readFile(new URL("../../dist/wasm/full.wasm", import.meta.url)) });
-    const model = new glue.Model("default", new Uint8Array(await readFile(new URL("../../dist/model/default.safetensors", import.meta.url))));
+    const model = new glue.Model(
+      "default",
+      new Uint8Array(await readFile(new URL("../../dist/model/default.safetensors", import.meta.url))),
+    );
     [engine, encoder] = [new glue.Engine(model), new glue.Encoder(model)];
   }
   const session = encoder.session();
   for (const { width, height, data } of frames) session.push(width, height, new Uint8Array(data.buffer), 1);
-  return session.finish(Float64Array.from(frames, (_, t) => t), frames.length);
+  return session.finish(
+    Float64Array.from(frames, (_, t) => t),
+    frames.length,
+  );
 }
 
 const plainFrames = (frames) => frames.map(({ width, height, data }) => ({ width, height, data: [...data] }));
@@ -53,7 +73,12 @@ test("an isolated page has threads that give the codes of one", async (t) => {
     const encoder = await vidsieve.Encoder.load();
     const images = frames.map(({ width, height, data }) => new ImageData(new Uint8ClampedArray(data), width, height));
     const video = await encoder.encode(images);
-    return { isolated: crossOriginIsolated, cores: navigator.hardwareConcurrency, model: encoder.model, bytes: [...video.toBytes()] };
+    return {
+      isolated: crossOriginIsolated,
+      cores: navigator.hardwareConcurrency,
+      model: encoder.model,
+      bytes: [...video.toBytes()],
+    };
   }, plainFrames(frames));
   assert.equal(got.isolated, true);
   assert.equal(got.model.threads, Math.min(got.cores, 8));
@@ -86,7 +111,11 @@ test("its threads share the frames of a video", async (t) => {
     for (const { width, height, data } of frames) {
       await call("push", { session, frame: { width, height, data: new Uint8ClampedArray(data) }, samples: 1 });
     }
-    const { threads } = await call("finish", { session, times: Float64Array.from(frames, (_, i) => i), duration: frames.length });
+    const { threads } = await call("finish", {
+      session,
+      times: Float64Array.from(frames, (_, i) => i),
+      duration: frames.length,
+    });
     worker.terminate();
     return { pool: model.threads, threads };
   }, plainFrames(frames));
@@ -106,7 +135,11 @@ test("pairs that threads compare have the scores of one", async (t) => {
     let last;
     for await (const answer of index.search(Uint8Array.from(records[0]), { top: 20, budget: "all" })) last = answer;
     await index.clear();
-    return { threads: model.info.threads, reranked: last.reranked, hits: last.hits.map(({ id, fine, segments }) => ({ id, fine, segments })) };
+    return {
+      threads: model.info.threads,
+      reranked: last.reranked,
+      hits: last.hits.map(({ id, fine, segments }) => ({ id, fine, segments })),
+    };
   }, records);
   assert.ok(hits.threads > 1);
   assert.equal(hits.reranked, records.length);
@@ -118,16 +151,24 @@ test("pairs that threads compare have the scores of one", async (t) => {
   assert.deepEqual(problems, []);
 });
 
-for (const [what, where, configuration] of [["is not isolated", () => plain, {}], ["wants one thread", () => isolated, { threads: 1 }]]) {
+for (const [what, where, configuration] of [
+  ["is not isolated", () => plain, {}],
+  ["wants one thread", () => isolated, { threads: 1 }],
+]) {
   test(`a page that ${what} has none, and the same codes`, async (t) => {
     const { page, problems } = await open(browser, where(), t);
     const frames = drawn(5, 160, 90, 5);
-    const got = await page.evaluate(async ({ frames, configuration }) => {
-      vidsieve.configure(configuration);
-      const encoder = await vidsieve.Encoder.load();
-      const images = frames.map(({ width, height, data }) => new ImageData(new Uint8ClampedArray(data), width, height));
-      return { model: encoder.model, bytes: [...(await encoder.encode(images)).toBytes()] };
-    }, { frames: plainFrames(frames), configuration });
+    const got = await page.evaluate(
+      async ({ frames, configuration }) => {
+        vidsieve.configure(configuration);
+        const encoder = await vidsieve.Encoder.load();
+        const images = frames.map(
+          ({ width, height, data }) => new ImageData(new Uint8ClampedArray(data), width, height),
+        );
+        return { model: encoder.model, bytes: [...(await encoder.encode(images)).toBytes()] };
+      },
+      { frames: plainFrames(frames), configuration },
+    );
     assert.equal(got.model.threads, 1);
     const here = await reference(frames);
     // relaxed-simd may round otherwise.
@@ -151,7 +192,13 @@ test("several Workers make the record of one", async (t) => {
       const wall = performance.now() - start;
       const half = await encoder.encode(file.slice(0, file.size / 2));
       window.ended = true;
-      return { bytes: [...video.toBytes()], frames: video.frames, half: { bytes: [...half.toBytes()], warnings: half.warnings.length }, steps, wall };
+      return {
+        bytes: [...video.toBytes()],
+        frames: video.frames,
+        half: { bytes: [...half.toBytes()], warnings: half.warnings.length },
+        steps,
+        wall,
+      };
     }, workers);
     let most = 0;
     const watching = (async () => {
@@ -165,7 +212,10 @@ test("several Workers make the record of one", async (t) => {
     t.diagnostic(`${workers} Workers: ${(got.wall / 1000).toFixed(2)} s; ${most} at a time`);
     assert.equal(got.frames, 200);
     assert.deepEqual(got.steps.at(-1), [200, 200]);
-    assert.ok(got.steps.every(([done], i) => i === 0 || done > got.steps[i - 1][0]), "progress goes forward");
+    assert.ok(
+      got.steps.every(([done], i) => i === 0 || done > got.steps[i - 1][0]),
+      "progress goes forward",
+    );
     assert.equal(most, workers);
     // What helped is gone.
     for (let i = 0; i < 50 && page.workers().length > 1; i++) await new Promise((resolve) => setTimeout(resolve, 100));

@@ -76,7 +76,10 @@ for (const how of ["MediaStreamTrackProcessor", "a <video>"]) {
       window.MediaStreamTrackProcessor = Processor;
       return [...video.times];
     }, how);
-    assert.deepEqual(times, Array.from({ length: 32 }, (_, k) => k / 4));
+    assert.deepEqual(
+      times,
+      Array.from({ length: 32 }, (_, k) => k / 4),
+    );
   });
 
   test(`it ends when it is told to, or with its track, by ${how}`, async () => {

@@ -93,7 +93,7 @@ pub struct BudgetRow {
 pub struct FilmReport {
     /// Identity of the bundle.
     pub model: String,
-    /// Videos that were searched.
+    /// Number of searched videos.
     pub videos: u64,
     /// Bytes of all their records.
     pub record_bytes: u64,

@@ -35,7 +35,7 @@ pub struct TrustResult {
     pub accept: Vec<Relation>,
     /// The relation that was found.
     pub found: Relation,
-    /// Why the relation cannot be told.
+    /// Why the relation cannot be determined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub untold: Option<Untold>,
     /// Score of the comparison.

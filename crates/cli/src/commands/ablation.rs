@@ -28,19 +28,19 @@ pub(crate) enum Kind {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What is varied.
+    /// Part to vary.
     study: Kind,
     /// Working folder of `train features`, with both corpora; runs are kept, the same command
     /// continues where it stopped.
     #[arg(long)]
     work: std::path::PathBuf,
-    /// Bundle of the networks that are not varied.
+    /// Bundle of the other networks.
     #[arg(long, default_value = "models/default-full.safetensors")]
     model: std::path::PathBuf,
     /// Updates of each run.
     #[arg(long, default_value_t = 200)]
     steps: u64,
-    /// Recipe of everything that is not varied.
+    /// Recipe of the other parts.
     #[arg(long)]
     recipe: Option<std::path::PathBuf>,
     /// Sizes of the networks as JSON.

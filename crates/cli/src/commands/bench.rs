@@ -14,15 +14,15 @@ use crate::output::{Failure, json, line};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Every kernel on every instruction set of this machine against its references, in one interleaved run.
+    /// Measure every kernel on every instruction set of this machine against its references, interleaved.
     Kernels {
-        /// Rounds; the best time of each contestant counts.
+        /// Rounds; the best time of each counts.
         #[arg(long, default_value_t = 15)]
         rounds: usize,
         /// Only kernels whose name contains this: chamfer, comparator, pair, scan, selector, coarse.
         #[arg(long)]
         only: Option<String>,
-        /// Small sizes, one round: checks that everything runs and agrees; the times mean little.
+        /// Check that everything runs and agrees, with small sizes and one round; the times mean little.
         #[arg(long)]
         quick: bool,
         /// Exit status 1 if the best instruction set loses to a reference (in an optimised build).
@@ -32,27 +32,27 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// A whole query on synthetic records in a real store, part by part, beside the same pairs in float32.
+    /// Measure a query on synthetic records in a real store, part by part, beside the same pairs in float32.
     Query {
-        /// Records.
+        /// Number of records.
         #[arg(long, value_name = "N", default_value_t = 2000)]
         videos: usize,
-        /// Frames of each, and of the query.
+        /// Frames of each record and of the query.
         #[arg(long, value_name = "T", default_value_t = 60, value_parser = crate::native::drawn::frames)]
         frames: usize,
-        /// What may be spent on comparing, as in `search`.
+        /// Budget, as in `search`.
         #[arg(long, default_value = "auto")]
         budget: Budget,
         /// Rounds; the best one counts.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
-        /// Pairs that are also computed in float32.
+        /// Number of pairs to compute in float32 too.
         #[arg(long, default_value_t = 8)]
         pairs: usize,
-        /// Records follow from it.
+        /// Seed of the records.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Folder for the store, which is removed again (default: the system's for temporary files).
+        /// Folder for the store, which is removed afterwards (default: the system's temporary folder).
         #[arg(long, value_name = "DIR")]
         temp: Option<PathBuf>,
         /// Bundle whose networks are used (default: the built-in one).
@@ -62,9 +62,9 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Encoding of drawn frames on one thread and on all cores, and of files with their decoding.
+    /// Measure encoding: of drawn frames on one thread and on all cores, and of files with decoding.
     Encode {
-        /// Frames.
+        /// Number of frames.
         #[arg(long, default_value_t = 64, value_parser = crate::native::drawn::frames)]
         frames: usize,
         /// Width of a frame.
@@ -79,20 +79,24 @@ pub(crate) enum Command {
         /// Bundle whose networks are used (default: the built-in one).
         #[arg(long, value_name = "BUNDLE")]
         model: Option<PathBuf>,
+<<<<<<< HEAD
         /// Frames a second of the videos; `auto`: 1, and 2, 4 or 8 of videos below 30 seconds.
+=======
+        /// Frames sampled a second of the videos; `auto`: 1, and 2, 4 or 8 for videos below 15 seconds.
+>>>>>>> hc
         #[arg(long, value_name = "N", default_value = "auto", value_parser = native::fps)]
         fps: Sampling,
         /// Print as JSON.
         #[arg(long)]
         json: bool,
-        /// Videos to decode and encode as well.
+        /// Videos to decode and encode too.
         #[arg(value_name = "VIDEO")]
         files: Vec<PathBuf>,
     },
-    /// A load on an endpoint of the HTTP API: records put and read back, then searches by several clients.
+    /// Measure an endpoint of the HTTP API under load: writes and reads records, then searches by several clients.
     #[cfg(feature = "remote")]
     Load(super::load::Args),
-    /// The instruction sets of this machine, slowest first.
+    /// List the instruction sets of this machine, slowest first.
     Isas,
 }
 

@@ -12,9 +12,9 @@ use crate::output::{Failure, json, line, write};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The query, usually the shorter video: the score is the probability that its footage is in the other one.
+    /// Query, usually the shorter video: the score is the probability that its footage is in the target.
     a: PathBuf,
-    /// The target: the video that may contain it.
+    /// Target: the video that may contain the query.
     b: PathBuf,
     /// Write the frame similarities as a picture (PNG): rows are A's frames, columns B's, lines the matching segments.
     #[arg(long, value_name = "OUT.png")]
@@ -22,7 +22,11 @@ pub(crate) struct Args {
     /// Bundle to encode with (default: the built-in one).
     #[arg(long, value_name = "BUNDLE")]
     model: Option<PathBuf>,
+<<<<<<< HEAD
     /// Frames a second; `auto`: 1, and 2, 4 or 8 of videos below 30 seconds.
+=======
+    /// Frames sampled a second; `auto`: 1, and 2, 4 or 8 for videos below 15 seconds.
+>>>>>>> hc
     #[arg(long, value_name = "N", default_value = "auto", value_parser = fps)]
     fps: Sampling,
     /// Print as JSON.

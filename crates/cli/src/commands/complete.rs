@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use crate::output::{Failure, line};
 
-/// Completions of a shell on standard output.
+/// Prints the completions of a shell.
 pub(crate) fn completions(mut command: Command, shell: Shell) -> Result<ExitCode, Failure> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, "vidsieve", &mut text);
@@ -19,12 +19,12 @@ pub(crate) fn completions(mut command: Command, shell: Shell) -> Result<ExitCode
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ManArgs {
-    /// Folder to write a page for every command to; without it the main page goes to standard output.
+    /// Folder to write a page for each command to; without it, the main page is printed.
     #[arg(long)]
     dir: Option<PathBuf>,
 }
 
-/// Manual pages.
+/// Prints or writes the manual pages.
 pub(crate) fn man(command: Command, args: &ManArgs) -> Result<ExitCode, Failure> {
     let command = command.disable_help_subcommand(true);
     let Some(dir) = &args.dir else {
@@ -44,7 +44,7 @@ fn pages(command: &Command) -> usize {
     1 + command.get_subcommands().map(pages).sum::<usize>()
 }
 
-/// A closed pipe ends the output, not the program.
+/// Ends the output at a closed pipe, without an error.
 fn print(bytes: &[u8]) {
     let _ = std::io::stdout().lock().write_all(bytes);
 }

@@ -25,28 +25,28 @@ const NAMED: usize = 5;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("scores").required(true).args(["videos", "features", "similarities"]))]
 pub(crate) struct Args {
-    /// fivr-200k, fivr-5k, cc-web-video, svd, evve or vcdb.
+    /// Data set: fivr-200k, fivr-5k, cc-web-video, svd, evve or vcdb.
     #[arg(long, value_parser = name)]
     name: DatasetName,
-    /// The data set's published annotation: pickle, JSON or text files, or a folder of them.
+    /// Published annotation of the data set: pickle, JSON or text files, or a folder of them.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     annotation: Vec<PathBuf>,
-    /// Folder of the set's videos, or of a part of them.
+    /// Folder of all or some videos of the set.
     #[arg(long, num_args = 1.., value_name = "DIR")]
     videos: Vec<PathBuf>,
     /// Region vectors of the videos: the public implementation's HDF5, or safetensors.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     features: Vec<PathBuf>,
-    /// Scores of another program, JSON or a pickle; `coarse=A fine=B selector=C` gives the merge as well.
+    /// Scores of another program, JSON or a pickle; `coarse=A fine=B selector=C` also evaluates the merge.
     #[arg(long, num_args = 1.., value_name = "[NAME=]FILE")]
     similarities: Vec<String>,
-    /// Text file with the ids of the videos that there are, one a line: the others count as unavailable.
+    /// Text file with the ids of the available videos, one a line; the others count as unavailable.
     #[arg(long, value_name = "FILE")]
     available: Option<PathBuf>,
     /// Bundle of the networks (default: the built-in one).
     #[arg(long, value_name = "BUNDLE")]
     model: Option<PathBuf>,
-    /// Folder for a plot of mAP against the share that is looked at again (SVG).
+    /// Folder for a plot of mAP against the re-ranked share (SVG).
     #[arg(long)]
     plots: Option<PathBuf>,
     /// Print the report as JSON.
@@ -61,7 +61,7 @@ fn name(text: &str) -> Result<DatasetName, String> {
     })
 }
 
-/// Videos of folders, decoded and encoded when they are asked for.
+/// Videos of folders, decoded and encoded on request.
 struct Folders {
     names: VideoNames,
     extractor: Extractor,

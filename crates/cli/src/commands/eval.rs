@@ -11,33 +11,33 @@ use crate::output::{Failure, json, line};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Compare with a folder of golden numbers; exit status 1 if one is over its tolerance.
+    /// Compare this build with golden numbers; exit status 1 if one exceeds its tolerance.
     Parity {
-        /// Folder laid out as the golden folder: *.out.safetensors, checkpoints, map_cases.json. Files may be missing.
+        /// Folder with golden numbers: *.out.safetensors, checkpoints, map_cases.json. Files may be missing.
         dir: PathBuf,
         /// Print the report as JSON.
         #[arg(long)]
         json: bool,
-        /// Instruction set of the kernels (default: the best of this machine).
+        /// Instruction set of the kernels (default: the best one of this machine).
         #[arg(long, value_parser = isa)]
         isa: Option<Isa>,
     },
-    /// Search videos of a folder for the copies that a truth file names; mAP, recall, micro-AP of every network.
+    /// Measure searches for the copies that a truth file names: mAP, recall and micro-AP of every network.
     Retrieval(super::retrieval::Args),
     /// Evaluate on a published data set: FIVR, CC_WEB_VIDEO, SVD, EVVE or VCDB, by its own rules.
     Dataset(super::dataset::Args),
-    /// Compare matching segments with labelled ones: VCSL's precision, recall and F1, the Video Similarity Challenge's micro-AP.
+    /// Measure matching segments against labels: VCSL's precision, recall and F1, the Video Similarity Challenge's micro-AP.
     Segments(super::segments::Args),
-    /// Pairs that look alike, share a part or are the same footage: what is claimed, which relation is found.
+    /// Measure claims and relations on pairs that look alike, share a part or are the same footage.
     #[command(subcommand)]
     Trust(super::trust::Command),
-    /// Clips of a few seconds inside long videos: whether they are found, with which budget, and where.
+    /// Measure searches for clips of a few seconds inside long videos, by budget.
     #[command(subcommand)]
     Films(super::films::Command),
-    /// Held-out clips with every kind of edit among thousands of distractors: rows by kind, shares re-ranked, bits, reliability.
+    /// Measure a bundle on held-out clips with every kind of edit among thousands of distractors.
     #[cfg(feature = "train")]
     Hard(super::hard::Args),
-    /// What each part is worth: short runs on a working folder's corpora in which one thing is changed.
+    /// Measure what each part contributes: short training runs that change one thing.
     #[cfg(feature = "train")]
     Ablation(super::ablation::Args),
 }

@@ -13,7 +13,7 @@ use crate::output::{Failure, json, line, text};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make long videos of clips, and queries that are cut out of them.
+    /// Make long videos from clips, and queries cut from them.
     Make(MakeArgs),
     /// Index the videos of a set, search for its queries with several budgets, and report what is found.
     Run(RunArgs),
@@ -21,38 +21,38 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct MakeArgs {
-    /// Folders of clips, of 3 to 30 s; clips that no training has seen.
+    /// Folders of clips of 3 to 30 s that no training has used.
     #[arg(long, num_args = 1.., required = true)]
     clips: Vec<PathBuf>,
     /// Folder to write to: `videos/`, `queries/` and `films.json`. The same command continues where it stopped.
     #[arg(long)]
     out: PathBuf,
-    /// Tables (CSV or JSON) with columns `file`, `group` and `series`, as of `eval trust make`.
+    /// Tables (CSV or JSON) with columns `file`, `group` and `series`, as in `eval trust make`.
     #[arg(long, num_args = 1..)]
     groups: Vec<PathBuf>,
-    /// Long videos.
+    /// Number of long videos.
     #[arg(long, default_value_t = 12, value_parser = at_least_one)]
     films: usize,
-    /// Clips of the shortest and of the longest long video.
+    /// Number of clips in the shortest and in the longest long video.
     #[arg(long, num_args = 2, default_values_t = [8, 40])]
     lengths: Vec<usize>,
-    /// Queries of each long video; every other one is edited.
+    /// Queries for each long video; every second one is edited.
     #[arg(long, default_value_t = 4, value_parser = at_least_one)]
     queries: usize,
-    /// Other videos to search among.
+    /// Number of other videos in the index.
     #[arg(long, default_value_t = 190)]
     others: usize,
-    /// Clips, parts and edits follow from it.
+    /// Seed of clips, parts and edits.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Print what was made as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
-    /// Folder of the set; the index is kept there.
+    /// Folder of the set; it also holds the index.
     #[arg(long, value_name = "DIR")]
     set: PathBuf,
     /// Bundle to encode with (default: the built-in one).

@@ -22,16 +22,16 @@ pub(crate) struct Args {
     /// Folder of clips.
     #[arg(long)]
     clips: PathBuf,
-    /// Only clips that this truth file names: those that stayed out of training.
+    /// Use only clips that this truth file names: those left out of training.
     #[arg(long)]
     named_in: Option<PathBuf>,
-    /// Folders of stills that distractors are made of (default: all are drawn).
+    /// Folders of stills for distractors (default: all distractors are drawn).
     #[arg(long, num_args = 1..)]
     stills: Vec<PathBuf>,
     /// Bundle of the networks.
     #[arg(long, default_value = "models/default-full.safetensors")]
     model: PathBuf,
-    /// Distractors.
+    /// Number of distractors.
     #[arg(long, default_value_t = 3000)]
     distractors: u64,
     /// Options as JSON: edits, frames, distractors.
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// Sizes of the networks as JSON.
     #[arg(long)]
     sizes: Option<PathBuf>,
-    /// Working folder in which `eval ablation threshold` left selectors: mAP against t.
+    /// Working folder of `eval ablation threshold`: also measures its selectors, mAP against t.
     #[arg(long)]
     selectors: Option<PathBuf>,
     /// Folder for plots (SVG).

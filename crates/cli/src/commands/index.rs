@@ -24,31 +24,35 @@ pub(crate) struct Args {
     /// Files to decode at the same time (default: half the cores, 2 to 8).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Leave out files and folders that match, as in .gitignore: '*.tmp.mp4', '/private/'; repeat for several. A folder's
-    /// file .vidsieveignore has such lines as well.
+    /// Skip files and folders that match a pattern, as in .gitignore: '*.tmp.mp4', '/private/'; repeat for several. A
+    /// folder's file .vidsieveignore holds such patterns too.
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
-    /// Take the files of folders that are videos by their content too, whatever they are called.
+    /// Also index files in folders whose content is a video, whatever their extension.
     #[arg(long)]
     any: bool,
-    /// Try files again that failed before, or that could not be read whole, and have not changed since.
+    /// Retry unchanged files that failed or could not be read completely before.
     #[arg(long)]
     retry_failed: bool,
+<<<<<<< HEAD
     /// Frames a second of a new index; `auto`: 1, and 2, 4 or 8 of videos below 30 seconds
+=======
+    /// Frames sampled a second in a new index; `auto`: 1, and 2, 4 or 8 for videos below 15 seconds
+>>>>>>> hc
     /// (default: auto).
     #[arg(long, value_name = "N", value_parser = fps, conflicts_with = "upstream")]
     fps: Option<Sampling>,
     /// Sample the videos of a new index as the official code does.
     #[arg(long)]
     upstream: bool,
-    /// Go on and add what is new or changes, until Ctrl-C; with --json a line for each change.
+    /// Keep running, and add new and changed files until Ctrl-C; with --json a line for each change.
     #[arg(long)]
     watch: bool,
-    /// Seconds between two looks with --watch.
+    /// Seconds between two checks with --watch.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "watch",
         value_parser = clap::value_parser!(u32).range(1..=86_400))]
     every: u32,
-    /// Print what was done as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     json: bool,
     /// Videos, or folders that hold videos.

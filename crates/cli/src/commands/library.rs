@@ -23,13 +23,13 @@ pub(crate) struct Args {
 pub(crate) struct RemoveArgs {
     #[command(flatten)]
     common: Args,
-    /// Take out the videos whose files are gone; none of a folder that is not there, such as a drive that is away.
+    /// Remove videos whose files no longer exist, except below folders that do not exist, such as an unmounted drive.
     #[arg(long, conflicts_with = "ids")]
     missing: bool,
-    /// With --missing: the files below this folder are gone although it is not there; repeat for several.
+    /// With --missing: also remove videos below this folder although it does not exist; repeat for several.
     #[arg(long, value_name = "DIR", requires = "missing")]
     gone: Vec<PathBuf>,
-    /// Videos by their ids, as `list` shows them.
+    /// Ids of videos, as `list` prints them.
     #[arg(required_unless_present = "missing", value_name = "ID")]
     ids: Vec<String>,
 }
@@ -83,7 +83,7 @@ pub(crate) fn list(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What there is to say of a video's file.
+/// Describes the state of a video's file.
 fn state(video: &ArchiveVideo) -> String {
     let file = match video.file {
         SourceState::Missing => "the file is gone",

@@ -14,37 +14,37 @@ use crate::output::{Failure, json, line, size, text};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The endpoint.
+    /// URL of the endpoint.
     #[arg(long, value_name = "URL")]
     url: String,
     /// File with its token, with the scopes search and write (default: the environment variable VIDSIEVE_TOKEN).
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Drawn records to put first; 0 writes nothing and searches for videos that are already published.
+    /// Synthetic records to write first; 0 writes none and searches for videos that are already published.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     videos: usize,
-    /// Frames of each.
+    /// Frames of each record.
     #[arg(long, value_name = "T", default_value_t = 60, value_parser = crate::native::drawn::frames)]
     frames: usize,
     /// Budgets of searches, as in `search`.
     #[arg(long, value_delimiter = ',', default_value = "none,20pairs,100pairs", value_parser = budget)]
     budgets: Vec<String>,
-    /// Clients that search at the same time.
+    /// Numbers of concurrent clients that search.
     #[arg(long, value_delimiter = ',', default_value = "1,8,32", value_parser = count)]
     clients: Vec<usize>,
-    /// Most searches of each budget and number of clients.
+    /// Maximum number of searches for each budget and number of clients.
     #[arg(long, value_name = "N", default_value_t = 300)]
     searches: usize,
-    /// Longest time for each of them.
+    /// Maximum time in seconds for each budget and number of clients.
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
-    /// Requests that write at the same time.
+    /// Concurrent requests that write.
     #[arg(long, value_name = "N", default_value = "8", value_parser = count)]
     jobs: usize,
     /// Seed of the records; their ids contain it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Leave the records there.
+    /// Keep the records at the endpoint.
     #[arg(long)]
     keep: bool,
     /// Bundle of the endpoint (default: the built-in one).

@@ -16,33 +16,33 @@ use crate::output::{self, Failure, line, size};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     #[cfg(feature = "convert")]
-    /// Convert official PyTorch files (.pth) to one bundle. Nothing in them is executed.
+    /// Convert official PyTorch files (.pth) to one bundle. No code in them is executed.
     Convert {
         /// Official files: students, selector, ViSiL head, PCA, ITQ, torchvision's ResNet-50; zip or legacy pickles.
         #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
         from: Vec<PathBuf>,
-        /// The bundle to write.
+        /// Bundle to write.
         #[arg(long, value_name = "BUNDLE")]
         out: PathBuf,
-        /// How weights are stored.
+        /// Storage of the weights.
         #[arg(long, value_enum, default_value = "f32")]
         storage: StorageKind,
-        /// Dimensions after whitening (default: what the other files say, else 512).
+        /// Dimensions after whitening (default: those of the other files, else 512).
         #[arg(long)]
         dims: Option<usize>,
-        /// Whether a ViSiL head is the symmetric variant (default: its file name contains `sym`).
+        /// Whether a ViSiL head is the symmetric variant (default: whether its file name contains `sym`).
         #[arg(long)]
         symmetric: Option<bool>,
         /// Licence of the weights, for the bundle's manifest.
         #[arg(long, default_value = "as the source files")]
         licence: String,
-        /// Print what was written as JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Show what a bundle holds.
+    /// Show the contents of a bundle.
     Info {
-        /// The bundle.
+        /// Bundle to show.
         bundle: PathBuf,
         /// List every tensor.
         #[arg(long)]
@@ -55,11 +55,11 @@ pub(crate) enum Command {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum StorageKind {
-    /// As they are.
+    /// Unchanged.
     F32,
     /// Half precision.
     F16,
-    /// 8 bits and a scale for each row.
+    /// 8 bits, with a scale for each row.
     Int8,
 }
 

@@ -29,25 +29,25 @@ pub(crate) struct Args {
     /// Folder of the index.
     #[arg(long, value_name = "DIR", required_unless_present = "videos")]
     index: Option<PathBuf>,
-    /// Where to publish it.
+    /// Location to publish to.
     #[arg(long, value_name = "LOCATION", required_unless_present = "videos")]
     to: Option<String>,
-    /// Only print what would be written, and what that costs.
+    /// Only print what would be written, and its costs.
     #[arg(long)]
     dry_run: bool,
-    /// Remove published videos that the index does not have.
+    /// Remove published videos that the index lacks.
     #[arg(long)]
     prune: bool,
-    /// Also read what is already published, and write lost or damaged records again.
+    /// Also read all published records, and restore missing or damaged ones.
     #[arg(long)]
     check: bool,
     /// File with the token of an endpoint (default: the environment variable VIDSIEVE_TOKEN).
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Requests to an endpoint at the same time.
+    /// Concurrent requests to an endpoint.
     #[arg(long, value_name = "N", default_value_t = vidsieve_client::JOBS, value_parser = jobs)]
     jobs: usize,
-    /// Tries of a request to an endpoint.
+    /// Maximum number of attempts of a request to an endpoint.
     #[arg(long, value_name = "N", default_value_t = Retry::default().tries, value_parser = clap::value_parser!(u32).range(1..=100))]
     tries: u32,
     #[command(flatten)]
@@ -57,11 +57,11 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What an estimate of costs goes by.
+/// Assumptions of an estimate of costs.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Costs (with --dry-run)")]
 struct CostArgs {
-    /// Without an index: so many synthetic videos.
+    /// Number of synthetic videos to estimate for, instead of an index.
     #[arg(long, value_name = "N", requires = "dry_run", conflicts_with = "index", value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
     videos: Option<u64>,
     /// Frames of a synthetic video.
@@ -70,16 +70,16 @@ struct CostArgs {
     /// Searches a month.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     searches: u64,
-    /// Pairs that a search compares frame by frame.
+    /// Pairs that a search re-ranks.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pairs: u64,
-    /// Table of prices that takes the place of the built-in one.
+    /// Table of prices that replaces the built-in one.
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
     /// Videos of a coarse shard.
     #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u64).range(1..))]
     shard_videos: u64,
-    /// Milliseconds of a search beside its scan and its pairs.
+    /// Milliseconds of a search, without scanning and comparing.
     #[arg(long, value_name = "MS", default_value_t = 5.0, value_parser = milliseconds)]
     search_ms: f64,
     /// Milliseconds of scanning 100,000 vectors.
@@ -88,10 +88,10 @@ struct CostArgs {
     /// Milliseconds of comparing a pair.
     #[arg(long, value_name = "MS", default_value_t = 2.0, value_parser = milliseconds)]
     pair_ms: f64,
-    /// Milliseconds of taking a record in.
+    /// Milliseconds of storing a record.
     #[arg(long, value_name = "MS", default_value_t = 2.0, value_parser = milliseconds)]
     put_ms: f64,
-    /// Milliseconds of asking another Worker, a shard or KV.
+    /// Milliseconds of a call to another Worker, a shard or KV.
     #[arg(long, value_name = "MS", default_value_t = 10.0, value_parser = milliseconds)]
     hop_ms: f64,
 }
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
 }
 
-/// What a push did or would do, for all kinds of locations.
+/// Result of a push or of a dry run, for all kinds of locations.
 struct Outcome {
     location: String,
     pushed: Pushed,
@@ -166,12 +166,12 @@ fn publish(args: &Args, folder: &Path, to: &str) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(u8::from(failed)))
 }
 
-/// Why nothing, or not all, was published.
+/// Error of a push.
 struct Stopped {
     text: String,
-    /// A mistake in asking.
+    /// Invalid arguments.
     mistake: bool,
-    /// Asked for, with Ctrl-C.
+    /// Interrupted with Ctrl-C.
     cancelled: bool,
 }
 
@@ -212,7 +212,7 @@ impl Stopped {
     }
 }
 
-/// The token of a file or of the environment.
+/// Returns the token of a file or of the environment.
 pub(crate) fn token(path: Option<&Path>) -> Result<Option<String>, Failure> {
     match path {
         Some(path) => {
@@ -299,7 +299,7 @@ fn estimate(args: &Args, target: CostTarget, load: &CostLoad) -> Result<CostEsti
     Ok(prices.estimate(target, *load)?)
 }
 
-/// Costs of synthetic videos, of which there are no records.
+/// Estimates the costs of synthetic videos, which have no records.
 fn estimate_only(args: &Args, videos: u64, to: &str) -> Result<ExitCode, Failure> {
     let target = CostTarget::of(to).ok_or_else(|| {
         Failure::new(format_args!("{to}: no prices are known of such a location; name https:, cloudflare-kv: or s3:"))
@@ -327,7 +327,7 @@ fn estimate_only(args: &Args, videos: u64, to: &str) -> Result<ExitCode, Failure
     Ok(ExitCode::SUCCESS)
 }
 
-/// Large numbers as people read them.
+/// Formats large numbers.
 fn amount(value: f64) -> String {
     match value {
         v if v >= 1e9 => format!("{:.2} G", v / 1e9),

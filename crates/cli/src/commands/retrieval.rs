@@ -30,13 +30,13 @@ pub(crate) struct Args {
     /// Folder of the videos.
     #[arg(long)]
     videos: PathBuf,
-    /// JSON of queries with their relevant videos, and the database; paths below the folder.
+    /// Truth file: JSON of queries with their relevant videos, and the database; paths are relative to the folder.
     #[arg(long)]
     truth: PathBuf,
     /// Bundle of the networks (default: the built-in one).
     #[arg(long, value_name = "BUNDLE")]
     model: Option<PathBuf>,
-    /// JSON list of copies with their kinds (edits.json of `train data edit`): a row for each kind.
+    /// JSON list of copies with their kinds (edits.json of `train data edit`), for a row of each kind.
     #[arg(long)]
     edits: Option<PathBuf>,
     /// Folder for plots (SVG).

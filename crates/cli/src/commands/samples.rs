@@ -13,10 +13,10 @@ use crate::output::{Failure, json, line, write};
 
 /// Frames a second of the clips.
 const FPS: u32 = 15;
-/// Names of the clips: what they show is drawn, the names are for the eye.
+/// Names of the clips.
 const NAMES: [&str; 12] =
     ["amber", "basalt", "cobalt", "dune", "ember", "fjord", "granite", "harbour", "indigo", "jasper", "kelp", "lagoon"];
-/// Which clip becomes which copy.
+/// The copies: clip, kind of edit.
 const COPIES: [(usize, Kind); 12] = [
     (0, Kind::Crop),
     (0, Kind::Excerpt),
@@ -36,13 +36,13 @@ const STRENGTH: f32 = 0.5;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder to write to: `originals/`, `copies/` and `samples.json`. Existing files stay.
+    /// Folder to write to: `originals/`, `copies/` and `samples.json`. Existing files are kept.
     #[arg(long)]
     out: PathBuf,
     /// Seed of clips and edits.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Print what was written as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }

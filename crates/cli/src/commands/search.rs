@@ -19,25 +19,25 @@ pub(crate) struct Args {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// The query: a video file, or `id:NAME` for a video of the index, which is then no hit of its own.
+    /// Query: a video file, or `id:NAME` for a video of the index, which is then left out of its hits.
     video: OsString,
-    /// Most hits.
+    /// Maximum number of hits.
     #[arg(long, value_name = "K", default_value_t = 10)]
     top: usize,
-    /// What may be re-ranked frame by frame: 5% of the index, 100pairs, p>0.5 (every pair with a greater doubt),
-    /// 200ms, all, none, auto (5 %, at least 500).
+    /// Budget for re-ranking frame by frame: 5% of the index, 100pairs, p>0.5 (every pair with a greater doubt),
+    /// 200ms, all, none, auto (5 %, at least 500 pairs).
     #[arg(long, default_value = "auto")]
     budget: Budget,
     /// Show the numbers behind the scores.
     #[arg(long)]
     explain: bool,
-    /// With --json: one line for the coarse page and one for the refined page, each as soon as it is known.
+    /// With --json: print the coarse page and the refined page as a line each, as soon as they are ready.
     #[arg(long, requires = "json")]
     pages: bool,
     /// Leave out hits below this score.
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     min_score: f32,
-    /// Search for copies that are turned or mirrored too: the video is encoded and searched eight times.
+    /// Also find turned and mirrored copies: encodes and searches the video eight times.
     #[arg(long)]
     turned: bool,
     /// Print as JSON.

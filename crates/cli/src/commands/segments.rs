@@ -18,16 +18,16 @@ enum Rule {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Whose measure.
+    /// Measure.
     #[arg(long)]
     rule: Rule,
     /// Labelled segments: VCSL's JSON or the challenge's CSV.
     #[arg(long)]
     truth: PathBuf,
-    /// Predicted segments in the same form; the challenge's have a score.
+    /// Predicted segments in the same format; those of the challenge have a score.
     #[arg(long)]
     predictions: PathBuf,
-    /// CSV of the pairs that count (VCSL; default: the pairs of the labels).
+    /// CSV of the pairs to evaluate (VCSL; default: the pairs of the labels).
     #[arg(long)]
     pairs: Option<PathBuf>,
     /// Query sets of the macro average (VCSL's split_meta_pairs.json; default: a set for each query).

@@ -31,61 +31,61 @@ pub(crate) struct Args {
     /// Folder of the index.
     #[arg(long, value_name = "DIR", required_unless_present = "config")]
     index: Option<PathBuf>,
-    /// File with options.
+    /// File with options of this command (TOML); options of the command line override it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Name or address to listen on, with a port; port 0 takes a free one.
+    /// Host and port to listen on; port 0 chooses a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787", value_parser = address)]
     addr: SocketAddr,
-    /// Only read the index: other processes may read it too, PUT and DELETE are refused.
+    /// Open the index read-only: other processes may read it too, and PUT and DELETE are refused.
     #[arg(long)]
     read_only: bool,
     /// File with tokens.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Searching and encoding need no token; listing, reading and comparing still do.
+    /// Allow searching and encoding without a token; listing, reading and re-ranking still need one.
     #[arg(long)]
     open_search: bool,
-    /// Origin whose pages may call, https://example.org, or * for all (with tokens alone); repeat for several.
+    /// Allowed origin of pages (CORS), such as https://example.org, or * for all (needs tokens); repeat for several.
     #[arg(long, value_name = "ORIGIN")]
     cors: Vec<String>,
-    /// Requests a second of one token or address.
+    /// Maximum rate of requests a second of one token or address.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
-    /// Requests at once of one token or address, before the rate counts.
+    /// Burst: requests of one token or address before the rate applies.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     burst: u32,
-    /// Searches and encodings that compute at the same time (default: the cores).
+    /// Maximum number of concurrent searches and encodings (default: the number of cores).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// Connections at the same time; beyond them the one that waits for its client the longest gives way.
+    /// Maximum number of connections; beyond it, the connection that has waited longest for its client is closed.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     connections: u32,
-    /// Connections of one address at the same time (default: a quarter of all).
+    /// Maximum number of connections of one address (default: a quarter of all).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     connections_per_address: Option<u32>,
-    /// Seconds for which a client may keep an answer waiting, beyond a second for each 50 kB that it takes.
+    /// Timeout in seconds for a client that reads its response slowly; each 50 kB read add a second.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
     stall: u32,
     /// Address or network of a proxy whose X-Forwarded-For names the client; repeat for several.
     #[arg(long, value_name = "NETWORK", value_parser = network)]
     trusted_proxy: Vec<IpNet>,
-    /// Write clients' addresses to the log.
+    /// Log the addresses of clients.
     #[arg(long)]
     log_addresses: bool,
-    /// Seconds that a connection may be idle, or take for the head of a request.
+    /// Timeout in seconds of an idle connection, and of the head of a request.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
     idle: u32,
-    /// Most megabytes of a body.
+    /// Maximum size of a request body in megabytes.
     #[arg(long, value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     body_limit: u32,
-    /// Seconds that a request waits for its turn before the answer is 503.
+    /// Seconds that a request may queue before it is answered with 503.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
     patience: u32,
-    /// Seconds that requests under way have when the server ends.
+    /// Seconds that running requests have to finish at shutdown.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=600))]
     grace: u32,
-    /// Records to compare come from this store (see `vidsieve push`) instead of the index: the re-rank tier of an edge.
+    /// Read records to re-rank from this store (see `vidsieve push`) instead of the index: the re-rank tier of an edge.
     #[arg(long, value_name = "LOCATION")]
     store: Option<String>,
     /// Folder of a web application to serve at /.
@@ -94,25 +94,25 @@ pub(crate) struct Args {
     /// Folder of media to serve below /media/, without a token: with tokens it needs --open-search.
     #[arg(long, value_name = "DIR")]
     media: Option<PathBuf>,
-    /// How the log on standard error is written (default: text on a terminal, json elsewhere).
+    /// Format of the log on standard error (default: text on a terminal, json elsewhere).
     #[arg(long, value_name = "FORMAT")]
     log: Option<Log>,
-    /// Print where it listens as JSON.
+    /// Print the address as JSON.
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Log {
-    /// For people.
+    /// Readable text.
     Text,
-    /// A line of JSON an event.
+    /// One line of JSON for each event.
     Json,
-    /// Nothing.
+    /// No log.
     None,
 }
 
-/// Where to listen. Of several addresses of a name one of version 4, which most clients try as well.
+/// Parses the address to listen on. If a name has several, prefers IPv4, which most clients try.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let wrong = |why: &dyn std::fmt::Display| format!("{why}; write 127.0.0.1:8787 or localhost:8787");
     let all: Vec<SocketAddr> = text.to_socket_addrs().map_err(|e| wrong(&e))?.collect();
@@ -125,14 +125,14 @@ fn network(text: &str) -> Result<IpNet, String> {
     text.parse().or_else(|_| one()).map_err(|_| "write an address, or a network such as 10.0.0.0/8".to_owned())
 }
 
-/// The arguments alone, to read those of a file.
+/// The arguments alone, for reading them from a file.
 #[derive(Debug, clap::Parser)]
 struct Alone {
     #[command(flatten)]
     args: Args,
 }
 
-/// The options of a file as arguments.
+/// Returns the options of a file as arguments.
 fn of_file(path: &Path) -> Result<Vec<OsString>, Failure> {
     let fail = |why: &dyn std::fmt::Display| {
         let why = why.to_string();
@@ -159,7 +159,7 @@ fn of_file(path: &Path) -> Result<Vec<OsString>, Failure> {
     Ok(arguments)
 }
 
-/// The arguments of this process with those of a file before them.
+/// Returns the arguments of this process, after those of the file.
 fn with_file(path: &Path) -> Result<Args, Failure> {
     let mut all = vec![OsString::from("serve")];
     all.extend(of_file(path)?);
@@ -215,7 +215,7 @@ fn serve(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the file of tokens again whenever the process is asked to (SIGHUP). What cannot be read changes nothing.
+/// Reads the file of tokens again at each SIGHUP. An unreadable file changes nothing.
 async fn reloaded(file: PathBuf, reload: Reload) {
     #[cfg(unix)]
     if let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
@@ -234,7 +234,7 @@ async fn reloaded(file: PathBuf, reload: Reload) {
     let _ = (file, reload);
 }
 
-/// Warns of a file of secrets that others can read.
+/// Warns if other users can read a file of secrets.
 fn check_private(path: &Path) {
     #[cfg(unix)]
     if let Ok(meta) = std::fs::metadata(path)
@@ -246,7 +246,7 @@ fn check_private(path: &Path) {
     let _ = path;
 }
 
-/// The tokens of a file, or of the environment.
+/// Returns the tokens of a file, or of the environment.
 fn tokens(file: Option<&Path>) -> Result<Tokens, Failure> {
     let text = match file {
         Some(path) => {
@@ -299,7 +299,7 @@ fn config(args: &Args) -> Result<Config, Failure> {
     })
 }
 
-/// The log: routes, statuses and times of requests; never ids, tokens or bodies.
+/// Starts the log of routes, statuses and times, without ids, tokens or bodies.
 fn log(format: Option<Log>) {
     let terminal = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()
@@ -312,8 +312,7 @@ fn log(format: Option<Log>) {
     }
 }
 
-/// The signals by which the program is asked to end. They are caught from the moment that this is made, which is before anybody
-/// knows that the server answers.
+/// The signals that end the process. They are caught from construction on, before the server prints its address.
 struct EndSignals {
     #[cfg(unix)]
     terminate: Option<tokio::signal::unix::Signal>,
@@ -333,7 +332,7 @@ impl EndSignals {
         Self {}
     }
 
-    /// Done when the program is asked to end; asked again, it ends at once.
+    /// Waits for a signal; a second signal ends the process immediately.
     async fn ended(mut self) {
         self.asked().await;
         tokio::spawn(async move {

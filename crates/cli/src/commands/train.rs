@@ -25,40 +25,40 @@ use crate::output::{Failure, json, line, make_folder_of, read, size, write};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Videos with known relations: rendered clips, edited copies.
+    /// Make videos with known relations: rendered clips, edited copies.
     #[command(subcommand)]
     Data(Data),
-    /// Print the default recipe: every option of every stage as JSON, to be changed and given with --recipe.
+    /// Print the default recipe: every option of every stage as JSON, for --recipe.
     Recipe,
-    /// The backbone, self-supervised: instance discrimination on views of stills.
+    /// Train the backbone, self-supervised: instance discrimination on views of stills.
     Backbone(Run),
-    /// PCA-whitening of region vectors (trains the backbone first where that is missing; so do all later stages).
+    /// Fit the PCA-whitening of region vectors (this and all later stages first run the missing stages).
     Pca(Run),
-    /// Video tensors of the training and validation corpora.
+    /// Compute the video tensors of the training and validation corpora.
     Features(Run),
-    /// Iterative quantisation: the start of the binary layer.
+    /// Fit iterative quantisation: the initial binary layer.
     Itq(Run),
-    /// The teacher T (ViSiL): triplets of edited copies and distractors.
+    /// Train the teacher T (ViSiL) on triplets of edited copies and distractors.
     Teacher(Run),
-    /// A student, by distillation.
+    /// Train a student by distillation.
     Student {
-        /// Which student.
+        /// Student to train.
         #[arg(long)]
         kind: Kind,
         #[command(flatten)]
         run: Run,
     },
-    /// The selector SN.
+    /// Train the selector SN.
     Selector(Run),
-    /// Everything that is missing, calibration, and the bundle files.
+    /// Run all missing stages and the calibration, and write the bundle files.
     Bundle {
-        /// Bundle with what a browser loads: backbone, whitening, S^f_B, S^c, SN.
+        /// Bundle for browsers to write: backbone, whitening, S^f_B, S^c, SN.
         #[arg(long)]
         out: PathBuf,
-        /// Bundle with S^f_A and the teacher as well.
+        /// Bundle to write that also holds S^f_A and the teacher.
         #[arg(long)]
         full: Option<PathBuf>,
-        /// How weights are stored.
+        /// Storage of the weights.
         #[arg(long, default_value = "f16")]
         storage: StorageArg,
         /// Licence that the bundle states.
@@ -71,7 +71,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Data {
-    /// Render clips: pans and zooms over stills, or drawn scenes without any.
+    /// Render clips: pans and zooms over stills, or drawn scenes if there are none.
     Render {
         /// Folder to write to.
         #[arg(long)]
@@ -79,7 +79,7 @@ pub(crate) enum Data {
         /// Folders of JPEG or PNG images.
         #[arg(long, num_args = 1..)]
         stills: Vec<PathBuf>,
-        /// Clips.
+        /// Number of clips.
         #[arg(long, default_value_t = 12)]
         count: u64,
         /// Seed.
@@ -89,7 +89,7 @@ pub(crate) enum Data {
         #[arg(long)]
         json: bool,
     },
-    /// Edit videos: copies of every kind and chains, with truth.json, segments.json and edits.json.
+    /// Make edited copies of videos, of every kind and chains, with truth.json, segments.json and edits.json.
     Edit {
         /// Folder of videos.
         #[arg(long)]
@@ -132,7 +132,7 @@ pub(crate) enum StorageArg {
     Int8,
 }
 
-/// What every stage needs.
+/// Options of all stages.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// Working folder: checkpoints, features, results. The same command continues where it stopped.
@@ -144,25 +144,25 @@ pub(crate) struct Run {
     /// Folders of videos.
     #[arg(long, num_args = 1..)]
     clips: Vec<PathBuf>,
-    /// Truth files; what they name stays out of training.
+    /// Truth files; videos that they name are left out of training.
     #[arg(long, num_args = 1..)]
     exclude: Vec<PathBuf>,
-    /// Most stills of one owner (named before the last `-` of a file name), about.
+    /// Approximate maximum of stills of one owner (the file name up to its last `-`).
     #[arg(long, default_value_t = 2000)]
     per_owner: usize,
-    /// Recipe as printed by `train recipe`, options that are left out keep their defaults.
+    /// Recipe as printed by `train recipe`; missing options have their defaults.
     #[arg(long)]
     recipe: Option<PathBuf>,
     /// Sizes of the networks as JSON.
     #[arg(long)]
     sizes: Option<PathBuf>,
-    /// Bundle whose networks are taken as they are instead of trained; the selector and the calibration are made anew.
+    /// Bundle whose networks are used instead of training them; the selector and the calibration are made again.
     #[arg(long)]
     from: Option<PathBuf>,
-    /// Bundle whose backbone is trained on, instead of a new one; everything else is made anew.
+    /// Bundle whose backbone is trained further, instead of a new one; everything else is made again.
     #[arg(long, conflicts_with = "from")]
     start: Option<PathBuf>,
-    /// Labelled copies among the clips: JSON `[["a.mp4", "b.mp4"], ...]` of file names; the teacher learns from them as well.
+    /// Labelled copies among the clips: JSON `[["a.mp4", "b.mp4"], ...]` of file names; the teacher learns from them too.
     #[arg(long)]
     labels: Option<PathBuf>,
     /// Log lines as JSON instead of progress bars.
@@ -170,7 +170,7 @@ pub(crate) struct Run {
     json: bool,
 }
 
-/// Images that are drawn when none are given.
+/// Number of images that are drawn if none are given.
 const DRAWN: usize = 3000;
 
 /// Progress bars on a terminal, JSON lines on request; every line also goes to the log of the working folder.
@@ -262,7 +262,7 @@ pub(crate) fn option<T: Default + serde::de::DeserializeOwned>(path: Option<&Pat
     serde_json::from_slice(&read(path)?).map_err(|e| Failure::new(format_args!("{}: {e}", path.display())))
 }
 
-/// Carries the recipe out up to a stage; the exit status of an interrupted run is 1.
+/// Runs the recipe up to a stage; an interrupted run exits with status 1.
 fn stage(
     run: &Run,
     until: RecipeStage,

@@ -15,20 +15,20 @@ use crate::output::{Failure, json, line, text, write};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make pairs of video files with their true relations from clips.
+    /// Make pairs of video files with known relations from clips.
     Make(MakeArgs),
-    /// Fit what decides relations and scores on the pairs of sets, and write a bundle with it. The sets must be made of clips
-    /// that no measurement uses.
+    /// Fit scores and relations on the pairs of sets, and write a bundle with the result. No measurement may use the clips
+    /// of these sets.
     #[cfg(feature = "train")]
     Fit(FitArgs),
-    /// Compare the pairs of a set, and report what is claimed and found by kind; the limits are
+    /// Compare the pairs of a set, and report claims and found relations by kind; the limits are
     /// printed last.
     Run(RunArgs),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct MakeArgs {
-    /// Folders of clips, of 3 to 30 s; clips that no training has seen.
+    /// Folders of clips of 3 to 30 s that no training has used.
     #[arg(long, num_args = 1.., required = true)]
     clips: Vec<PathBuf>,
     /// Folder to write to: `videos/` and `trust.json`. The same command continues where it stopped.
@@ -39,19 +39,19 @@ pub(crate) struct MakeArgs {
     /// number).
     #[arg(long, num_args = 1..)]
     groups: Vec<PathBuf>,
-    /// Pairs of each kind.
+    /// Number of pairs of each kind.
     #[arg(long, default_value_t = 40)]
     pairs: usize,
-    /// Clips, parts and edits follow from it.
+    /// Seed of clips, parts and edits.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Only these kinds, with commas between.
+    /// Make only these kinds, separated by commas.
     #[arg(long, value_delimiter = ',')]
     kinds: Vec<String>,
-    /// Shorter side of the videos in pixels, at most.
+    /// Maximum shorter side of the videos in pixels.
     #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u32).range(64..=1080))]
     side: u32,
-    /// Print what was made as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -62,7 +62,7 @@ pub(crate) struct FitArgs {
     /// Folders of the sets.
     #[arg(long = "set", value_name = "DIR", num_args = 1.., required = true)]
     sets: Vec<PathBuf>,
-    /// Tables with columns `file` and `series`, as of `make`: clips of one series are never taken for different footage.
+    /// Tables with columns `file` and `series`, as in `make`: clips of one series never count as different footage.
     #[arg(long, num_args = 1..)]
     groups: Vec<PathBuf>,
     /// Bundles to fit (default: the built-in one); evidence is fitted for the first, and the others get the same.
@@ -71,13 +71,13 @@ pub(crate) struct FitArgs {
     /// Files to write, one for each bundle.
     #[arg(long, value_name = "BUNDLE", num_args = 1.., required = true)]
     out: Vec<PathBuf>,
-    /// Share of the look-alikes that may be claimed: of which most of one video is said to be in the other.
+    /// Maximum share of look-alikes that may be claimed: for which most of one video is reported to be in the other.
     #[arg(long, default_value_t = 0.01)]
     false_claims: f64,
-    /// Draws the unrelated pairs.
+    /// Seed of the unrelated pairs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Print what was fitted as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -90,13 +90,17 @@ pub(crate) struct RunArgs {
     /// Bundle to encode with (default: the built-in one).
     #[arg(long, value_name = "BUNDLE")]
     model: Option<PathBuf>,
+<<<<<<< HEAD
     /// Frames a second; `auto`: 1, and 2, 4 or 8 of videos below 30 seconds.
+=======
+    /// Frames sampled a second; `auto`: 1, and 2, 4 or 8 for videos below 15 seconds.
+>>>>>>> hc
     #[arg(long, value_name = "N", default_value = "auto", value_parser = fps)]
     fps: Sampling,
     /// Folder for plots (SVG).
     #[arg(long)]
     plots: Option<PathBuf>,
-    /// Exit with status 1 if a limit is not kept.
+    /// Exit with status 1 if a limit is exceeded.
     #[arg(long)]
     check: bool,
     /// Print the report as JSON, with every pair.

@@ -34,7 +34,7 @@ pub struct Summary {
     pub id: String,
     /// Where it comes from.
     pub source: Source,
-    /// When it was added, in seconds from 1970.
+    /// Time at which the video was added, in seconds since 1970.
     pub added: u64,
     /// Its length in seconds.
     pub duration: f64,
@@ -42,7 +42,7 @@ pub struct Summary {
     pub frames: u32,
     /// Whether any of them shows anything.
     pub informative: bool,
-    /// Bytes of its record.
+    /// Size of the record in bytes.
     pub bytes: u64,
     /// Its record's checksum.
     pub checksum: u64,

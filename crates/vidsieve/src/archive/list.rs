@@ -35,9 +35,9 @@ pub struct ArchiveVideo {
     pub height: u32,
     /// Bytes of its file.
     pub file_bytes: u64,
-    /// Bytes of its record.
+    /// Size of the record in bytes.
     pub record_bytes: u64,
-    /// When it was added, in seconds from 1970.
+    /// Time at which the video was added, in seconds since 1970.
     pub added: u64,
     /// Whether its file exists.
     pub exists: bool,

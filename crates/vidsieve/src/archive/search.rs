@@ -148,14 +148,14 @@ impl QueryTimings {
 pub struct SearchAnswer {
     /// Identity of the model: 64 hexadecimal digits.
     pub model: String,
-    /// Videos that were searched.
+    /// Number of searched videos.
     pub videos: usize,
     /// The budget by name.
     pub budget: String,
-    /// Pairs that the budget pays for.
+    /// Number of pairs within the budget.
     #[serde(skip)]
     pub selected: usize,
-    /// Pairs that were compared frame by frame.
+    /// Number of pairs compared frame by frame.
     pub reranked: usize,
     /// Ids of videos whose record could not be read; their scores are coarse.
     #[serde(skip)]
@@ -163,7 +163,7 @@ pub struct SearchAnswer {
     /// Whether the search was cancelled: not all selected pairs were compared then.
     #[serde(skip)]
     pub interrupted: bool,
-    /// The best videos, best first.
+    /// Hits, best first.
     pub hits: Vec<Hit>,
     /// The hits that are copies in another view than the upright one ([`SearchOptions::turned`]).
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -10,25 +10,25 @@ use crate::native::heatmap::plural;
 use crate::native::{interrupt, terminal};
 use crate::output::{self, Failure, line};
 
-/// Most files that are named before a question.
+/// Maximum number of files named before a question.
 const NAMED: usize = 20;
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(crate) struct ApplyArgs {
-    /// The plan that `dedupe --plan` wrote.
+    /// Plan that `dedupe --plan` wrote.
     #[arg(value_name = "PLAN")]
     plan: PathBuf,
-    /// Move copies to the trash of the disk that they are on.
+    /// Move copies to the trash of their disk.
     #[arg(long, group = "what")]
     to_trash: bool,
-    /// Make copies with the same bytes hard links to the file that is kept; others stay.
+    /// Replace copies with identical bytes by hard links to the kept file; leave others alone.
     #[arg(long, group = "what")]
     hard_link: bool,
-    /// Move copies to this folder, below which they keep their paths.
+    /// Move copies to this folder, with their paths below it.
     #[arg(long = "move", value_name = "DIR", group = "what")]
     move_to: Option<PathBuf>,
-    /// Write what is done to this file, for `dedupe undo`; by default beside the plan, with the time at which it was made.
+    /// Log for `dedupe undo` (default: beside the plan, with the time in its name).
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// Do not ask.
@@ -41,7 +41,7 @@ pub(crate) struct ApplyArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct UndoArgs {
-    /// The log that `dedupe apply` wrote.
+    /// Log that `dedupe apply` wrote.
     #[arg(value_name = "LOG")]
     log: PathBuf,
     /// Do not ask.
@@ -144,7 +144,7 @@ fn ended(interrupted: bool, skipped: &[SkippedFile]) -> ExitCode {
     ExitCode::from(u8::from(interrupted || !skipped.is_empty()))
 }
 
-/// Says on standard error what is about to be done.
+/// Prints the planned actions on standard error.
 fn show(plan: &DedupePlan, action: &PlanAction) {
     for group in plan.groups.iter().take(NAMED) {
         let Some(keep) = group.keep.as_ref().filter(|_| !group.go.is_empty()) else { continue };
@@ -166,7 +166,7 @@ fn show(plan: &DedupePlan, action: &PlanAction) {
     eprintln!("{files} file{}, {}, {what}; {groups} stay in their place.", plural(files), bytes_text(bytes));
 }
 
-/// Asks on standard error; only `y` or `yes` goes on.
+/// Asks for confirmation on standard error; only `y` and `yes` confirm.
 fn confirm() -> Result<bool, Failure> {
     eprint!("Go on? [y/N] ");
     let _ = io::stderr().flush();

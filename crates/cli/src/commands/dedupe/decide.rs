@@ -15,16 +15,16 @@ pub(crate) struct MarkArgs {
     /// Folder of the index.
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// Two or more videos by their ids.
+    /// Ids of two or more videos.
     #[arg(required = true, num_args = 2.., value_name = "ID")]
     ids: Vec<String>,
-    /// They are not the same footage: they are not compared with each other again.
+    /// Mark them as different footage: they are not compared with each other again.
     #[arg(long, group = "what")]
     different: bool,
-    /// Somebody has looked at them: their group is not shown again, unless it gets a new member.
+    /// Mark them as reviewed: their group is hidden until it gets a new member.
     #[arg(long, group = "what")]
     reviewed: bool,
-    /// Take the decision back.
+    /// Revoke the decision.
     #[arg(long)]
     undo: bool,
     /// Print as JSON.

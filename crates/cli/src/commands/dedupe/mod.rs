@@ -21,33 +21,33 @@ pub(crate) struct Args {
     /// Folder of the index.
     #[arg(long, value_name = "DIR", required = true)]
     index: Option<PathBuf>,
-    /// Videos with at least this score are copies, or one an excerpt of the other.
+    /// Minimum score of copies and excerpts.
     #[arg(long, value_name = "S", default_value_t = 0.9)]
     min_score: f32,
-    /// What may be spent on comparing each video with the others frame by frame, as in `search`; auto is 500 pairs.
-    /// Pairs that are likely by their vectors are always compared, with none only these.
+    /// Budget for comparing each video with the others frame by frame, as in `search`; auto is 500 pairs.
+    /// Pairs that are likely by their vectors are always compared; with none, only these.
     #[arg(long, default_value = "auto")]
     budget: Budget,
-    /// Which of several copies to keep, among those that are whole: largest, longest, oldest, newest, bitrate or path:PREFIX,
-    /// the first one that differs decides.
+    /// Rules for which undamaged copy to keep: largest, longest, oldest, newest, bitrate or path:PREFIX; the first rule
+    /// that tells them apart decides.
     #[arg(long, value_name = "ORDER", value_delimiter = ',')]
     keep: Vec<KeepBy>,
-    /// Protect the videos of this folder: they are kept, and no plan acts on them. May be given several times.
+    /// Protect the videos of this folder: they are kept, and no plan acts on them; repeat for several.
     #[arg(long, value_name = "DIR")]
     reference: Vec<PathBuf>,
-    /// Compare only the videos of one folder with those of another one.
+    /// Compare only the videos of one folder with those of another.
     #[arg(long, num_args = 2, value_names = ["A", "B"])]
     between: Vec<PathBuf>,
-    /// Write a plan of what may be done with the copies, for `dedupe apply`. All their files are read.
+    /// Write a plan for `dedupe apply`. Reads all files of the copies.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// Show groups too that were marked as reviewed.
+    /// Also show groups that are marked as reviewed.
     #[arg(long)]
     reviewed: bool,
-    /// List the other pairs that have something in common too, and the videos of which nothing can be told.
+    /// Also list other related pairs, and videos whose relations cannot be determined.
     #[arg(long)]
     related: bool,
-    /// Print as CSV, a line for each video or related pair.
+    /// Print as CSV, one line for each video or related pair.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
     /// Print as JSON.
@@ -57,13 +57,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Keep a decision about videos: they are different, or somebody has looked at their group.
+    /// Record a decision about videos: they are different, or their group is reviewed.
     Mark(decide::MarkArgs),
     /// List, export or import decisions.
     Decisions(decide::DecisionsArgs),
-    /// Carry out a plan: move copies to the trash or to a folder, or make them hard links. Asks first.
+    /// Apply a plan: move copies to the trash or to a folder, or make them hard links. Asks first.
     Apply(act::ApplyArgs),
-    /// Take back what `dedupe apply` did, by its log. Asks first.
+    /// Undo `dedupe apply`, by its log. Asks first.
     Undo(act::UndoArgs),
 }
 
@@ -131,7 +131,7 @@ fn find(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(u8::from(report.interrupted || !report.missing.is_empty())))
 }
 
-/// Says on standard error what a plan holds.
+/// Prints the contents of a plan on standard error.
 fn tell_plan(path: &str, plan: &DedupePlan) {
     for file in plan.groups.iter().flat_map(|group| &group.held) {
         eprintln!("vidsieve: {}: stays: {}", terminal::plain(&file.id), terminal::plain(&file.reason));

@@ -146,7 +146,7 @@ fn row(what: &str, score: f32, id: &str, file: &CopyFile, note: String) -> Vec<S
     ]
 }
 
-/// What people must know of a file before they act on it.
+/// Returns the remarks on a file that matter before acting on it.
 fn file_notes(file: &CopyFile) -> Vec<String> {
     let mut notes = Vec::new();
     match file.state {
@@ -161,7 +161,7 @@ fn file_notes(file: &CopyFile) -> Vec<String> {
     notes
 }
 
-/// Prints the pairs that are related otherwise and the videos that cannot be told, if they were asked for.
+/// Prints the other related pairs, and the videos without determinable relations, if requested.
 fn print_related(report: &DedupeReport) {
     let (related, untold) =
         (report.related.as_deref().unwrap_or_default(), report.untold.as_deref().unwrap_or_default());

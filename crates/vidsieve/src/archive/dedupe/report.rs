@@ -18,7 +18,7 @@ pub struct DedupeReport {
     pub min_score: f32,
     /// The budget by name.
     pub budget: String,
-    /// Pairs that were compared frame by frame.
+    /// Number of pairs compared frame by frame.
     pub compared: usize,
     /// Ids of videos whose record could not be read.
     pub missing: Vec<String>,
@@ -83,7 +83,7 @@ pub struct CopyPair {
     pub a: String,
     /// Id of the other, the target.
     pub b: String,
-    /// Their score in [0, 1].
+    /// Score of the pair, in [0, 1].
     pub score: f32,
     /// How much of each the other one shows.
     pub coverage: Coverage,
@@ -95,7 +95,7 @@ pub struct CopyPair {
 pub struct ExcerptVideo {
     /// Its id.
     pub id: String,
-    /// Id of the video that holds it.
+    /// Id of the video that contains the excerpt.
     pub of: String,
     /// Seconds of its informative time that are in that video.
     pub seconds: f64,
@@ -113,8 +113,8 @@ pub struct ExcerptVideo {
     pub file: CopyFile,
 }
 
-/// Two videos that have something in common and are neither copies nor one an excerpt of the other,
-/// or score too little for that.
+/// Two related videos that are neither copies nor excerpt and whole, or whose score is too low for
+/// that.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RelatedPair {
@@ -122,13 +122,13 @@ pub struct RelatedPair {
     pub a: String,
     /// Id of the other, the target.
     pub b: String,
-    /// How the first is related to the second.
+    /// Relation of the first to the second.
     pub relation: Relation,
-    /// Their score in [0, 1].
+    /// Score of the pair, in [0, 1].
     pub score: f32,
     /// How much of each the other one shows.
     pub coverage: Coverage,
-    /// Why the relation cannot be told.
+    /// Why the relation cannot be determined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub untold: Option<Untold>,
 }

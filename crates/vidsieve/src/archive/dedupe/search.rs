@@ -55,7 +55,7 @@ pub(super) struct Findings {
     pub(super) pairs: Vec<Finding>,
     /// Ids of videos whose record could not be read.
     pub(super) missing: BTreeSet<String>,
-    /// Pairs that were compared frame by frame.
+    /// Number of pairs compared frame by frame.
     pub(super) compared: usize,
 }
 
