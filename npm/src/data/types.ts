@@ -135,14 +135,8 @@ export interface Encodable extends FileFacts {
 /** Options of {@link Encoder.encode}. */
 export interface EncodeOptions {
   /**
-<<<<<<< HEAD
-   * Frames a second that are taken. `auto`, the default: 1, and 2, 4 or 8 of a video below 30, 15
-   * or 7.5 seconds, so that it has at least 31 if it lasts 3.75 seconds. Records of one index should
-   * have the same.
-=======
    * Frames sampled a second. `auto`, the default, samples 1 a second, and 2, 4 or 8 a second of videos
-   * below 15, 7.5 or 3.75 seconds. Use one rate for all records of an index.
->>>>>>> hc
+   * below 30, 15 or 7.5 seconds. Use one rate for all records of an index.
    */
   fps?: number | "auto";
   /** Length in seconds: of a video that is given as frames, or the maximum for a `MediaStream`. */

@@ -71,7 +71,9 @@ async function inputOf(given: Blob): Promise<{ input: Input; file: Blob; cut: bo
 
 /** What is known of a file's times to be missing. */
 const missing = (cut: boolean, { warnings }: Span): string[] =>
-  cut && !warnings.some((warning) => warning.includes("cut off")) ? [...warnings, "the file is cut off: its last frames are missing"] : warnings;
+  cut && !warnings.some((warning) => warning.includes("cut off"))
+    ? [...warnings, "the file is cut off: its last frames are missing"]
+    : warnings;
 
 /** Opens a file's video track; the caller closes the input. */
 async function trackOf(input: Input): Promise<InputVideoTrack> {
@@ -91,14 +93,8 @@ async function codecOf(track: InputVideoTrack): Promise<string> {
   return codecName((await track.getCodecParameterString()) ?? (await track.getCodec()));
 }
 
-<<<<<<< HEAD
-/** What a file is, by its headers. Fails with nothing but the signal's reason: `reason` says why it cannot be decoded. */
-export async function factsOf(given: Blob, rate: Rate, signal: AbortSignal): Promise<FileFacts> {
-  const facts: FileFacts = { container: null, codec: null, width: null, height: null, duration: null, frames: null, warnings: [], reason: null };
-  let opened: Input | null = null;
-=======
 /** Reads a file's headers. Fails only if it is aborted: `reason` says why a file cannot be decoded. */
-export async function factsOf(file: Blob, rate: Rate, signal: AbortSignal): Promise<FileFacts> {
+export async function factsOf(given: Blob, rate: Rate, signal: AbortSignal): Promise<FileFacts> {
   const facts: FileFacts = {
     container: null,
     codec: null,
@@ -109,8 +105,7 @@ export async function factsOf(file: Blob, rate: Rate, signal: AbortSignal): Prom
     warnings: [],
     reason: null,
   };
-  const input = new Input({ source: new BlobSource(file), formats: ALL_FORMATS });
->>>>>>> hc
+  let opened: Input | null = null;
   try {
     const { input, file, cut } = await inputOf(given);
     opened = input;
@@ -160,7 +155,14 @@ export async function frames(given: Blob, rate: Rate, signal: AbortSignal): Prom
       watch.close();
       input.dispose();
     };
-    return { fps, duration: Math.max(span.end - span.first, last), count, warnings: missing(cut, span), samples, close };
+    return {
+      fps,
+      duration: Math.max(span.end - span.first, last),
+      count,
+      warnings: missing(cut, span),
+      samples,
+      close,
+    };
   } catch (thrown) {
     input.dispose();
     throw thrown;

@@ -14,13 +14,8 @@ export type Rate = number | "auto";
 /** Seconds by which a frame may be later than its sample. */
 export const TOLERANCE = 0.0025;
 
-<<<<<<< HEAD
-/** Samples that `auto` takes at least, of a video that is long enough for them. */
-export const LEAST_SAMPLES = 31;
-=======
 /** Minimum number of samples for which `auto` lowers the rate. */
-export const LEAST_SAMPLES = 16;
->>>>>>> hc
+export const LEAST_SAMPLES = 31;
 
 /** The highest rate of `auto`. */
 const HIGHEST_RATE = 8;
@@ -49,15 +44,9 @@ export function sampleCount(last: number, fps: number): number {
 }
 
 /**
-<<<<<<< HEAD
- * Applies the rule to frames as they arrive. `auto` begins with the highest rate and goes on with
- * half of it as soon as a frame shows that this gives enough samples: every second one of those
- * before, at most 60, is left out then ({@link leaveOut}).
-=======
  * Applies the rule to frames as they arrive. `auto` begins with the highest rate, and halves it as soon
- * as a frame shows that half gives enough samples: it then drops every second sample so far, at most 30
+ * as a frame shows that half gives enough samples: it then drops every second sample so far, at most 60
  * ({@link leaveOut}).
->>>>>>> hc
  */
 export class Sampler {
   readonly #auto: boolean;

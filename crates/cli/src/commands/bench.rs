@@ -79,11 +79,7 @@ pub(crate) enum Command {
         /// Bundle whose networks are used (default: the built-in one).
         #[arg(long, value_name = "BUNDLE")]
         model: Option<PathBuf>,
-<<<<<<< HEAD
-        /// Frames a second of the videos; `auto`: 1, and 2, 4 or 8 of videos below 30 seconds.
-=======
-        /// Frames sampled a second of the videos; `auto`: 1, and 2, 4 or 8 for videos below 15 seconds.
->>>>>>> hc
+        /// Frames sampled a second of the videos; `auto`: 1, and 2, 4 or 8 for videos below 30 seconds.
         #[arg(long, value_name = "N", default_value = "auto", value_parser = native::fps)]
         fps: Sampling,
         /// Print as JSON.

@@ -22,11 +22,7 @@ pub(crate) struct Args {
     /// Bundle to encode with (default: the built-in one).
     #[arg(long, value_name = "BUNDLE")]
     model: Option<PathBuf>,
-<<<<<<< HEAD
-    /// Frames a second; `auto`: 1, and 2, 4 or 8 of videos below 30 seconds.
-=======
-    /// Frames sampled a second; `auto`: 1, and 2, 4 or 8 for videos below 15 seconds.
->>>>>>> hc
+    /// Frames sampled a second; `auto`: 1, and 2, 4 or 8 for videos below 30 seconds.
     #[arg(long, value_name = "N", default_value = "auto", value_parser = fps)]
     fps: Sampling,
     /// Print as JSON.

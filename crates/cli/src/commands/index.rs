@@ -34,11 +34,7 @@ pub(crate) struct Args {
     /// Retry unchanged files that failed or could not be read completely before.
     #[arg(long)]
     retry_failed: bool,
-<<<<<<< HEAD
-    /// Frames a second of a new index; `auto`: 1, and 2, 4 or 8 of videos below 30 seconds
-=======
-    /// Frames sampled a second in a new index; `auto`: 1, and 2, 4 or 8 for videos below 15 seconds
->>>>>>> hc
+    /// Frames sampled a second in a new index; `auto`: 1, and 2, 4 or 8 for videos below 30 seconds
     /// (default: auto).
     #[arg(long, value_name = "N", value_parser = fps, conflicts_with = "upstream")]
     fps: Option<Sampling>,
