@@ -230,7 +230,7 @@ test("an aborted call stops at once, and the next one works", async () => {
   });
   assert.equal(got.name, "AbortError");
   assert.ok(got.took < 100 && got.seen === 3, JSON.stringify(got));
-  assert.equal(got.frames, 24);
+  assert.equal(got.frames, 48);
 });
 
 test("broken files are refused with a code, or read as far as they go", async () => {
@@ -352,7 +352,7 @@ test("the similarity matrix is an ImageData", async () => {
       bright: [...matrix.image.data.subarray(0, 4)],
     };
   });
-  assert.deepEqual(got, { image: true, width: 24, bright: [253, 231, 37, 255] });
+  assert.deepEqual(got, { image: true, width: 48, bright: [253, 231, 37, 255] });
 });
 
 test("a Worker that crashes fails its calls and is replaced", async () => {
@@ -371,7 +371,7 @@ test("a Worker that crashes fails its calls and is replaced", async () => {
         throw new Error("an accident");
       }),
   );
-  assert.deepEqual(await got, { typed: true, code: "crashed", frames: 24 });
+  assert.deepEqual(await got, { typed: true, code: "crashed", frames: 48 });
   // The accident itself is the only complaint.
   problems.splice(before);
 });
@@ -395,7 +395,7 @@ test("without a Worker, and the slim entry", async () => {
     const { score } = await slim.compare(video.toBytes(), video.toBytes());
     return { frames: video.frames, score, instructions: model.info.instructions };
   });
-  assert.equal(got.frames, 24);
+  assert.equal(got.frames, 48);
   assert.ok(got.score > 0.9);
   assert.deepEqual(complaints, []);
 });
@@ -408,7 +408,7 @@ test("on a page that is not isolated", async (t) => {
     const video = await encoder.encode(new Blob([Uint8Array.from(clip)]));
     return { isolated: crossOriginIsolated, frames: video.frames };
   }, clip);
-  assert.deepEqual(got, { isolated: false, frames: 24 });
+  assert.deepEqual(got, { isolated: false, frames: 48 });
   assert.deepEqual(complaints, []);
 });
 

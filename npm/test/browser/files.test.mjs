@@ -247,17 +247,17 @@ test("damage: frames before and after it count, and the warning says the same as
   assert.deepEqual([...mine.times], [...whole.times]);
   assert.equal(middle.warnings.length, 1);
   assert.match(middle.warnings[0], /^the file is damaged in places/);
-  // Two frames a second; the group of pictures from 4 s to 8 s ends at 5.1 s.
+  // Four frames a second; the group of pictures from 4 s to 8 s ends at 5.1 s.
   const code = (video, k) =>
     video.codes.subarray((k * video.codes.length) / video.frames, ((k + 1) * video.codes.length) / video.frames);
-  for (const k of [0, 4, 9, 10, 16, 20]) assert.ok(sharedBits(code(mine, k), code(whole, k)) > 0.85, `sample ${k}`);
-  assert.ok(sharedBits(code(mine, 12), code(mine, 11)) === 1, "the last good frame stays");
+  for (const k of [0, 8, 18, 20, 32, 40]) assert.ok(sharedBits(code(mine, k), code(whole, k)) > 0.85, `sample ${k}`);
+  assert.ok(sharedBits(code(mine, 24), code(mine, 22)) === 1, "the last good frame stays");
 
   const rest = await encoded(await lacking(t, damaged(99)), "faststart.mp4");
   const begun = await EncodedVideo.fromBytes(Uint8Array.from(rest.bytes));
   // The frame at 5 s may need the one at 5.1 s.
   const end = begun.times.at(-1);
-  assert.ok(end === 4.5 || end === 5, `${end}`);
+  assert.ok(end >= 4.5 && end <= 5, `${end}`);
   assert.deepEqual(
     [...begun.times],
     [...whole.times].filter((time) => time <= end),
