@@ -18,17 +18,19 @@ let server: Server | null = null;
 let encoder: Promise<Encoder> | null = null;
 let archive: Promise<LocalIndex> | null = null;
 
-/** Asks whether this page comes from a server that searches. */
-export async function meet(): Promise<Server | null> {
+/** Asks whether this page comes from a server that searches, and whether it finds duplicates in its index. */
+export async function meet(): Promise<{ server: Server | null; dedupe: boolean }> {
+  let dedupe = false;
   try {
-    const health = await fetch("/v1/health");
-    if (!health.headers.get("content-type")?.includes("json")) return null;
-    const { videos } = (await health.json()) as { videos: number };
-    server = { videos, model: await client.modelSource() };
+    const response = await fetch("/v1/health");
+    if (!response.headers.get("content-type")?.includes("json")) return { server, dedupe };
+    const health = (await response.json()) as { videos: number; dedupe?: boolean };
+    dedupe = health.dedupe ?? false;
+    server = { videos: health.videos, model: await client.modelSource() };
   } catch {
-    // A page without a server searches in the browser.
+    // A page without a server, or with one that asks for a token, searches in the browser.
   }
-  return server;
+  return { server, dedupe };
 }
 
 /** The encoder, which is loaded at the first call. One that fails to load is asked for again. */
