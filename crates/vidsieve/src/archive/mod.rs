@@ -164,7 +164,7 @@ impl Archive {
 
     /// Returns the identity of the model that made its records.
     #[must_use]
-    pub const fn model_id(&self) -> BundleId {
+    pub fn model_id(&self) -> BundleId {
         self.index.bundle()
     }
 
