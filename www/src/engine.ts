@@ -18,17 +18,19 @@ let server: Server | null = null;
 let encoder: Promise<Encoder> | null = null;
 let archive: Promise<LocalIndex> | null = null;
 
-/** Returns the videos and the model of this page's server; null if it does not offer searches. */
-export async function meet(): Promise<Server | null> {
+/** Asks whether this page comes from a server that searches, and whether it finds duplicates in its index. */
+export async function meet(): Promise<{ server: Server | null; dedupe: boolean }> {
+  let dedupe = false;
   try {
-    const health = await fetch("/v1/health");
-    if (!health.headers.get("content-type")?.includes("json")) return null;
-    const { videos } = (await health.json()) as { videos: number };
-    server = { videos, model: await client.modelSource() };
+    const response = await fetch("/v1/health");
+    if (!response.headers.get("content-type")?.includes("json")) return { server, dedupe };
+    const health = (await response.json()) as { videos: number; dedupe?: boolean };
+    dedupe = health.dedupe ?? false;
+    server = { videos: health.videos, model: await client.modelSource() };
   } catch {
     // Without a server the page searches in the browser.
   }
-  return server;
+  return { server, dedupe };
 }
 
 /** Returns the encoder, and loads it at the first call. A later call retries a failed load. */

@@ -5,10 +5,12 @@ import { VidsieveError, type EncodedVideo, type Hit, type LocalIndex, type Progr
 import { listArchive, wireArchive } from "./archive.js";
 import { detail, hideDetail, type Playable } from "./detail.js";
 import { byId, make } from "./dom.js";
+import { offerReview } from "./dedupe/view.js";
 import { showDuplicates } from "./duplicates.js";
 import { client, meet, theArchive, theEncoder } from "./engine.js";
 import { listen, type Chosen } from "./input.js";
 import { asked, remember } from "./link.js";
+import { mediaOf } from "./media.js";
 import { enqueue, wireQueue } from "./queue.js";
 import { clearResults, endResults, showPage } from "./results.js";
 import { bytes, clock, count, milliseconds } from "./text.js";
@@ -152,8 +154,6 @@ async function search(signal: AbortSignal): Promise<void> {
   for await (const page of pages) showPage(page, where, performance.now() - start, (hit) => void explain(hit).catch(fail));
 }
 
-const mediaOf = (id: string): string => `/media/${id.split("/").map(encodeURIComponent).join("/")}`;
-
 async function explain(hit: Hit): Promise<void> {
   const { signal } = running;
   if (!query) return;
@@ -243,13 +243,14 @@ const trySample = (id: string): void =>
 
 /** Offers the videos of the server. */
 async function offer(): Promise<void> {
-  const server = await meet();
+  const { server, dedupe } = await meet();
   const wanted = asked();
   if (server) {
     byId("span", "server-name").textContent = `This server (${count(server.videos, "video")})`;
     byId("input", "place-server").disabled = false;
     byId("input", wanted?.place === "local" ? "place-local" : "place-server").checked = true;
   }
+  if (dedupe) offerReview();
   if (wanted && server) trySample(wanted.video);
   if (!server) return;
   const ids: string[] = [];

@@ -5,7 +5,8 @@ import type { Coverage } from "vidsieve";
 export function bytes(n: number): string {
   if (n < 1000) return `${n} bytes`;
   if (n < 1e6) return `${(n / 1000).toFixed(n < 1e4 ? 1 : 0)} KB`;
-  return `${(n / 1e6).toFixed(1)} MB`;
+  if (n < 1e9) return `${(n / 1e6).toFixed(1)} MB`;
+  return n < 1e12 ? `${(n / 1e9).toFixed(1)} GB` : `${(n / 1e12).toFixed(1)} TB`;
 }
 
 /** Formats a time: "1:02:03", "2:03.5". */

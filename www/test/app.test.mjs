@@ -183,8 +183,10 @@ test("without a mouse, on a narrow screen", async (t) => {
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "light");
-  await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "file");
+  for (const id of ["nav-search", "nav-duplicates", "file"]) {
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.id), id);
+  }
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.id), "folder");
   await page.keyboard.press("Tab");

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
-use crate::auth::{DEFAULT_NAMESPACE, Grant, Scope, Tokens, namespace_of};
+use crate::auth::{DEFAULT_NAMESPACE, Grant, Tokens, namespace_of};
 use crate::problem::Problem;
 use crate::route::Route;
 
@@ -178,7 +178,7 @@ impl Admission {
             }
         }
         let key = token.clone().map_or(RateKey::Address(address), RateKey::Token);
-        let refused = self.read_only && scope == Some(Scope::Write);
+        let refused = self.read_only && Route::is_change(method);
         let result = if refused { Err(Problem::read_only()) } else { Ok(Admitted::new(token)) };
         checked(Some(key), result)
     }

@@ -4,6 +4,7 @@
 
 pub mod admission;
 pub mod auth;
+pub mod dedupe;
 pub mod encode;
 pub mod model;
 pub mod options;
@@ -16,6 +17,7 @@ pub mod videos;
 
 pub use admission::{Admission, AdmissionCheck, AdmissionRequest, Admitted, RateKey};
 pub use auth::{MIN_TOKEN, Scope, TokenError, Tokens};
+pub use dedupe::{DecisionRequest, DecisionResult, DedupeLine, DedupeParameters, PlanRequest, ProgressLine};
 pub use model::ServerModel;
 pub use options::{ListOptions, SearchOptions};
 pub use problem::{Problem, ProblemCode, ProblemDetails};

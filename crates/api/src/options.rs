@@ -35,7 +35,7 @@ impl Default for SearchOptions {
     }
 }
 
-fn parsed<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+pub(crate) fn parsed<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     serde_urlencoded::from_str(query).map_err(|e| Problem::bad_request(format!("the query parameters: {e}")))
 }
 

@@ -211,6 +211,12 @@ impl Problem {
         Self::new(ProblemCode::NotFound, detail)
     }
 
+    /// A route that the edge does not answer.
+    #[must_use]
+    pub fn native_only() -> Self {
+        Self::not_found("the edge has records and no files: `vidsieve serve` answers this")
+    }
+
     /// A path that is no route.
     #[must_use]
     pub fn unknown_route() -> Self {

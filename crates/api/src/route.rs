@@ -31,6 +31,12 @@ pub enum Route {
     Videos,
     /// Reads, adds, replaces or removes a video.
     Video,
+    /// Finds copies in the index of a native server.
+    Dedupe,
+    /// Makes a plan of chosen copies.
+    DedupePlan,
+    /// Keeps a decision about videos.
+    Decisions,
     /// Describes the bundle that records must be made with.
     Model,
     /// Downloads that bundle.
@@ -49,12 +55,15 @@ pub enum Route {
 
 impl Route {
     /// The routes of the OpenAPI document.
-    pub const DOCUMENTED: [Self; 11] = [
+    pub const DOCUMENTED: [Self; 14] = [
         Self::Search,
         Self::Rerank,
         Self::Encode,
         Self::Videos,
         Self::Video,
+        Self::Dedupe,
+        Self::DedupePlan,
+        Self::Decisions,
         Self::Model,
         Self::Bundle,
         Self::Health,
@@ -72,6 +81,9 @@ impl Route {
             Self::Encode => "/v1/encode",
             Self::Videos => "/v1/videos",
             Self::Video => "/v1/videos/{id}",
+            Self::Dedupe => "/v1/dedupe",
+            Self::DedupePlan => "/v1/dedupe/plan",
+            Self::Decisions => "/v1/dedupe/decisions",
             Self::Model => "/v1/model",
             Self::Bundle => "/v1/model/bundle",
             Self::Health => "/v1/health",
@@ -111,7 +123,8 @@ impl Route {
     #[must_use]
     pub const fn methods(self) -> &'static [&'static str] {
         match self {
-            Self::Search | Self::Rerank | Self::Encode => &["POST"],
+            Self::Search | Self::Rerank | Self::Encode | Self::Dedupe | Self::DedupePlan => &["POST"],
+            Self::Decisions => &["PUT"],
             Self::Video => &["GET", "HEAD", "PUT", "DELETE"],
             _ => &["GET", "HEAD"],
         }
@@ -130,9 +143,17 @@ impl Route {
     pub fn scope(self, method: &str) -> Option<Scope> {
         match (self, method) {
             (Self::Health | Self::Ready | Self::OpenApi | Self::Media, _) => None,
+            // Both name files with their paths on the server, and take long.
+            (Self::Dedupe | Self::DedupePlan, _) => Some(Scope::Write),
             (_, "PUT" | "DELETE") => Some(Scope::Write),
             _ => Some(Scope::Search),
         }
+    }
+
+    /// Whether a request changes the index: a server that only reads refuses it.
+    #[must_use]
+    pub fn is_change(method: &str) -> bool {
+        matches!(method, "PUT" | "DELETE")
     }
 
     /// Whether it tells of the server's health: it has no rate, and is answered where nothing else is.

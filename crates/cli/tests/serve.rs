@@ -5,9 +5,11 @@
 
 mod support;
 
-use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json as value};
 use support::server::Running;
-use support::{Scratch, clips, json, refused, stderr, vidsieve};
+use support::{Scratch, clip, clips, ffmpeg, json, refused, stderr, vidsieve};
 
 #[test]
 fn a_served_index_answers_as_the_command_does() {
@@ -56,6 +58,61 @@ fn a_served_index_answers_as_the_command_does() {
         }
         assert_eq!(hit["segments"], same["segments"]);
     }
+}
+
+/// Files below a folder with their content.
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => all.extend(files(&path)),
+            false => all.push((path.clone(), std::fs::read(path).unwrap())),
+        }
+    }
+    all.sort();
+    all
+}
+
+/// The groups are those of the command, a plan of another choice than the suggested one is carried out by it, and the
+/// server leaves the files alone.
+#[test]
+fn a_plan_of_the_server_is_carried_out_by_the_command() {
+    let dir = Scratch::new("serve-plan");
+    let (index, videos) = (dir.text("index"), dir.folder("videos"));
+    let large = videos.join("large.mp4");
+    clip("testsrc2=s=320x240:r=10:d=6", &large);
+    let text = |path: &Path| path.display().to_string();
+    ffmpeg(&["-i", &text(&large), "-vf", "scale=160:120", "-c:v", "libx264"], &videos.join("small.mp4"));
+    clip("mandelbrot=s=192x144:r=5:end_scale=0.01:end_pts=50,trim=duration=6", &videos.join("other.mp4"));
+    json(&["index", "--index", &index, "--json", &text(&videos)], 0);
+    let before = files(&videos);
+    let own = json(&["dedupe", "--index", &index, "--json"], 0);
+    assert_eq!(own["clusters"][0]["keep"], "large.mp4", "{own}");
+
+    let server = Running::start(&["--index", &index], None);
+    let ask = |path: &str, body: &Value| {
+        let (status, lines) = server.ask("POST", path, "", body.to_string().as_bytes());
+        assert_eq!(status, 200);
+        serde_json::from_slice::<Value>(lines.trim_ascii().split(|b| *b == b'\n').next_back().unwrap()).unwrap()
+    };
+    let found = ask("/v1/dedupe", &Value::Null);
+    assert_eq!(found["report"]["clusters"], own["clusters"]);
+    assert_eq!(found["report"]["clusters"].as_array().unwrap().len(), 1, "{found}");
+    let plan =
+        ask("/v1/dedupe/plan", &value!({ "groups": [{ "keep": "small.mp4", "go": ["large.mp4", "other.mp4"] }] }));
+    assert_eq!(files(&videos), before, "the server changes no file");
+    let (status, log) = server.end();
+    assert!(status == Some(0) && !log.contains("large"), "{log}");
+
+    let path = dir.text("plan.json");
+    std::fs::write(&path, plan["plan"].as_str().unwrap()).unwrap();
+    let aside = dir.path("aside");
+    let applied = json(&["dedupe", "apply", &path, "--move", &text(&aside), "--yes", "--json"], 0);
+    assert_eq!(applied["done"].as_array().unwrap().len(), 1, "{applied}");
+    let left: Vec<_> = files(&videos).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(left, [videos.join("other.mp4"), videos.join("small.mp4")]);
+    assert_eq!(files(&aside)[0].1, before.iter().find(|(path, _)| *path == large).unwrap().1);
 }
 
 /// The library's example `ask_an_endpoint`, with a token.

@@ -51,6 +51,8 @@ pub struct Config {
     /// Folder of media, served below `/media/`. A page's media elements cannot send tokens: it is served by a server without
     /// tokens, or one with an open search.
     pub media: Option<PathBuf>,
+    /// Folders, by path or as the beginning of ids, whose videos are kept when copies are found, and go by no plan.
+    pub reference: Vec<PathBuf>,
     /// Instruction set to compute with.
     pub isa: Isa,
 }
@@ -77,6 +79,7 @@ impl Default for Config {
             grace: Duration::from_secs(10),
             www: None,
             media: None,
+            reference: Vec::new(),
             isa: Isa::best(),
         }
     }

@@ -1,10 +1,11 @@
-//! The HTTP API of Vidsieve over an index on this machine: search with a stream of two pages, videos, encoding, and the re-rank
-//! tier. `docs/http.md` and `crates/api/openapi.json` say what clients see; the edge Workers answer the same.
+//! The HTTP API of Vidsieve over an index on this machine: search with a stream of two pages, videos, encoding, the re-rank
+//! tier, and copies. `docs/http.md` and `crates/api/openapi.json` say what clients see; the edge Workers answer the same.
 
 mod admission;
 mod body;
 mod compute;
 mod config;
+mod dedupe;
 mod files;
 mod gate;
 mod held;

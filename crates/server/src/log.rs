@@ -25,6 +25,7 @@ pub(crate) fn index(error: &IndexError) -> Problem {
             tracing::error!(reason, "a record is damaged");
             Problem::damaged_record()
         }
+        IndexError::ReadOnly(_) => Problem::read_only(),
         _ => internal(&reason),
     }
 }

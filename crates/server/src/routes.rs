@@ -7,7 +7,7 @@ use axum::extract::{MatchedPath, State as Shared};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, get, post, put};
 use axum::{Json, Router};
 use serde_json::json;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -21,7 +21,7 @@ use crate::metrics::Readings;
 use crate::ready::readiness;
 use crate::request::text;
 use crate::state::State;
-use crate::{admission, compute, files, observe, search, videos};
+use crate::{admission, compute, dedupe, files, observe, search, videos};
 
 /// Paths of the API that are no routes: a web application has none of them.
 const UNKNOWN: [&str; 3] = ["/v1", "/v1/", "/v1/{*rest}"];
@@ -34,6 +34,9 @@ fn handlers(route: Route) -> MethodRouter<Arc<State>> {
         Route::Encode => post(compute::encode),
         Route::Videos => get(videos::list),
         Route::Video => get(videos::read).put(videos::put).delete(videos::remove),
+        Route::Dedupe => post(dedupe::find),
+        Route::DedupePlan => post(dedupe::plan),
+        Route::Decisions => put(dedupe::decide),
         Route::Model => get(model),
         Route::Bundle => get(bundle),
         Route::Health => get(health),
@@ -117,7 +120,8 @@ async fn health(Shared(state): Shared<Arc<State>>) -> Response {
     let looked = tokio::time::timeout(LOOK, readiness(&state)).await;
     let status = looked.map_or("degraded", |readiness| readiness.health());
     let videos = state.metrics.videos.get();
-    Json(json!({ "status": status, "videos": videos, "version": env!("CARGO_PKG_VERSION") })).into_response()
+    let version = env!("CARGO_PKG_VERSION");
+    Json(json!({ "status": status, "videos": videos, "version": version, "dedupe": true })).into_response()
 }
 
 async fn ready(Shared(state): Shared<Arc<State>>) -> Response {

@@ -31,7 +31,7 @@ const SILENT: &str = "the store does not answer";
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) config: Config,
-    pub(crate) index: Index,
+    pub(crate) index: Arc<Index>,
     pub(crate) store: Option<Remote>,
     pub(crate) engine: Engine,
     pub(crate) encoder: Option<Encoder>,
@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) places: Arc<Places>,
     /// Searches and encodings that compute at the same time.
     pub(crate) work: Arc<Semaphore>,
+    /// Work on all videos of the index, one at a time: searches keep their places.
+    pub(crate) whole: Arc<Semaphore>,
     /// Memory for bodies, in KiB.
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) gate: Gate,
@@ -90,13 +92,14 @@ impl State {
             faults: Faults::default(),
             places: Places::new(config.connections, config.connections_of_address),
             work: Arc::new(Semaphore::new(config.workers.clamp(1, Semaphore::MAX_PERMITS))),
+            whole: Arc::new(Semaphore::new(1)),
             bodies: Arc::new(Semaphore::new(bodies)),
             gate: Gate::new(&config),
             model: ServerModel::new(&bundle, encoder.as_ref().map(|e| (e.shape().regions(), e.shape().bits())), dims),
             bundle_bytes: Bytes::from(bundle_bytes),
             table: RwLock::new(table),
             config,
-            index,
+            index: Arc::new(index),
             store,
             engine,
             encoder,

@@ -26,6 +26,14 @@ async fn worker_in_time(state: &State) -> Result<OwnedSemaphorePermit, Problem> 
     }
 }
 
+/// Waits for the place of those that work on all videos of the index.
+pub(crate) async fn whole_index(state: &State) -> Result<OwnedSemaphorePermit, Problem> {
+    match tokio::time::timeout(state.config.patience, state.whole.clone().acquire_owned()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(Problem::busy()),
+    }
+}
+
 /// Computes or reads the disk away from the threads that answer.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {

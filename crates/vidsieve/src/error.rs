@@ -159,6 +159,9 @@ pub enum Error {
     /// A decision that cannot be kept.
     #[error("{0}")]
     Decision(String),
+    /// Choices that contradict each other, or are too many.
+    #[error("{0}")]
+    Choice(String),
     /// Adding videos stopped before all files were processed. What was committed stays, and adding the same paths again
     /// continues from there.
     #[error("{}: stopped: {source}", report.index)]

@@ -57,9 +57,9 @@ pub use archive::{
     AddOptions, Archive, ArchiveCopy, ArchiveListing, ArchiveOptions, ArchiveVideo, CompactReport, CopyFile, CopyGroup,
     CopyMember, CopyPair, DamagedVideo, DecidedVideo, Decision, DecisionKind, DedupeOptions, DedupeReport,
     ExcerptVideo, FileDamage, FileState, IndexNote, IndexReport, IndexStage, IndexStageTimes, KeepBy, KeepReason,
-    LinkedVideo, NameKind, NoteStatus, OtherName, QueryTimings, RelatedPair, RemoveMissingReport, RemoveReport,
-    SearchAnswer, SearchOptions, SearchQuery, SourceState, TurnedHit, UnreachableFolder, UntoldVideo, VerifyReport,
-    find_videos,
+    LinkedVideo, NameKind, NoteStatus, OtherName, PlanChoice, QueryTimings, RelatedPair, RemoveMissingReport,
+    RemoveReport, SearchAnswer, SearchOptions, SearchQuery, SourceState, TurnedHit, UnreachableFolder, UntoldVideo,
+    VerifyReport, find_videos,
 };
 pub use compare::{compare, compare_aligned, frame_similarities};
 pub use encode::{EncodeOptions, EncodedVideo, RgbPicture, encode_file, encode_files, encode_frames};

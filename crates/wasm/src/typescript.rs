@@ -1,12 +1,17 @@
-//! The wire types as TypeScript declares them: `npm/src/data/wire.generated.ts` is made of the Rust
-//! types.
+//! The wire types as TypeScript declares them: `npm/src/data/wire.generated.ts` and, of what the web
+//! application alone asks for, `www/src/dedupe/wire.generated.ts` are made of the Rust types.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use ts_rs::{Config, TS};
+use vidsieve::{
+    CopyFile, CopyGroup, CopyMember, CopyPair, DedupeReport, ExcerptVideo, FileState, LinkedVideo, OtherName,
+    RelatedPair, UntoldVideo,
+};
+use vidsieve_api::dedupe::{ChosenCopies, DecisionMark};
 use vidsieve_api::videos::{Listed, Listing};
-use vidsieve_api::{ProblemCode, ProblemDetails, PutResult, ServerModel};
+use vidsieve_api::{DecisionRequest, PlanRequest, ProblemCode, ProblemDetails, ProgressLine, PutResult, ServerModel};
 use vidsieve_search::copies::{DuplicateCopy, DuplicateExcerpt, DuplicateGroup, DuplicatePair, DuplicateReport};
 use vidsieve_search::{
     Coverage, CoverageSide, Explanation, Hit, HitStage, PageStage, Relation, SearchPage, SearchTimings, Segment,
@@ -18,8 +23,10 @@ use crate::engine::{Compared, Inspected};
 use crate::error::EngineErrorCode;
 use crate::search::{LocalSearchOptions, LocalSearchStep};
 
-/// The generated file.
+/// The generated file of the package.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../npm/src/data/wire.generated.ts");
+/// The generated file of the web application.
+const PAGE_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../www/src/dedupe/wire.generated.ts");
 /// Set to write the file instead of checking it.
 const WRITE: &str = "VIDSIEVE_WRITE_TYPES";
 const HEAD: &str = "\
@@ -106,6 +113,12 @@ fn documented(part: &str) -> (Option<String>, &str) {
     (Some(lines.collect::<Vec<_>>().join(" ")), rest.trim())
 }
 
+/// The fields of an object, or of one and those that are flattened into it.
+fn fields_of(body: &str) -> Option<Vec<&str>> {
+    let objects = split(body, '&').into_iter().map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    Some(objects.collect::<Option<Vec<_>>>()?.into_iter().flat_map(|object| split(object, ',')).collect())
+}
+
 /// The types that the package does not export: the compiler leaves them out of its declarations.
 const INTERNAL: [&str; 3] = ["SearchStep", "DuplicateStep", "RecordInfo"];
 
@@ -122,10 +135,10 @@ fn declaration<T: TS>(config: &Config) -> String {
         text += &comment("", &(docs.unwrap_or_default() + tag));
     }
     let variants = split(body, '|');
-    match body.strip_prefix('{').and_then(|body| body.strip_suffix('}')) {
+    match fields_of(body) {
         Some(fields) if variants.len() == 1 => {
             let _ = writeln!(text, "export interface {name} {{");
-            for field in split(fields, ',') {
+            for field in fields {
                 let (docs, field) = documented(field);
                 text += &docs.map(|docs| comment("  ", &docs)).unwrap_or_default();
                 let _ = writeln!(text, "  {field};");
@@ -146,13 +159,18 @@ fn declaration<T: TS>(config: &Config) -> String {
     }
 }
 
-/// The whole file.
+macro_rules! declarations {
+    ($config:expr, $($type:ty),+ $(,)?) => { [$(declaration::<$type>(&$config)),+].concat() };
+}
+
+fn config() -> Config {
+    Config::new().with_large_int("number")
+}
+
+/// The file of the package.
 fn generated() -> String {
-    let config = Config::new().with_large_int("number");
-    macro_rules! declarations {
-        ($($type:ty),+ $(,)?) => { [$(declaration::<$type>(&config)),+].concat() };
-    }
     let types = declarations![
+        config(),
         SegmentPlace,
         Segment,
         Relation,
@@ -186,18 +204,48 @@ fn generated() -> String {
     format!("{HEAD}{types}")
 }
 
+/// The file of the web application.
+fn generated_for_the_page() -> String {
+    let types = declarations![
+        config(),
+        ProgressLine,
+        FileState,
+        OtherName,
+        CopyFile,
+        CopyMember,
+        CopyPair,
+        CopyGroup,
+        ExcerptVideo,
+        LinkedVideo,
+        RelatedPair,
+        UntoldVideo,
+        DedupeReport,
+        DecisionMark,
+        DecisionRequest,
+        ChosenCopies,
+        PlanRequest,
+    ];
+    format!("{HEAD}\nimport type {{ Coverage, Relation, Segment, Untold }} from \"vidsieve\";\n{types}")
+}
+
 #[test]
 fn the_declarations_are_those_of_the_rust_types() {
-    let (path, expected) = (Path::new(FILE), generated());
+    check(Path::new(FILE), &generated());
+    check(Path::new(PAGE_FILE), &generated_for_the_page());
+}
+
+/// Checks that a file is what the types make of it, or writes it.
+fn check(path: &Path, expected: &str) {
     if std::env::var_os(WRITE).is_some() {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder can be made");
-        std::fs::write(path, &expected).expect("the file can be written");
+        std::fs::write(path, expected).expect("the file can be written");
         return;
     }
     let found = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         found == expected,
-        "npm/src/data/wire.generated.ts differs from the Rust types: run `{WRITE}=1 cargo test -p vidsieve-wasm \
-         --features typescript --lib typescript` and commit it; it is to be\n{expected}"
+        "{} differs from the Rust types: run `{WRITE}=1 cargo test -p vidsieve-wasm --features typescript --lib \
+         typescript` and commit it; it is to be\n{expected}",
+        path.display()
     );
 }

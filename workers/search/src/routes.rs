@@ -100,6 +100,8 @@ pub(crate) async fn answer(
         }
         Route::Ready => ready(&shards_ready(admitted.index.count().await.1)),
         Route::Metrics => admitted.metrics().await,
+        // Copies are found where the files are.
+        Route::Dedupe | Route::DedupePlan | Route::Decisions => Err(Problem::native_only()),
         // The document is answered above; media are files of a native server.
         Route::OpenApi | Route::Media => Err(Problem::unknown_route()),
     }

@@ -94,6 +94,9 @@ pub(crate) struct Args {
     /// Folder of media to serve below /media/, without a token: with tokens it needs --open-search.
     #[arg(long, value_name = "DIR")]
     media: Option<PathBuf>,
+    /// Protect the videos of this folder, as in `dedupe`: they are kept, and go by no plan. May be given several times.
+    #[arg(long, value_name = "DIR")]
+    reference: Vec<PathBuf>,
     /// Format of the log on standard error (default: text on a terminal, json elsewhere).
     #[arg(long, value_name = "FORMAT")]
     log: Option<Log>,
@@ -296,6 +299,7 @@ fn config(args: &Args) -> Result<Config, Failure> {
         grace: seconds(args.grace),
         www: args.www.clone(),
         media: args.media.clone(),
+        reference: args.reference.clone(),
     })
 }
 

@@ -1,7 +1,9 @@
 //! The videos of an index, removing them, and giving space back.
 
+use std::sync::Arc;
+
 use serde::Serialize;
-use vidsieve_index::store::Summary;
+use vidsieve_index::store::{IndexError, Summary};
 
 use super::Archive;
 use super::missing::{Roots, SourceState};
@@ -130,7 +132,9 @@ impl Archive {
     /// # Errors
     /// [`Error::Index`] for an index that is open to read.
     pub fn compact(&mut self) -> Result<CompactReport, Error> {
-        let (bytes_before, bytes_after) = self.index.compact()?;
+        let folder = self.folder().to_owned();
+        let index = Arc::get_mut(&mut self.index).ok_or(IndexError::InUse(folder))?;
+        let (bytes_before, bytes_after) = index.compact()?;
         Ok(CompactReport { bytes_before, bytes_after })
     }
 }

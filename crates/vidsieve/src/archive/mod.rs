@@ -25,9 +25,10 @@ use crate::{EncodedVideo, Error, Model};
 pub use add::{AddOptions, IndexNote, IndexReport, IndexStage, IndexStageTimes, NoteStatus, find_videos};
 pub use backup::ArchiveCopy;
 pub use decisions::{DecidedVideo, Decision, DecisionKind};
+pub(crate) use dedupe::ChosenGroup;
 pub use dedupe::{
     CopyFile, CopyGroup, CopyMember, CopyPair, DedupeOptions, DedupeReport, ExcerptVideo, FileDamage, FileState,
-    KeepBy, KeepReason, LinkedVideo, NameKind, OtherName, RelatedPair, UntoldVideo,
+    KeepBy, KeepReason, LinkedVideo, NameKind, OtherName, PlanChoice, RelatedPair, UntoldVideo,
 };
 pub use list::{ArchiveListing, ArchiveVideo, CompactReport, RemoveReport};
 pub use missing::{RemoveMissingReport, SourceState, UnreachableFolder};
@@ -44,7 +45,7 @@ const MODEL_FILE: &str = "model.safetensors";
 /// One process may write an index at a time; others read it meanwhile, each as it was at one moment. Every change is on the disk
 /// as a whole when the method returns, or not at all.
 pub struct Archive {
-    index: Index,
+    index: Arc<Index>,
     model: OnceLock<Model>,
     /// Vectors of all videos, once a search has read them; emptied by every change.
     table: Mutex<Option<Arc<Table>>>,
@@ -119,6 +120,13 @@ impl ArchiveOptions {
 
 impl Archive {
     fn of(index: Index) -> Self {
+        Self::over(Arc::new(index))
+    }
+
+    /// Returns the archive of an index that the caller opened and uses too: for the server of this workspace.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn over(index: Arc<Index>) -> Self {
         Self { index, model: OnceLock::new(), table: Mutex::default() }
     }
 
@@ -156,7 +164,7 @@ impl Archive {
 
     /// Returns the identity of the model that made its records.
     #[must_use]
-    pub const fn model_id(&self) -> BundleId {
+    pub fn model_id(&self) -> BundleId {
         self.index.bundle()
     }
 

@@ -8,7 +8,9 @@ use vidsieve_search::CoverageSide;
 
 use super::{DedupePlan, FORMAT, HeldFile, PlanFile, PlanGroup};
 use crate::Error;
-use crate::archive::{Archive, CopyFile, CopyGroup, DedupeReport, FileState, NameKind};
+use crate::archive::{
+    Archive, ChosenGroup, CopyFile, CopyGroup, DedupeOptions, DedupeReport, FileState, NameKind, PlanChoice,
+};
 
 /// A copy stays if the file that is kept shows less than this share of it, and more than this many seconds are missing.
 const LEAST_SHOWN: (f64, f64) = (0.9, 2.0);
@@ -30,14 +32,48 @@ impl Archive {
         let total = groups().flat_map(|group| &group.videos).map(|video| video.file.bytes).sum();
         let mut reader = Reader { control, done: 0, total };
         let groups = groups().map(|group| reader.group(group)).collect::<Result<_, _>>()?;
-        Ok(DedupePlan {
+        Ok(self.plan_of(report.min_score, groups))
+    }
+
+    /// Makes a plan of what a person chose: of each group the video to keep, and which copies may go. Only the score and
+    /// the reference folders of the options count.
+    ///
+    /// Nothing of an earlier report is relied on. Each copy is compared with the video to keep once more, and stays if it is
+    /// no copy of that one, or was [told apart](Self::decide) from it. Then files are read and checked as by
+    /// [`Archive::plan`]. Reports the stages `comparing` in pairs and `reading files` in bytes.
+    ///
+    /// # Errors
+    /// [`Error::Choice`] for a video that is chosen twice, [`Error::UnknownVideo`], [`Error::InvalidOption`],
+    /// [`Error::Cancelled`], [`Error::Index`], [`Error::Model`].
+    pub fn plan_choices(
+        &self,
+        choices: &[PlanChoice],
+        options: &DedupeOptions,
+        control: &Control<'_>,
+    ) -> Result<DedupePlan, Error> {
+        let chosen = self.choose(choices, options, control)?;
+        let total = chosen.iter().flat_map(|chosen| &chosen.group.videos).map(|video| video.file.bytes).sum();
+        let mut reader = Reader { control, done: 0, total };
+        let mut groups = Vec::with_capacity(chosen.len());
+        for ChosenGroup { group, held: staying } in chosen {
+            let mut planned = reader.group(&group)?;
+            planned.held.extend(staying.into_iter().map(|(video, reason)| held(&video.id, &video.file, reason)));
+            groups.push(planned);
+        }
+        let plan = self.plan_of(options.min_score, groups);
+        plan.check().map_err(Error::Choice)?;
+        Ok(plan)
+    }
+
+    fn plan_of(&self, min_score: f32, groups: Vec<PlanGroup>) -> DedupePlan {
+        DedupePlan {
             format: FORMAT.to_owned(),
             made: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs()),
             index: std::path::absolute(self.folder()).as_deref().unwrap_or(self.folder()).into(),
-            model: report.model.clone(),
-            min_score: report.min_score,
+            model: self.model_id().to_string(),
+            min_score,
             groups,
-        })
+        }
     }
 }
 

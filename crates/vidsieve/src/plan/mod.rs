@@ -142,9 +142,14 @@ impl DedupePlan {
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         let file = |source| Error::File { path: path.to_owned(), source };
-        let mut bytes = serde_json::to_vec_pretty(self).map_err(|error| file(error.into()))?;
-        bytes.push(b'\n');
-        vidsieve_files::write_atomically(path, &bytes).map_err(file)
+        vidsieve_files::write_atomically(path, self.to_text().as_bytes()).map_err(file)
+    }
+
+    /// Returns the plan as the text of a file, which [`DedupePlan::read`] reads.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        // Texts and numbers alone: nothing that cannot be written.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
     /// Returns the files that may go.

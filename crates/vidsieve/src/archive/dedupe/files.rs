@@ -14,6 +14,8 @@ use crate::archive::path_of;
 
 /// What became of a video's file since it was indexed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, strum::Display, strum::IntoStaticStr)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", ts(rename_all = "kebab-case"))]
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FileState {
@@ -59,6 +61,7 @@ impl Serialize for NameKind {
 
 /// Another name of a video's file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct OtherName {
     /// The id under which it is indexed.
@@ -66,6 +69,7 @@ pub struct OtherName {
     /// Its path, with replacement characters where the name is not UTF-8.
     pub path: String,
     /// How it leads to the file.
+    #[cfg_attr(feature = "typescript", ts(type = "string"))]
     pub kind: NameKind,
     /// Its path.
     #[serde(skip)]
@@ -74,6 +78,7 @@ pub struct OtherName {
 
 /// A video that is indexed under several names, of which removing one gains nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct LinkedVideo {
     /// The id that stands for it.
@@ -84,6 +89,7 @@ pub struct LinkedVideo {
 
 /// The file of a video, as it is now.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct CopyFile {
     /// Its path, with replacement characters where the name is not UTF-8.
@@ -94,6 +100,7 @@ pub struct CopyFile {
     pub state: FileState,
     /// What could not be read of it when it was indexed, or why it cannot be opened now.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<String>"))]
     pub damage: Option<FileDamage>,
     /// Whether the path is a symbolic link to a file that has no other name in the index.
     pub is_link: bool,

@@ -65,6 +65,9 @@ pub enum KeepReason {
     /// Its id is the first one.
     #[strum(serialize = "first by name")]
     FirstByName,
+    /// A person chose it: see [`Archive::plan_choices`](crate::Archive::plan_choices).
+    #[strum(serialize = "chosen")]
+    Chosen,
 }
 
 impl Serialize for KeepReason {

@@ -1,6 +1,7 @@
 //! Groups of copies, which video of each to keep, and excerpts.
 
 mod arrange;
+mod choose;
 mod damage;
 mod files;
 mod keep;
@@ -18,6 +19,8 @@ use vidsieve_index::store::Summary;
 use vidsieve_progress::{Control, Progress, Unit};
 use vidsieve_search::{Table, Untold};
 
+pub(crate) use choose::ChosenGroup;
+pub use choose::PlanChoice;
 pub use damage::FileDamage;
 pub use files::{CopyFile, FileState, LinkedVideo, NameKind, OtherName};
 pub use keep::{KeepBy, KeepReason};

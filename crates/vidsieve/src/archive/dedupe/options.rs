@@ -11,7 +11,7 @@ use crate::Error;
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct DedupeOptions {
-    pub(super) min_score: f32,
+    pub(crate) min_score: f32,
     pub(super) budget: Budget,
     pub(super) related: bool,
     pub(super) keep: Vec<KeepBy>,

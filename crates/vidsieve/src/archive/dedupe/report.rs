@@ -1,5 +1,7 @@
 //! The result of [`Archive::dedupe`](crate::Archive::dedupe).
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 use vidsieve_search::{Coverage, Relation, Segment, Untold};
 
@@ -8,6 +10,7 @@ use super::keep::KeepReason;
 
 /// The result of [`Archive::dedupe`](crate::Archive::dedupe).
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct DedupeReport {
     /// Identity of the model: 64 hexadecimal digits.
@@ -38,9 +41,11 @@ pub struct DedupeReport {
     /// Other pairs that have something in common, by relation, the highest score first; `None` unless
     /// asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub related: Option<Vec<RelatedPair>>,
     /// Videos of which nothing can be told; `None` unless asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub untold: Option<Vec<UntoldVideo>>,
     /// Time that it took, in seconds.
     pub seconds: f64,
@@ -48,11 +53,13 @@ pub struct DedupeReport {
 
 /// A video to keep and its copies.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct CopyGroup {
     /// Id of the video to keep.
     pub keep: String,
     /// Why that one.
+    #[cfg_attr(feature = "typescript", ts(type = "string"))]
     pub reason: KeepReason,
     /// The videos: the one to keep, then its copies, the best one first.
     pub videos: Vec<CopyMember>,
@@ -62,6 +69,7 @@ pub struct CopyGroup {
 
 /// A video of a [`CopyGroup`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct CopyMember {
     /// Its id.
@@ -77,6 +85,7 @@ pub struct CopyMember {
 
 /// Two videos that are copies.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct CopyPair {
     /// Id of one video, the query of the comparison.
@@ -91,6 +100,7 @@ pub struct CopyPair {
 
 /// A video that is an excerpt of a longer one. It is no copy: what to do with it is up to people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct ExcerptVideo {
     /// Its id.
@@ -116,6 +126,7 @@ pub struct ExcerptVideo {
 /// Two related videos that are neither copies nor excerpt and whole, or whose score is too low for
 /// that.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct RelatedPair {
     /// Id of one video, the query of the comparison.
@@ -130,7 +141,33 @@ pub struct RelatedPair {
     pub coverage: Coverage,
     /// Why the relation cannot be determined.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub untold: Option<Untold>,
+}
+
+impl CopyGroup {
+    /// Returns the bytes that are gained where all copies go.
+    #[must_use]
+    pub fn bytes_to_gain(&self) -> u64 {
+        self.videos.iter().filter(|video| !video.keep).map(|video| video.file.bytes).sum()
+    }
+}
+
+impl DedupeReport {
+    /// Keeps at most so many groups, so many unfit ones and so many excerpts: those with the most bytes to gain, in this
+    /// order. Returns how many are left out.
+    pub fn limit(&mut self, most: usize) -> usize {
+        let all = |report: &Self| report.clusters.len() + report.unfit.len() + report.excerpts.len();
+        let before = all(self);
+        let bytes = |group: &CopyGroup| group.videos.iter().map(|video| video.file.bytes).sum::<u64>();
+        self.clusters.sort_by_key(|group| Reverse(group.bytes_to_gain()));
+        self.unfit.sort_by_key(|group| Reverse(bytes(group)));
+        self.excerpts.sort_by_key(|excerpt| Reverse(excerpt.file.bytes));
+        self.clusters.truncate(most);
+        self.unfit.truncate(most);
+        self.excerpts.truncate(most);
+        before - all(self)
+    }
 }
 
 impl RelatedPair {
@@ -143,6 +180,7 @@ impl RelatedPair {
 
 /// A video of which nothing can be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct UntoldVideo {
     /// Its id.

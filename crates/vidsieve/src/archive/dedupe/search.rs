@@ -103,6 +103,12 @@ impl<'a> CopySearch<'a> {
         self.summaries.get(self.table.id(video)).map_or(0.0, |s| s.duration)
     }
 
+    /// Orders two videos: the shorter one is the query of their comparison.
+    fn by_length(&self, a: usize, b: usize) -> [usize; 2] {
+        let lengths = self.seconds(a).total_cmp(&self.seconds(b));
+        if lengths.then(a.cmp(&b)).is_le() { [a, b] } else { [b, a] }
+    }
+
     /// Scans every video and its windows against all others and theirs. Returns for each video the longer ones to compare it
     /// with, ascending.
     pub(super) fn candidates(&self, pairs: &Comparable<'_>) -> Result<Vec<Vec<u32>>, Error> {
@@ -135,9 +141,7 @@ impl<'a> CopySearch<'a> {
             others.extend(plan.selected().iter().filter(|&&other| self.table.is_informative(other)));
             for other in others.into_iter().filter(|&other| pairs.has_pair(video, other)) {
                 // A pair that both of its videos select is one entry, at the shorter one.
-                let lengths = self.seconds(video).total_cmp(&self.seconds(other));
-                let (short, long) =
-                    if lengths.then(video.cmp(&other)).is_le() { (video, other) } else { (other, video) };
+                let [short, long] = self.by_length(video, other);
                 candidates[short].extend(u32::try_from(long).ok());
             }
         }
@@ -201,6 +205,27 @@ impl<'a> CopySearch<'a> {
         if claims || (self.options.related && verdict.relation != Relation::Different) {
             self.findings.pairs.push(Finding { query, target, score, verdict });
         }
+    }
+
+    /// Compares two videos frame by frame, as [`CopySearch::compare`] does; `None` if a record cannot be read.
+    pub(super) fn compare_pair(&mut self, a: usize, b: usize) -> Result<Option<Finding>, Error> {
+        let engine = self.archive.model()?.engine()?;
+        let [query, target] = self.by_length(a, b);
+        let missing = &mut self.findings.missing;
+        let records = [self.reader.record(query, missing)?, self.reader.record(target, missing)?];
+        let [Some(short), Some(long)] = records else { return Ok(None) };
+        let mut workspace = Workspace::default();
+        let pair = engine.compare(&Query::from_record(&short)?, &long, &mut workspace)?;
+        self.findings.compared += 1;
+        if pair.verdict.relation == Relation::Contains {
+            let turned = engine.compare(&Query::from_record(&long)?, &short, &mut workspace)?;
+            if turned.verdict.relation != Relation::Contains {
+                let Pair { score, verdict, .. } = turned;
+                return Ok(Some(Finding { query: target, target: query, score, verdict }));
+            }
+        }
+        let Pair { score, verdict, .. } = pair;
+        Ok(Some(Finding { query, target, score, verdict }))
     }
 
     /// Returns where two videos match, best first: nothing if a record cannot be read.
