@@ -1,4 +1,4 @@
-//! Copies that are turned or mirrored, through files.
+//! Copies that are turned or mirrored, or have bars beside them, through files.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -26,11 +26,10 @@ fn frame(seed: u32, second: u32) -> RgbPicture {
     RgbPicture { time: 0.0, width, height, rgb: rgb.collect() }
 }
 
-fn write(path: &Path, seed: u32, view: View) {
+fn write(path: &Path, seed: u32, view: impl Fn(RgbPicture) -> RgbPicture) {
     let mut writer: Option<Writer> = None;
     for second in 0..8 {
-        let upright = frame(seed, second);
-        let picture = view.apply(0.0, upright.width, upright.height, &upright.rgb);
+        let picture = view(frame(seed, second));
         let writer = writer.get_or_insert_with(|| {
             Writer::create(path, &WriterOptions::h264(picture.width, picture.height, Rate { num: 4, den: 1 })).unwrap()
         });
@@ -39,13 +38,52 @@ fn write(path: &Path, seed: u32, view: View) {
     writer.unwrap().finish().unwrap();
 }
 
+fn turned(view: View) -> impl Fn(RgbPicture) -> RgbPicture {
+    move |upright| view.apply(0.0, upright.width, upright.height, &upright.rgb)
+}
+
+/// A picture in the middle of a canvas of one colour.
+fn framed(width: u32, height: u32, colour: u8) -> impl Fn(RgbPicture) -> RgbPicture {
+    move |picture| {
+        let mut rgb = vec![colour; (width * height * 3) as usize];
+        let (x, y) = ((width - picture.width) / 2, (height - picture.height) / 2);
+        for (i, row) in picture.rgb.chunks_exact(3 * picture.width as usize).enumerate() {
+            let at = (((y + i as u32) * width + x) * 3) as usize;
+            rgb[at..at + row.len()].copy_from_slice(row);
+        }
+        RgbPicture { width, height, rgb, ..picture }
+    }
+}
+
+#[test]
+fn bars_beside_a_copy_do_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let videos = folder.path().join("videos");
+    std::fs::create_dir_all(&videos).unwrap();
+    for seed in 0..5 {
+        write(&videos.join(format!("film-{seed}.mp4")), seed, |picture| picture);
+    }
+    let archive = Archive::create(folder.path().join("index")).unwrap();
+    archive.add(&[&videos], &AddOptions::new(), &Control::new()).unwrap();
+    for (name, width, height, colour) in
+        [("letterboxed", 160, 128, 0), ("upright", 160, 284, 0), ("pillars", 240, 96, 255), ("framed", 200, 120, 16)]
+    {
+        let copy = folder.path().join(format!("{name}.mp4"));
+        write(&copy, 2, framed(width, height, colour));
+        let hits = archive.search(&copy, &SearchOptions::new(), &Control::new()).unwrap().hits;
+        assert_eq!(hits[0].id, "film-2.mp4", "{name}: {hits:?}");
+        assert!(hits[0].score >= 0.9, "{name}: {}", hits[0].score);
+        assert!(hits[1].score < 0.5, "{name}: {:?}", hits[1]);
+    }
+}
+
 #[test]
 fn a_turned_copy_is_found_where_it_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let videos = folder.path().join("videos");
     std::fs::create_dir_all(&videos).unwrap();
     for seed in 0..5 {
-        write(&videos.join(format!("film-{seed}.mp4")), seed, View::Upright);
+        write(&videos.join(format!("film-{seed}.mp4")), seed, turned(View::Upright));
     }
     let archive = Archive::create(folder.path().join("index")).unwrap();
     archive.add(&[&videos], &AddOptions::new(), &Control::new()).unwrap();
@@ -54,8 +92,8 @@ fn a_turned_copy_is_found_where_it_is_asked_for() {
         [(View::Turned90, View::Turned270), (View::Mirrored, View::Mirrored), (View::Turned180, View::Turned180)]
     {
         let copy = folder.path().join(format!("{made}.mp4"));
-        write(&copy, 3, made);
-        let search = |turned| archive.search(&copy, &SearchOptions::new().turned(turned), &Control::new()).unwrap();
+        write(&copy, 3, turned(made));
+        let search = |views| archive.search(&copy, &SearchOptions::new().turned(views), &Control::new()).unwrap();
         let (plain, turned) = (search(false), search(true));
         assert!(plain.turned.is_empty());
         assert_eq!(turned.hits[0].id, "film-3.mp4", "{made}: {:?}", turned.hits);
