@@ -302,7 +302,7 @@ fn short_videos_are_sampled_more_densely() {
         list.sort();
         list
     };
-    assert_eq!(sorted(frames(&dir.text("auto"), &[])), expected([8, 24, 24, 24, 20]));
+    assert_eq!(sorted(frames(&dir.text("auto"), &[])), expected([8, 24, 48, 48, 40]));
     assert_eq!(sorted(frames(&dir.text("each"), &["--fps", "1"])), expected([1, 3, 6, 12, 20]));
     let short = dir.text("videos/3.mp4");
     let same = json(&["compare", &short, &short, "--json"], 0);
