@@ -113,7 +113,7 @@ export interface CopyPair {
   a: string;
   /** Id of the other, the target. */
   b: string;
-  /** Their score in [0, 1]. */
+  /** Score of the pair, in [0, 1]. */
   score: number;
   /** How much of each the other one shows. */
   coverage: Coverage;
@@ -137,7 +137,7 @@ export interface CopyGroup {
 export interface ExcerptVideo {
   /** Its id. */
   id: string;
-  /** Id of the video that holds it. */
+  /** Id of the video that contains the excerpt. */
   of: string;
   /** Seconds of its informative time that are in that video. */
   seconds: number;
@@ -193,21 +193,21 @@ export interface LinkedVideo {
 }
 
 /**
- * Two videos that have something in common and are neither copies nor one an excerpt of the other,
- * or score too little for that.
+ * Two related videos that are neither copies nor excerpt and whole, or whose score is too low for
+ * that.
  */
 export interface RelatedPair {
   /** Id of one video, the query of the comparison. */
   a: string;
   /** Id of the other, the target. */
   b: string;
-  /** How the first is related to the second. */
+  /** Relation of the first to the second. */
   relation: Relation;
-  /** Their score in [0, 1]. */
+  /** Score of the pair, in [0, 1]. */
   score: number;
   /** How much of each the other one shows. */
   coverage: Coverage;
-  /** Why the relation cannot be told. */
+  /** Why the relation cannot be determined. */
   untold?: Untold;
 }
 
@@ -229,7 +229,7 @@ export interface DedupeReport {
   min_score: number;
   /** The budget by name. */
   budget: string;
-  /** Pairs that were compared frame by frame. */
+  /** Number of pairs compared frame by frame. */
   compared: number;
   /** Ids of videos whose record could not be read. */
   missing: string[];
