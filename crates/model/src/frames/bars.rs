@@ -14,6 +14,8 @@ const THIN: u32 = 50;
 const LEFT: u32 = 4;
 /// Where a bar ends, one pixel in this many of a line differs, at least.
 const EDGE: u32 = 4;
+/// The least side of a frame that is looked at, in pixels.
+const LEAST: u32 = 16;
 
 /// Lines of a frame, rows or columns, numbered from either end.
 struct Lines<'f, 'a> {
@@ -58,6 +60,9 @@ impl Lines<'_, '_> {
     /// The lines of the two bars at either end, which are of one colour and equally wide; 0 where there are none.
     fn bars(&self) -> u32 {
         let (lines, pixels) = self.size();
+        if lines.min(pixels) < LEAST {
+            return 0;
+        }
         let colour = self.colour();
         let is_bar = |line: u32| !self.differs(line, colour, TOLERANCE, pixels / STRAY);
         let count = |at: fn(u32, u32) -> u32| (0..lines / 2).take_while(|&i| is_bar(at(i, lines))).count() as u32;
@@ -82,7 +87,8 @@ impl Lines<'_, '_> {
 /// What a frame shows within its bars.
 ///
 /// Bars are lines of one colour (the mean of the first line; each channel within 20 of it, all but one pixel in 64) at two
-/// opposite sides: rows first, columns of what is left after. They count as equally wide, as wide as the narrower one is.
+/// opposite sides of a frame of at least 16 x 16 pixels: rows first, columns of what is left after. They count as equally
+/// wide, as wide as the narrower one is.
 /// They are cut off if each takes at least a fiftieth of its side, a quarter of the side is left, and a quarter of a
 /// line's pixels differ from the bars (by more than 28) within a fiftieth of where the narrower one ends.
 pub(super) fn within<'a>(frame: &RgbFrame<'a>) -> RgbFrame<'a> {
@@ -98,9 +104,14 @@ mod tests {
 
     use super::*;
 
-    /// A picture that differs everywhere from its neighbours.
+    /// A picture of noise.
     fn picture(width: usize, height: usize) -> Vec<u8> {
-        (0..width * height * 3).map(|i| (60 + (i * 7919 + i / 3 / width * 104_729) % 190) as u8).collect()
+        let mut state = 1u32;
+        let random = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (60 + (state >> 24) % 190) as u8
+        };
+        (0..width * height * 3).map(random).collect()
     }
 
     /// A picture in a canvas of one colour with noise, at (x, y).
