@@ -23,14 +23,14 @@ impl Timeline {
     }
 
     /// The timeline of a file. What its container says of the length counts as far as the frames bear it out, up to a sample
-    /// beyond the last one: files are cut off, headers lie.
+    /// beyond the last one, or half a second: files are cut off, headers lie.
     #[must_use]
     pub fn of_file(times: Vec<f64>, promised: Option<f64>) -> Self {
         let last = times.last().copied().unwrap_or(0.0);
         #[allow(clippy::cast_precision_loss)]
         let period = if times.len() > 1 { last / (times.len() - 1) as f64 } else { 1.0 };
         let promised = promised.filter(|p| p.is_finite());
-        let duration = promised.map_or(last, |p| p.min(last + period.max(0.0)).max(last));
+        let duration = promised.map_or(last, |p| p.min(last + period.max(0.5)).max(last));
         Self::new(times, duration)
     }
 

@@ -100,7 +100,7 @@ fn together() -> usize {
 }
 
 /// The first samples of a video that may still be left out.
-const OPEN: usize = 32;
+const OPEN: usize = 64;
 
 /// A video whose frames are still coming.
 #[wasm_bindgen]
@@ -166,10 +166,10 @@ impl Session {
     }
 
     /// Leaves out every second sample, the second first: a video that turns out to be long needs
-    /// fewer a second. It has up to 32 samples then.
+    /// fewer a second. It has up to 64 samples then.
     ///
     /// # Errors
-    /// `bad-frame`; `bad-video` after more than 32 samples.
+    /// `bad-frame`; `bad-video` after more than 64 samples.
     pub fn halve(&mut self) -> Result<(), Error> {
         self.describe()?;
         if self.all.frames() > 0 {
