@@ -317,7 +317,7 @@ export type Rate = number | "auto";
 /** Seconds by which a frame may be later than its sample. */
 export declare const TOLERANCE = 0.0025;
 /** Minimum number of samples for which `auto` lowers the rate. */
-export declare const LEAST_SAMPLES = 16;
+export declare const LEAST_SAMPLES = 31;
 /** Returns the samples a second of a video whose last frame is `last` seconds after the first. */
 export declare function rateOf(rate: Rate, last: number): number;
 /** Yields the times of the samples from number `from`, of a video whose last frame is `last` seconds after the first. */
@@ -326,7 +326,7 @@ export declare function sampleTimes(last: number, fps: number, from?: number): G
 export declare function sampleCount(last: number, fps: number): number;
 /**
  * Applies the rule to frames as they arrive. `auto` begins with the highest rate, and halves it as soon
- * as a frame shows that half gives enough samples: it then drops every second sample so far, at most 30
+ * as a frame shows that half gives enough samples: it then drops every second sample so far, at most 60
  * ({@link leaveOut}).
  */
 export declare class Sampler {
@@ -552,7 +552,7 @@ export interface Encodable extends FileFacts {
 export interface EncodeOptions {
     /**
      * Frames sampled a second. `auto`, the default, samples 1 a second, and 2, 4 or 8 a second of videos
-     * below 15, 7.5 or 3.75 seconds. Use one rate for all records of an index.
+     * below 30, 15 or 7.5 seconds. Use one rate for all records of an index.
      */
     fps?: number | "auto";
     /** Length in seconds: of a video that is given as frames, or the maximum for a `MediaStream`. */
