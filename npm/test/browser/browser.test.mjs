@@ -257,7 +257,8 @@ test("broken files are refused with a code, or read as far as they go", async ()
   });
   for (const kind of ["text", "empty", "noise", "head"])
     assert.deepEqual(got[kind], { typed: true, code: "unreadable" }, kind);
-  assert.ok(got.cut.frames > 10 && got.cut.frames < 60 && got.cut.warnings.length === 1, JSON.stringify(got.cut));
+  // Half of a minute, which has two samples a second if it is a little less.
+  assert.ok(got.cut.frames > 10 && got.cut.frames < 70 && got.cut.warnings.length === 1, JSON.stringify(got.cut));
   assert.ok(got.holed.frames > 0 || got.holed.typed, JSON.stringify(got.holed));
 });
 
