@@ -177,6 +177,9 @@ mod tests {
         assert_eq!(of(&[0.0, 1.0, 2.0], Some(900.0)), 3.0);
         assert_eq!(of(&[0.0, 1.0, 2.0], Some(0.5)), 2.0);
         assert_eq!(of(&[0.0, 1.0, 2.0], None), 2.0);
+        // Half a second at least: the last frame of a trimmed file may stay longer than a sample.
+        assert_eq!(of(&[0.0, 0.125], Some(0.4)), 0.4);
+        assert_eq!(of(&[0.0, 0.125], Some(900.0)), 0.625);
         assert_eq!(of(&[0.0], Some(0.4)), 0.4);
         assert_eq!(of(&[0.0], Some(f64::NAN)), 0.0);
     }
