@@ -7,7 +7,7 @@ const CLUSTER = 0x1f43b675;
 /** Bytes of the longest header of an element: four of its id, eight of its size. */
 const HEADER = 12;
 
-/** Most elements of a segment that are looked at: clusters of a day. */
+/** Most elements of a segment, and of a cluster, that are looked at: clusters of a day, blocks of minutes. */
 const MOST = 100_000;
 
 /** An element: what it is, and where its content is. */
@@ -42,11 +42,12 @@ async function elementAt(file: Blob, position: number): Promise<Element | null> 
 /** The end of a cluster's last element that is there as a whole. */
 async function lastWhole(file: Blob, { start }: Element): Promise<number> {
   let end = start;
-  for (;;) {
+  for (let i = 0; i < MOST; i++) {
     const element = await elementAt(file, end);
-    if (!element || element.end === null || element.end > file.size) return end;
+    if (!element || element.end === null || element.end > file.size) break;
     end = element.end;
   }
+  return end;
 }
 
 /** A number in a given count of bytes, as a size. */

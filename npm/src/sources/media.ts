@@ -9,7 +9,7 @@ import { Lookups, messageOf } from "./lookups.js";
 import { withWholeCluster } from "./matroska.js";
 import { canvasOf } from "./pixels.js";
 import { rateOf, sampleCount, type Rate } from "./sampling.js";
-import { spanOf, type Span } from "./span.js";
+import { spanOf } from "./span.js";
 import { Watch } from "./watched.js";
 
 /** A frame, and the sample times that it stands for, in seconds from the first frame. */
@@ -69,12 +69,6 @@ async function inputOf(given: Blob): Promise<{ input: Input; file: Blob; cut: bo
   return { input: new Input({ source: new BlobSource(file), formats: ALL_FORMATS }), file, cut: file !== given };
 }
 
-/** What is known of a file's times to be missing. */
-const missing = (cut: boolean, { warnings }: Span): string[] =>
-  cut && !warnings.some((warning) => warning.includes("cut off"))
-    ? [...warnings, "the file is cut off: its last frames are missing"]
-    : warnings;
-
 /** Opens a file's video track; the caller closes the input. */
 async function trackOf(input: Input): Promise<InputVideoTrack> {
   const track = await reading("the file is no video that can be read", () => input.getPrimaryVideoTrack());
@@ -117,13 +111,13 @@ export async function factsOf(given: Blob, rate: Rate, signal: AbortSignal): Pro
       track.getDisplayWidth(),
       track.getDisplayHeight(),
     ]);
-    const span = await reading("the file's times cannot be read", () => spanOf(input, track, file));
+    const span = await reading("the file's times cannot be read", () => spanOf(input, track, file, cut));
     signal.throwIfAborted();
     if (!span) throw unreadable("the file has no frames");
     const last = span.last - span.first;
     facts.duration = Math.max(span.end - span.first, last);
     facts.frames = sampleCount(last, rateOf(rate, last));
-    facts.warnings = missing(cut, span);
+    facts.warnings = span.warnings;
     await decodable(track);
   } catch (thrown) {
     signal.throwIfAborted();
@@ -141,7 +135,7 @@ export async function frames(given: Blob, rate: Rate, signal: AbortSignal): Prom
     const track = await trackOf(input);
     signal.throwIfAborted();
     await decodable(track);
-    const span = await reading("the file's times cannot be read", () => spanOf(input, track, file));
+    const span = await reading("the file's times cannot be read", () => spanOf(input, track, file, cut));
     signal.throwIfAborted();
     if (!span) throw unreadable("the file has no frames");
     const last = span.last - span.first;
@@ -159,7 +153,7 @@ export async function frames(given: Blob, rate: Rate, signal: AbortSignal): Prom
       fps,
       duration: Math.max(span.end - span.first, last),
       count,
-      warnings: missing(cut, span),
+      warnings: span.warnings,
       samples,
       close,
     };

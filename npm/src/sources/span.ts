@@ -53,8 +53,8 @@ async function lastWithin(packets: EncodedPacketSink, first: number, last: numbe
   return found;
 }
 
-/** Returns the part of a file's track to read, or null if it has no frame. */
-export async function spanOf(input: Input, track: InputVideoTrack, file: Blob): Promise<Span | null> {
+/** Returns the part of a file's track to read, or null if it has no frame. `cut`: whether the file is known to end within a frame. */
+export async function spanOf(input: Input, track: InputVideoTrack, file: Blob, cut: boolean): Promise<Span | null> {
   const packets = new EncodedPacketSink(track);
   const format = await input.getFormat();
   const edit = format instanceof IsobmffInputFormat ? await presented(file, track.id) : null;
@@ -76,6 +76,8 @@ export async function spanOf(input: Input, track: InputVideoTrack, file: Blob): 
     warnings.push(
       `the file is cut off: only the first ${(span.last - first).toFixed(1)} of ${promised.toFixed(1)} s could be read`,
     );
+  } else if (cut) {
+    warnings.push("the file is cut off: its last frames are missing");
   }
   return span;
 }
