@@ -32,18 +32,48 @@ type Processor = new (options: { track: MediaStreamTrack }) => { readable: Reada
 const processor = (): Processor | undefined =>
   (globalThis as { MediaStreamTrackProcessor?: Processor }).MediaStreamTrackProcessor;
 
-/** Every frame of a track, as the browser gives them out. */
+/** Milliseconds for which a frame that was asked for is still awaited after the end. */
+const GRACE = 1000;
+
+/**
+ * Every frame of a track, as the browser gives them out.
+ *
+ * Chromium makes a frame in one task and puts it into the stream in another. A stream that is cancelled
+ * in between drops the frame without closing it, so `close` awaits a frame that was asked for.
+ */
 function processed(Processor: Processor, track: MediaStreamTrack): Source {
   const reader = new Processor({ track }).readable.getReader();
   let first: number | undefined;
+  let asked: Promise<ReadableStreamReadResult<VideoFrame>> | null = null;
+  let over = false;
+  let end = (): void => {};
+  const ended = new Promise<null>((resolve) => (end = () => resolve(null)));
   return {
     async next() {
-      const { done, value } = await reader.read();
-      if (done) return null;
-      first ??= value.timestamp;
-      return { image: value, time: (value.timestamp - first) / 1e6 };
+      if (over) return null;
+      asked = reader.read();
+      const read = await Promise.race([asked, ended]);
+      if (!read) return null;
+      asked = null;
+      if (read.done) return null;
+      first ??= read.value.timestamp;
+      return { image: read.value, time: (read.value.timestamp - first) / 1e6 };
     },
-    close: () => void reader.cancel().catch(() => {}),
+    close() {
+      if (over) return;
+      over = true;
+      end();
+      const cancel = () => void reader.cancel().catch(() => {});
+      if (!asked) return cancel();
+      const timer = setTimeout(cancel, GRACE);
+      asked
+        .then(({ value }) => value?.close())
+        .catch(() => {})
+        .finally(() => {
+          clearTimeout(timer);
+          cancel();
+        });
+    },
   };
 }
 

@@ -108,6 +108,43 @@ for (const how of ["MediaStreamTrackProcessor", "a <video>"]) {
   });
 }
 
+test("a frame that was on its way at the end is closed", async () => {
+  const open = await page.evaluate(async () => {
+    const Processor = window.MediaStreamTrackProcessor;
+    const frames = [];
+    // As Chromium's: a frame is made in one task, and put into the stream in a later one.
+    window.MediaStreamTrackProcessor = class {
+      readable = new ReadableStream(
+        {
+          async pull(controller) {
+            const canvas = new OffscreenCanvas(64, 64);
+            canvas.getContext("2d").fillRect(0, 0, 64, 64);
+            const frame = new VideoFrame(canvas, { timestamp: frames.length * 50_000 });
+            frames.push(frame);
+            await new Promise((resolve) => setTimeout(resolve, 50));
+            controller.enqueue(frame);
+          },
+        },
+        { highWaterMark: 0 },
+      );
+    };
+    try {
+      for (const after of [20, 120, 160]) {
+        const { stream, stop } = drawing();
+        await encoder.encode(stream, { signal: AbortSignal.timeout(after) }).catch(() => {});
+        stop();
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    } finally {
+      window.MediaStreamTrackProcessor = Processor;
+    }
+    // A frame that was closed has no format.
+    return { all: frames.length, open: frames.filter(({ format }) => format !== null).length };
+  });
+  assert.ok(open.all >= 3, `${open.all} frames`);
+  assert.equal(open.open, 0);
+});
+
 test("a picture that stays counts for as long as it stays", async () => {
   const frames = await page.evaluate(async () => {
     const { stream, stop } = drawing({ still: true });

@@ -1,6 +1,7 @@
-//! Bars beside what a frame shows: letterboxes and pillars.
+//! Bars beside what a frame shows: letterboxes and pillars of one colour.
 
 use super::image::RgbFrame;
+use super::lines::Lines;
 
 /// The most that a channel of a bar's pixel differs from the bar's colour.
 const TOLERANCE: u32 = 20;
@@ -17,30 +18,7 @@ const EDGE: u32 = 4;
 /// The least side of a frame that is looked at, in pixels.
 const LEAST: u32 = 16;
 
-/// Lines of a frame, rows or columns, numbered from either end.
-struct Lines<'f, 'a> {
-    frame: &'f RgbFrame<'a>,
-    columns: bool,
-}
-
 impl Lines<'_, '_> {
-    /// Number of lines, and pixels of each.
-    fn size(&self) -> (u32, u32) {
-        let (width, height) = (self.frame.width, self.frame.height);
-        if self.columns { (width, height) } else { (height, width) }
-    }
-
-    /// The pixels of a line.
-    fn pixels(&self, line: u32) -> impl Iterator<Item = [u8; 3]> {
-        let n = self.frame.channels;
-        (0..self.size().1).map(move |i| {
-            let (x, y) = if self.columns { (line, i) } else { (i, line) };
-            let at = x as usize * n;
-            let row = self.frame.row(y as usize);
-            [row[at], row[at + 1], row[at + 2]]
-        })
-    }
-
     /// The mean colour of the first line.
     fn colour(&self) -> [u32; 3] {
         let mut sums = [0u32; 3];
@@ -92,10 +70,10 @@ impl Lines<'_, '_> {
 /// They are cut off if each takes at least a fiftieth of its side, a quarter of the side is left, and a quarter of a
 /// line's pixels differ from the bars (by more than 28) within a fiftieth of where the narrower one ends.
 pub(super) fn within<'a>(frame: &RgbFrame<'a>) -> RgbFrame<'a> {
-    let bars = Lines { frame, columns: false }.bars();
-    let frame = frame.part(0, bars, frame.width, frame.height - 2 * bars);
-    let bars = Lines { frame: &frame, columns: true }.bars();
-    frame.part(bars, 0, frame.width - 2 * bars, frame.height)
+    let rows = Lines::rows(frame);
+    let frame = rows.without(rows.bars());
+    let columns = Lines::columns(&frame);
+    columns.without(columns.bars())
 }
 
 #[cfg(test)]

@@ -6,8 +6,10 @@
 mod area;
 mod bars;
 mod cubic;
+mod fill;
 mod image;
 mod informative;
+mod lines;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -50,7 +52,8 @@ pub enum Filter {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocess {
-    /// Whether bars beside what a frame shows (letterboxes, pillars) are cut off before anything else.
+    /// Whether what is beside a frame's picture is cut off before anything else: bars (letterboxes, pillars), and sides that
+    /// are filled with a blurred picture.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut_bars: bool,
     /// Size before the crop.
@@ -84,7 +87,7 @@ impl Preprocess {
         }
     }
 
-    /// The light backbone's preprocessing: bars cut off, a square of `side` pixels by area, `(x - 115) / 58`.
+    /// The light backbone's preprocessing: bars and blurred sides cut off, a square of `side` pixels by area, `(x - 115) / 58`.
     #[must_use]
     pub fn square(side: u32) -> Self {
         Self {
@@ -189,7 +192,7 @@ impl Preprocess {
 
     /// What is looked at of a frame.
     fn shown<'a>(&self, frame: &RgbFrame<'a>) -> RgbFrame<'a> {
-        if self.cut_bars { bars::within(frame) } else { *frame }
+        if self.cut_bars { fill::within(&bars::within(frame)) } else { *frame }
     }
 
     /// The frame without its bars, resized and cropped, not normalised.
