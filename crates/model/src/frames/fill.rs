@@ -17,6 +17,10 @@ const SMOOTH: u64 = 6;
 const SHARPER: (u64, u64) = (5, 2);
 /// The least fine detail of sides that `SHARPER` counts with: what rounding leaves of none.
 const ROUNDING: u64 = 2;
+/// The least difference of pixels of blurred sides that are some lines apart, of brightness times four.
+const GRADUAL: u32 = 4 * 2;
+/// One pixel in this many of blurred sides differs so much from another, at least: a plain ground does not.
+const CHANGING: u32 = 5;
 /// The least difference across an edge, of brightness times four.
 const STEP: u32 = 4 * 12;
 /// One pixel in this many of a line differs across an edge, at least.
@@ -46,6 +50,25 @@ impl Lines<'_, '_> {
     /// What the pixels of a line differ by from those of the one before, summed.
     fn jump(&self, line: u32) -> u32 {
         self.looked().map(|i| self.brightness(line, i).abs_diff(self.brightness(line - 1, i))).sum()
+    }
+
+    /// Whether brightness changes within the lines `1..side` at both ends.
+    fn changes(&self, side: u32) -> bool {
+        let lines = self.size().0;
+        let apart = (lines / 40).max(4);
+        if side <= apart + 1 {
+            return false;
+        }
+        let differs = |a: u32, b: u32, i: u32| self.brightness(a, i).abs_diff(self.brightness(b, i)) >= GRADUAL;
+        let (mut all, mut some) = (0, 0);
+        for line in (1..side - apart).step_by(2) {
+            for i in self.looked() {
+                all += 2;
+                some += u32::from(differs(line, line + apart, i));
+                some += u32::from(differs(lines - 1 - line, lines - 1 - line - apart, i));
+            }
+        }
+        some * CHANGING >= all
     }
 
     /// The lines of each of two blurred sides, which are equally wide; 0 where there are none.
@@ -91,9 +114,9 @@ impl Lines<'_, '_> {
         let detail: u64 = within.map(|line| self.detail(line)).sum();
         let sides = sides.max(ROUNDING * u64::from(2 * (side - 1)) * u64::from(count));
         // detail / inner >= SHARPER * sides / their pixels.
-        let sharp = u128::from(detail) * u128::from(2 * (side - 1) * count) * u128::from(SHARPER.1)
+        let is_sharp = u128::from(detail) * u128::from(2 * (side - 1) * count) * u128::from(SHARPER.1)
             >= u128::from(sides) * u128::from(inner) * u128::from(SHARPER.0);
-        if sharp { edge } else { 0 }
+        if is_sharp && self.changes(side) { edge } else { 0 }
     }
 }
 
