@@ -90,19 +90,13 @@ impl Lines<'_, '_> {
         if !smooth(outer(1..first), 2 * (first - 1)) {
             return 0;
         }
-        // The straightest edge at both sides.
-        let steps: Vec<u32> = (0..lines).map(|line| if (2..lines - 1).contains(&line) { self.step(line) } else { 0 }).collect();
-        let right = |line: u32| {
-            let at = (lines - line) as usize;
-            *steps[at - 1..=at + 1].iter().max().unwrap_or(&0)
-        };
-        let both = |line: u32| steps[line as usize].min(right(line));
-        let Some(edge) = (least.max(3)..most).max_by_key(|&line| (both(line), std::cmp::Reverse(line))) else {
+        // The outermost straight edge that is at both ends: blurred sides have none.
+        let straight = |line: u32| self.step(line) * EDGE >= count;
+        let Some(edge) = (least.max(3)..most)
+            .find(|&line| straight(line) && (lines - line - 1..=lines - line + 1).any(straight))
+        else {
             return 0;
         };
-        if both(edge) * EDGE < count {
-            return 0;
-        }
         let edge = (edge - 1..=edge + 1).max_by_key(|&line| self.jump(line) + self.jump(lines - line)).unwrap_or(edge);
         let side = edge - margin.min(edge - 2);
         let sides = outer(1..side);
@@ -152,9 +146,9 @@ mod tests {
     fn framed([width, height]: [usize; 2], [x, y]: [usize; 2]) -> (Vec<u8>, [usize; 2]) {
         let canvas = [width + 2 * x, height + 2 * y];
         let inner = picture(width, height);
-        let wave = |at: usize, length: f64| (40.0 + 30.0 * (at as f64 / length).sin()) as usize;
+        let wave = |at: usize, length: f64| (70.0 + 60.0 * (at as f64 / length).sin()) as usize;
         let mut out: Vec<u8> = (0..canvas[0] * canvas[1] * 3)
-            .map(|i| ((wave(i / 3 % canvas[0], 40.0) + wave(i / 3 / canvas[0], 55.0)) / 2) as u8)
+            .map(|i| ((wave(i / 3 % canvas[0], 20.0) + wave(i / 3 / canvas[0], 23.0)) / 2) as u8)
             .collect();
         for row in 0..height {
             let at = ((y + row) * canvas[0] + x) * 3;
@@ -176,12 +170,12 @@ mod tests {
             sides in prop_oneof![(Just(0usize), 16usize..80), (16usize..80, Just(0usize))],
         ) {
             let (data, canvas) = framed([w, h], [sides.0, sides.1]);
-            prop_assert_eq!(shown(&data, canvas), picture(w, h));
+            prop_assert!(shown(&data, canvas) == picture(w, h));
         }
 
         #[test]
         fn a_frame_without_blurred_sides_stays(w in 1usize..150, h in 1usize..150) {
-            prop_assert_eq!(shown(&picture(w, h), [w, h]), picture(w, h));
+            prop_assert!(shown(&picture(w, h), [w, h]) == picture(w, h));
         }
     }
 
@@ -189,7 +183,7 @@ mod tests {
     fn only_blurred_sides_are_cut() {
         // Nothing but what changes slowly.
         let (soft, canvas) = framed([0, 0], [80, 60]);
-        assert_eq!(shown(&soft, canvas), soft);
+        assert!(shown(&soft, canvas) == soft);
         // At one side only.
         let (mut one, canvas) = framed([80, 90], [40, 0]);
         let noise = picture(canvas[0], canvas[1]);
@@ -197,9 +191,9 @@ mod tests {
             let at = (row * canvas[0] + 120) * 3;
             one[at..at + 120].copy_from_slice(&noise[at..at + 120]);
         }
-        assert_eq!(shown(&one, canvas), one);
+        assert!(shown(&one, canvas) == one);
         // Less than a quarter is left.
         let (slit, canvas) = framed([30, 90], [60, 0]);
-        assert_eq!(shown(&slit, canvas), slit);
+        assert!(shown(&slit, canvas) == slit);
     }
 }
