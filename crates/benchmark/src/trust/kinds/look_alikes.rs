@@ -64,6 +64,8 @@ pub(super) const KINDS: &[TrustKind] = &[
     kind("takes", SCENE, takes),
     kind("drawn-takes", SCENE, |p, rng, _| Some(drawn_takes(p, rng))),
     kind("groups", SCENE, groups),
+    kind("takes-in-film", SCENE, takes_in_film),
+    kind("groups-in-film", SCENE, groups_in_film),
     kind("loops", DIFFERENT, loops),
     kind("stills", DIFFERENT, |p, rng, n| stills(p, rng, n, false)),
     kind("zooms", DIFFERENT, |p, rng, n| stills(p, rng, n, true)),
@@ -252,6 +254,22 @@ fn screens(planner: &Planner<'_>, rng: &mut Pcg64, number: usize, kind: ScreenKi
 }
 
 fn takes(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<PairPlan> {
+    let (source, [query, target]) = two_takes(planner, rng, number)?;
+    let pair = PairPlan::new(planner.video(query, source.rate), planner.video(target, source.rate));
+    Some(pair.in_turn(usize::from(rng.random_bool(0.5))))
+}
+
+fn takes_in_film(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<PairPlan> {
+    let (source, [query, target]) = two_takes(planner, rng, number)?;
+    Some(PairPlan::new(planner.video(query, source.rate), planner.film(rng, source, target)?))
+}
+
+/// Two stretches of a clip that show one scene.
+fn two_takes<'a>(
+    planner: &Planner<'a>,
+    rng: &mut Pcg64,
+    number: usize,
+) -> Option<(&'a TrustSource, [ClipRecipe; 2])> {
     let split = |source: &TrustSource| {
         let seconds = source.seconds();
         [[0.0, seconds * 0.45], [seconds * 0.55, seconds]]
@@ -261,9 +279,7 @@ fn takes(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<PairPl
         source.seconds() >= 8.0 && !first.alike(&second) && first.distance(&second) <= ONE_SCENE
     };
     let source = planner.pick(rng, number, good)?;
-    let [query, target] = split(source).map(|[from, to]| source.part(from, to));
-    let pair = PairPlan::new(planner.video(query, source.rate), planner.video(target, source.rate));
-    Some(pair.in_turn(usize::from(rng.random_bool(0.5))))
+    Some((source, split(source).map(|[from, to]| source.part(from, to))))
 }
 
 fn drawn_takes(planner: &Planner<'_>, rng: &mut Pcg64) -> PairPlan {
@@ -277,6 +293,17 @@ fn drawn_takes(planner: &Planner<'_>, rng: &mut Pcg64) -> PairPlan {
 }
 
 fn groups(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<PairPlan> {
+    let [one, other] = two_of_group(planner, rng, number)?;
+    Some(PairPlan::new(plain(one), plain(other)))
+}
+
+fn groups_in_film(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<PairPlan> {
+    let [one, other] = two_of_group(planner, rng, number)?;
+    Some(PairPlan::new(plain(one), planner.film(rng, other, whole(other))?))
+}
+
+/// Two clips of one group that look alike.
+fn two_of_group<'a>(planner: &Planner<'a>, rng: &mut Pcg64, number: usize) -> Option<[&'a TrustSource; 2]> {
     let good = |source: &TrustSource| source.group.is_some() && source.seconds() >= 1.5;
     let one = planner.pick(rng, number, good)?;
     let mut others: Vec<(f32, &TrustSource)> = planner
@@ -290,7 +317,7 @@ fn groups(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<PairP
     others.sort_by(|a, b| a.0.total_cmp(&b.0));
     others.truncate(others.len().div_ceil(2));
     let (_, other) = others.get(rng.random_range(0..others.len().max(1)))?;
-    Some(PairPlan::new(plain(one), plain(other)))
+    Some([one, other])
 }
 
 fn loops(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Option<PairPlan> {

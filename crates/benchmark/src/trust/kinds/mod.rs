@@ -18,6 +18,10 @@ use super::sources::TrustSource;
 const WHOLE: f64 = 12.0;
 /// Shortest clip that is used for most kinds, in seconds.
 const SHORT: f64 = 3.0;
+/// Seconds of a film, before its last clip.
+const FILM: [f64; 2] = [32.0, 55.0];
+/// The shorter side of a film, in pixels, at most.
+const FILM_SIDE: f64 = 180.0;
 /// Attempts at a pair.
 const ATTEMPTS: u64 = 40;
 
@@ -168,6 +172,27 @@ impl<'a> Planner<'a> {
     /// A video of this kind.
     fn video(&self, recipe: ClipRecipe, rate: Rate) -> VideoPlan {
         VideoPlan::new(self.name, recipe, rate)
+    }
+
+    /// A film of half a minute to a minute that shows `piece`, which is of `source`, among other clips. A video so long is sampled once
+    /// a second.
+    fn film(&self, rng: &mut Pcg64, source: &TrustSource, piece: ClipRecipe) -> Option<VideoPlan> {
+        let length = rng.random_range(FILM[0]..FILM[1]);
+        let (mut of, mut seconds, mut rate) = (Vec::new(), piece.duration(), source.rate);
+        while seconds < length {
+            let other = self.other(rng, &[source], |other| other.seconds() >= 2.0)?;
+            let wanted = rng.random_range(3.0..9.0f64).min(other.seconds());
+            let cut = part(rng, other, short(wanted));
+            seconds += cut.duration();
+            of.push(cut);
+            rate = faster(rate, other.rate);
+        }
+        of.insert(rng.random_range(0..=of.len()), piece);
+        let scale = (FILM_SIDE / f64::from(source.size.0.min(source.size.1))).min(1.0);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let side = |side: u32| ((f64::from(side) * scale / 2.0).round() as u32 * 2).max(16);
+        let size = Some([side(source.size.0), side(source.size.1)]);
+        Some(self.video(ClipRecipe::Joined { of, size }, rate))
     }
 
     /// A pair of different clips, both changed in the same way.

@@ -42,6 +42,8 @@ macro_rules! copies {
             kind("copy-loop", LOOP, looped),
             kind("excerpt", EXCERPT, |planner, rng, number| excerpt(planner, rng, number, false)),
             kind("excerpt-edited", EXCERPT, |planner, rng, number| excerpt(planner, rng, number, true)),
+            kind("excerpt-of-film", EXCERPT, |planner, rng, number| in_film(planner, rng, number, false)),
+            kind("excerpt-of-film-edited", EXCERPT, |planner, rng, number| in_film(planner, rng, number, true)),
             kind("contains", CONTAINS, |planner, rng, number| Some(turned(excerpt(planner, rng, number, false)?))),
             kind("contains-edited", CONTAINS, |planner, rng, number| Some(turned(excerpt(planner, rng, number, true)?))),
             kind("compilation", EXCERPT, compilation),
@@ -204,6 +206,20 @@ fn excerpt(planner: &Planner<'_>, rng: &mut Pcg64, number: usize, edited: bool) 
         edit(rng, source, &mut query);
     }
     Some(PairPlan::new(query, plain(source)))
+}
+
+/// The query is a part of a clip that a film shows, with up to two seconds more at either side.
+fn in_film(planner: &Planner<'_>, rng: &mut Pcg64, number: usize, edited: bool) -> Option<PairPlan> {
+    let source = planner.pick(rng, number, |source| tells(source, 4.0))?;
+    let seconds = short(rng.random_range(4.0..10.0f64).min(source.seconds()));
+    let from = short(rng.random_range(0.0..=source.seconds() - seconds));
+    let mut query = planner.video(source.part(from, from + seconds), source.rate);
+    if edited {
+        edit(rng, source, &mut query);
+    }
+    let [before, after] = [0, 1].map(|_| rng.random_range(0.0..2.0f64));
+    let piece = source.part((from - before).max(0.0), (from + seconds + after).min(source.seconds()));
+    Some(PairPlan::new(query, planner.film(rng, source, piece)?))
 }
 
 /// Changes a video by any everyday edit; returns the name of its kind.
