@@ -70,6 +70,19 @@ test("a dropped video is found on the server, and why is shown", async (t) => {
   assert.deepEqual(complaints, []);
 });
 
+test("a GIF is found too, though no browser plays it", async (t) => {
+  const { page, complaints } = await visit(t);
+  await page.waitForSelector("#place-server:checked");
+  const gif = join(native.path, "amber.gif");
+  execFileSync("ffmpeg", ["-v", "error", "-y", "-i", clip("originals/amber.mp4"), "-t", "6", "-vf", "fps=8,scale=160:-2", gif]);
+  await page.setInputFiles("#file", gif);
+  await refined(page);
+  await page.click(".hit:has-text('originals/amber.mp4')");
+  await page.waitForFunction(() => /this browser cannot play it/.test(document.querySelector("#left-name").textContent));
+  assert.match(await page.textContent("#relation"), /^(the same footage|an excerpt of it)/);
+  assert.deepEqual(complaints, []);
+});
+
 test("a sample of the server is one click away", async (t) => {
   const { page, complaints } = await visit(t);
   await page.click("#sample-list button");
