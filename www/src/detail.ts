@@ -62,7 +62,9 @@ function show(video: HTMLVideoElement, caption: string, playable: Playable): voi
   else video.removeAttribute("src");
   video.onerror = () => {
     video.hidden = true;
-    label.textContent = `${playable.name} - the video itself is not here`;
+    // A file of the user's is there, but browsers play no GIF in a <video>, for example.
+    const why = playable.url?.startsWith("blob:") ? "this browser cannot play it" : "the video itself is not here";
+    label.textContent = `${playable.name} - ${why}`;
   };
 }
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 
 import { folder, samples, serve } from "../../npm/test/native.mjs";
 import { launch } from "../../npm/test/browser/browser.mjs";
+import { foreign, visit as open } from "./pages.mjs";
 
 const cleanups = [];
 const suite = { after: (work) => cleanups.push(work) };
@@ -23,23 +24,8 @@ after(async () => {
   for (const work of cleanups.reverse()) await work();
 });
 
-/** A fresh visitor; what the page complains about and asks for is kept. */
-async function visit(t, { address = url, ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1180, height: 1400 }, ...options });
-  t.after(() => context.close());
-  const page = await context.newPage();
-  const complaints = [];
-  const asked = [];
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  page.on("request", (request) => asked.push(request));
-  await page.addInitScript(() => {
-    window.tasks = [];
-    new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
-  });
-  await page.goto(address);
-  return { page, complaints, asked };
-}
+/** Opens the page as a fresh visitor. */
+const visit = (t, { address = url, ...options } = {}) => open(t, browser, address, options);
 
 const clip = (name) => join(native.videos, name);
 const refined = (page) => page.waitForSelector("#found[data-page=refined] .hit", { timeout: 30_000 });
@@ -63,7 +49,7 @@ test("a dropped video is found on the server, and why is shown", async (t) => {
   assert.equal(posted.length, 1);
   assert.match(posted[0].url(), /\/v1\/search\?/);
   assert.match(await page.textContent("#ledger"), /^[\d.]+ KB left this page, the video \([\d.]+ KB\) did not\.$/);
-  assert.deepEqual(asked.filter((r) => !r.url().startsWith(url) && !/^(blob|data):/.test(r.url())).map((r) => r.url()), []);
+  assert.deepEqual(foreign(asked, url), []);
 
   assert.match(await page.textContent(".hit:has-text('originals/amber.mp4') .note"), /^(the same footage|an excerpt of it), [\d.> ]+ % of your video/);
   await page.click(".hit:has-text('originals/amber.mp4')");
@@ -81,6 +67,19 @@ test("a dropped video is found on the server, and why is shown", async (t) => {
     await page.evaluate(() => scrollTo(0, 0));
     await page.screenshot({ path: join(process.env.VIDSIEVE_SCREENSHOTS, "page.png"), fullPage: true });
   }
+  assert.deepEqual(complaints, []);
+});
+
+test("a GIF is found too, though no browser plays it", async (t) => {
+  const { page, complaints } = await visit(t);
+  await page.waitForSelector("#place-server:checked");
+  const gif = join(native.path, "amber.gif");
+  execFileSync("ffmpeg", ["-v", "error", "-y", "-i", clip("originals/amber.mp4"), "-t", "6", "-vf", "fps=8,scale=160:-2", gif]);
+  await page.setInputFiles("#file", gif);
+  await refined(page);
+  await page.click(".hit:has-text('originals/amber.mp4')");
+  await page.waitForFunction(() => /this browser cannot play it/.test(document.querySelector("#left-name").textContent));
+  assert.match(await page.textContent("#relation"), /^(the same footage|an excerpt of it)/);
   assert.deepEqual(complaints, []);
 });
 
@@ -158,6 +157,22 @@ test("it opens again without a network, and works in this browser", async (t) =>
   await page.setInputFiles("#file", clip("originals/dune.mp4"));
   await refined(page);
   assert.deepEqual(await page.$$eval(".hit .id", (ids) => ids.map((id) => id.textContent)), ["dune.mp4"]);
+});
+
+test("the page, its workers and its service worker ask no other origin", async (t) => {
+  const { page, complaints, asked } = await visit(t);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.reload();
+  await page.waitForSelector("#place-server:checked");
+  await page.setInputFiles("#file", clip("originals/dune.mp4"));
+  await refined(page);
+  await page.click(".hit");
+  await page.waitForSelector("#detail:not([hidden])");
+  const worked = asked.filter((request) => request.serviceWorker()).map((request) => new URL(request.url()).pathname);
+  t.diagnostic(`${asked.length} requests, ${worked.length} of them of the service worker`);
+  assert.ok(worked.includes("/") && worked.some((path) => path.endsWith(".css")) && worked.some((path) => path.endsWith(".js")), worked.join());
+  assert.deepEqual(foreign(asked, url), []);
+  assert.deepEqual(complaints, []);
 });
 
 test("what is no video is told in words, and the next one works", async (t) => {

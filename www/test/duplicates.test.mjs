@@ -1,36 +1,22 @@
 // The view of duplicates in headless Chromium, served by the native command over a folder of clips; its plan is carried out.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { folder, serve, vidsieve } from "../../npm/test/native.mjs";
+import { serve, vidsieve } from "../../npm/test/native.mjs";
 import { launch } from "../../npm/test/browser/browser.mjs";
+import { clips, visit as open } from "./pages.mjs";
 
 const cleanups = [];
 const suite = { after: (work) => cleanups.push(work) };
 const www = fileURLToPath(new URL("../dist", import.meta.url));
 let browser, path, videos, index;
 
-const ffmpeg = (...args) => execFileSync("ffmpeg", ["-v", "error", "-y", ...args]);
-const H264 = ["-c:v", "libx264", "-pix_fmt", "yuv420p"];
-
 before(async () => {
-  path = await folder(suite);
-  videos = join(path, "videos");
-  index = join(path, "index");
-  await mkdir(join(videos, "copies"), { recursive: true });
-  const film = join(videos, "film.mp4");
-  ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=8", ...H264, film);
-  for (const [name, width] of [["small", 192], ["tiny", 160]]) ffmpeg("-i", film, "-vf", `scale=${width}:-2`, ...H264, join(videos, `copies/film-${name}.mp4`));
-  // No browser plays this one.
-  ffmpeg("-i", film, "-vf", "scale=240:-2", "-c:v", "mpeg4", "-q:v", "3", join(videos, "copies/film.avi"));
-  ffmpeg("-f", "lavfi", "-i", "mandelbrot=s=192x144:r=5:end_scale=0.01:end_pts=50,trim=duration=12", ...H264, join(videos, "fractal.mp4"));
-  ffmpeg("-ss", "4", "-t", "4", "-i", join(videos, "fractal.mp4"), "-vf", "scale=160:-2", ...H264, join(videos, "fractal-part.mp4"));
-  vidsieve("index", "--index", index, videos);
+  ({ path, videos, index } = await clips(suite));
   browser = await launch(suite);
 });
 
@@ -57,15 +43,9 @@ const copyOfIndex = async () => {
 };
 
 async function visit(t, address, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 1000 }, ...options });
-  t.after(() => context.close());
-  const page = await context.newPage();
-  const complaints = [];
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  await page.goto(`${address}/#duplicates`);
-  await page.waitForSelector("#views:not([hidden])");
-  return { page, complaints };
+  const found = await open(t, browser, `${address}/#duplicates`, { viewport: { width: 1280, height: 1000 }, ...options });
+  await found.page.waitForSelector("#views:not([hidden])");
+  return found;
 }
 
 const shot = async (page, name) => {

@@ -4,6 +4,7 @@ import type { VideoSample } from "mediabunny";
 
 import { VidsieveError } from "../data/errors.js";
 import type { Span } from "./span.js";
+import { RETRIES, isReclaimed, messageOf, reclaimed } from "./reading.js";
 import { TOLERANCE } from "./sampling.js";
 import type { Watch } from "./watched.js";
 
@@ -34,15 +35,8 @@ function* repeated({ sample, from, to, damage }: Gap): Generator<LookedUp> {
   }
 }
 
-/** Times that a decoder is asked for again after the browser took it away without giving a frame. */
-const RETRIES = 3;
-
 /** Groups of pictures in a row without one that can be decoded, after which the rest is given up. */
 const MOST_LOST = 50;
-
-const isReclaimed = (thrown: unknown): boolean => thrown instanceof Error && thrown.name === "QuotaExceededError";
-
-export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
 /** Samples of a track by their numbers. */
 export class Lookups {
@@ -68,13 +62,13 @@ export class Lookups {
   async *read(from: number, to: number): AsyncGenerator<LookedUp> {
     const end = Math.min(to, this.count);
     const gaps: Gap[] = [];
-    let [next, reclaimed] = [from, 0];
+    let [next, attempts] = [from, 0];
     try {
       while (next < end) {
         let reason: unknown;
         try {
           for await (const sample of this.#run(next, end)) {
-            reclaimed = 0;
+            attempts = 0;
             yield* this.#good(gaps, sample, next++);
           }
           return;
@@ -83,12 +77,7 @@ export class Lookups {
           reason = thrown;
         }
         if (isReclaimed(reason)) {
-          if (++reclaimed > RETRIES)
-            throw new VidsieveError(
-              "unsupported",
-              "the browser reclaimed the decoder repeatedly: close other tabs and try again",
-              { cause: reason },
-            );
+          if (++attempts > RETRIES) throw reclaimed(reason);
           continue;
         }
         // Those before the damage were dropped with it: one by one.

@@ -1,13 +1,15 @@
-/** Decodes the sampled frames of a file by mediabunny and WebCodecs. */
+/** Decodes the sampled frames of a file by WebCodecs: of a video by mediabunny, of a picture by `ImageDecoder`. */
 
 import { ALL_FORMATS, BlobSource, Input, type InputVideoTrack, type VideoSample } from "mediabunny";
 
 import { VidsieveError } from "../data/errors.js";
 import type { FileFacts } from "../data/types.js";
 import { codecName } from "./codecs.js";
-import { Lookups, messageOf } from "./lookups.js";
+import { Lookups } from "./lookups.js";
 import { withWholeCluster } from "./matroska.js";
+import { pictureFacts, pictureFrames, pictureKind } from "./pictures.js";
 import { canvasOf } from "./pixels.js";
+import { messageOf, reading, unreadable } from "./reading.js";
 import { rateOf, sampleCount, type Rate } from "./sampling.js";
 import { spanOf } from "./span.js";
 import { Watch } from "./watched.js";
@@ -34,24 +36,6 @@ export interface Reader {
   /** Yields the samples `from..to`, by default all; `to` is exclusive. */
   samples(from?: number, to?: number): AsyncGenerator<Sampled>;
   close(): void;
-}
-
-function unreadable(message: string, cause?: unknown): VidsieveError {
-  return new VidsieveError("unreadable", message, { cause });
-}
-
-/** Runs a call of mediabunny, and turns its errors into `unreadable`. */
-async function reading<T>(what: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (cause instanceof VidsieveError) throw cause;
-    const gone = cause instanceof DOMException && ["NotReadableError", "NotFoundError"].includes(cause.name);
-    throw unreadable(
-      gone ? "the file was changed or removed while it was read: choose it again" : `${what}: ${messageOf(cause)}`,
-      cause,
-    );
-  }
 }
 
 /** Turns a frame upright, with square pixels. */
@@ -87,7 +71,7 @@ async function codecOf(track: InputVideoTrack): Promise<string> {
   return codecName((await track.getCodecParameterString()) ?? (await track.getCodec()));
 }
 
-/** Reads a file's headers. Fails only if it is aborted: `reason` says why a file cannot be decoded. */
+/** Reads a file's headers, and all frames of a picture. Fails only if it is aborted: `reason` says why a file cannot be decoded. */
 export async function factsOf(given: Blob, rate: Rate, signal: AbortSignal): Promise<FileFacts> {
   const facts: FileFacts = {
     container: null,
@@ -101,6 +85,11 @@ export async function factsOf(given: Blob, rate: Rate, signal: AbortSignal): Pro
   };
   let opened: Input | null = null;
   try {
+    const kind = await pictureKind(given);
+    if (kind) {
+      await pictureFacts(facts, given, kind, rate, signal);
+      return facts;
+    }
     const { input, file, cut } = await inputOf(given);
     opened = input;
     facts.container = (await reading("the file is no video that can be read", () => input.getFormat())).name;
@@ -130,6 +119,9 @@ export async function factsOf(given: Blob, rate: Rate, signal: AbortSignal): Pro
 
 /** Opens a file. */
 export async function frames(given: Blob, rate: Rate, signal: AbortSignal): Promise<Reader> {
+  const kind = await pictureKind(given);
+  signal.throwIfAborted();
+  if (kind) return pictureFrames(given, kind, rate, signal);
   const { input, file, cut } = await inputOf(given);
   try {
     const track = await trackOf(input);

@@ -38,10 +38,28 @@ const cut = (share) => async (path) => {
 const REALTIME = ["-deadline", "realtime", "-cpu-used", "8", "-b:v", "1M"];
 const LIVE = ["-i", "clip.mp4", "-an", "-t", "5", "-c:v", "libvpx", ...REALTIME, "-f", "webm", "-live", "1"];
 
+/** Sets the delays of a GIF's frames, in hundredths of a second. */
+const delays = (delayOf) => async (path) => {
+  const bytes = await readFile(path);
+  const found = [];
+  for (let at = bytes.indexOf(CONTROL); at >= 0; at = bytes.indexOf(CONTROL, at + 1)) {
+    if (bytes[at + 7] === 0 && bytes[at + 8] === 0x2c) found.push(at + 4);
+  }
+  assert.ok(found.length > 10, `${path} has ${found.length} frames`);
+  found.forEach((at, k) => bytes.writeUInt16LE(delayOf(k, found.length), at));
+  await writeFile(path, bytes);
+};
+/** How the description of a GIF's frame begins. */
+const CONTROL = Buffer.from([0x21, 0xf9, 4]);
+const GIF = ["-i", "clip.mp4", "-an", "-t", "4", "-vf", "fps=10"];
+const HALF = "format=rgba,geq=r='r(X,Y)':g='g(X,Y)':b='b(X,Y)':a='255*lt(X,W/2)'";
+/** Decoders of pictures give the same pixels, and the length is that of the delays. */
+const PICTURE = { bits: 0.98, seconds: 0.05 };
+
 /**
  * How each file is made of `clip.mp4`, which has key frames 4 s apart, B-frames and sound. `may`: where the browser cannot decode it, it
  * is refused by name. `enough`: the least score beside the native record, where it is not .99: low bitrates of VP8 differ more between
- * decoders.
+ * decoders. `bits`: the least share of equal bits, `seconds`: by how much the lengths may differ.
  */
 export const FILES = {
   "faststart.mp4": { from: ["-i", "clip.mp4", "-c", "copy", "-movflags", "faststart"] },
@@ -148,7 +166,32 @@ export const FILES = {
   "no-length.webm": { from: LIVE, enough: 0.985 },
   "cut-no-length.webm": { from: LIVE, enough: 0.985, then: cut(0.6), warns: /cut off: its last frames/ },
   "clip.avi": { from: ["-i", "clip.mp4", "-an", "-c:v", "mpeg4", "-q:v", "3"], may: true },
-  "clip.gif": { from: ["-i", "clip.mp4", "-an", "-t", "4", "-vf", "fps=10"], may: true },
+  "clip.gif": { from: ["-i", "clip.mp4", "-an", "-t", "4", "-vf", "fps=10"], ...PICTURE },
+  "uneven.gif": {
+    from: ["-i", "clip.mp4", "-an", "-vf", "fps=10,select='not(mod(n,7))+not(mod(n,5))'", "-fps_mode", "vfr"],
+    ...PICTURE,
+  },
+  "no-delays.gif": { from: GIF, then: delays((k) => k % 2), ...PICTURE },
+  // The last frame stays for five seconds.
+  "stays.gif": { from: GIF, then: delays((k, count) => (k === count - 1 ? 500 : 10)), ...PICTURE },
+  // The right half is transparent, over black.
+  "transparent.gif": {
+    from: ["-i", "clip.mp4", "-an", "-t", "4", "-vf", `fps=5,${HALF},split[a][b];[a]palettegen[p];[b][p]paletteuse`],
+    ...PICTURE,
+  },
+  "cut.gif": { from: GIF, then: cut(0.6), ...PICTURE, warns: /cut off|damaged/ },
+  "one.gif": { from: [...GIF, "-frames:v", "1"], ...PICTURE },
+  "no-frames.gif": { bytes: "GIF89a\x10\0\x10\0\0\0\0;", refused: "unreadable", named: /GIF/ },
+  "broken.gif": { bytes: "GIF89a these are notes\n", refused: "unreadable", named: /GIF/ },
+  "moving.webp": { from: [...GIF, "-c:v", "libwebp_anim", "-lossless", "1", "-loop", "0"], ...PICTURE },
+  "moving.png": { from: ["-i", "clip.mp4", "-an", "-t", "4", "-vf", "fps=30", "-f", "apng"], ...PICTURE },
+  "moving.avif": {
+    from: [...GIF, "-pix_fmt", "yuv420p", "-c:v", "libaom-av1", "-cpu-used", "8", "-crf", "10", "-f", "avif"],
+    ...PICTURE,
+    named: /AV1/,
+  },
+  "still.png": { from: [...GIF, "-frames:v", "1", "-update", "1"], ...PICTURE },
+  "still.webp": { from: [...GIF, "-frames:v", "1", "-c:v", "libwebp", "-lossless", "1"], ...PICTURE },
   "sound.m4a": { from: ["-i", "clip.mp4", "-vn", "-c", "copy"], refused: "unreadable" },
   "empty.mp4": { bytes: "", refused: "unreadable" },
   "text.mp4": { bytes: "these are notes\n", refused: "unreadable" },
