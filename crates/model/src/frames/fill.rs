@@ -37,7 +37,8 @@ impl Lines<'_, '_> {
     /// The fine detail of a line that has neighbours: what its pixels differ by from the mean of their neighbours' across the lines,
     /// times eight, summed over the pixels that are looked at.
     fn detail(&self, line: u32) -> u64 {
-        let one = |i| (self.brightness(line - 1, i) + self.brightness(line + 1, i)).abs_diff(2 * self.brightness(line, i));
+        let one =
+            |i| (self.brightness(line - 1, i) + self.brightness(line + 1, i)).abs_diff(2 * self.brightness(line, i));
         self.looked().map(|i| u64::from(one(i))).sum()
     }
 
@@ -92,8 +93,8 @@ impl Lines<'_, '_> {
         }
         // The outermost straight edge that is at both ends: blurred sides have none.
         let straight = |line: u32| self.step(line) * EDGE >= count;
-        let Some(edge) = (least.max(3)..most)
-            .find(|&line| straight(line) && (lines - line - 1..=lines - line + 1).any(straight))
+        let Some(edge) =
+            (least.max(3)..most).find(|&line| straight(line) && (lines - line - 1..=lines - line + 1).any(straight))
         else {
             return 0;
         };

@@ -265,11 +265,7 @@ fn takes_in_film(planner: &Planner<'_>, rng: &mut Pcg64, number: usize) -> Optio
 }
 
 /// Two stretches of a clip that show one scene.
-fn two_takes<'a>(
-    planner: &Planner<'a>,
-    rng: &mut Pcg64,
-    number: usize,
-) -> Option<(&'a TrustSource, [ClipRecipe; 2])> {
+fn two_takes<'a>(planner: &Planner<'a>, rng: &mut Pcg64, number: usize) -> Option<(&'a TrustSource, [ClipRecipe; 2])> {
     let split = |source: &TrustSource| {
         let seconds = source.seconds();
         [[0.0, seconds * 0.45], [seconds * 0.55, seconds]]
