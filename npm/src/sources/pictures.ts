@@ -5,7 +5,7 @@
 
 import { VidsieveError } from "../data/errors.js";
 import type { FileFacts } from "../data/types.js";
-import type { Reader, Sampled } from "./media.js";
+import type { Reader, Sampled } from "./reader.js";
 import { RETRIES, isReclaimed, messageOf, reading, reclaimed, unreadable } from "./reading.js";
 import { TOLERANCE, rateOf, sampleCount, sampleTimes, type Rate } from "./sampling.js";
 
