@@ -523,7 +523,7 @@ export interface IndexedVideo {
     /** When the video was added; null if a version before 0.2 added it. */
     added: Date | null;
 }
-/** Facts from a file's headers; unknown ones are null. */
+/** Facts from a file's headers, or from all frames of a picture that may move; unknown ones are null. */
 export interface FileFacts {
     /** Container, such as `MP4` or `Matroska`. */
     container: string | null;
@@ -545,7 +545,7 @@ export interface FileFacts {
 export interface Encodable extends FileFacts {
     /** Whether `encode` can start. Damage within the file shows only while encoding. */
     encodable: boolean;
-    /** The decoder: WebCodecs, or seeking in a `<video>`, which is slower; null if there is none. */
+    /** The decoder: WebCodecs (of a GIF, its `ImageDecoder`), or seeking in a `<video>`, which is slower; null if there is none. */
     by: "webcodecs" | "video" | null;
 }
 /** Options of {@link Encoder.encode}. */

@@ -174,9 +174,9 @@ test("on a narrow screen, in the dark, with buttons", { timeout: 120_000 }, asyn
   await page.click("[aria-label='Keep film-small.mp4']");
   assert.equal(await badge(page, "film.mp4"), "may go");
   assert.match(await page.textContent(".item .state"), /Decided: 3 files may go/);
-  await page.click("[aria-label='Let film.avi stay']");
+  await page.click("[aria-label='Let it stay: film.avi']");
   assert.match(await page.textContent(".item .state"), /Decided: 2 files may go/);
-  assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), "Let film.avi go");
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), "Let it go: film.avi");
   await page.click(".inside >> text=Undo");
   assert.match(await page.textContent(".item .state"), /Not decided/);
   // Looked at: it is not shown again.

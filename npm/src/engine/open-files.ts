@@ -2,7 +2,7 @@
 
 import { VidsieveError } from "../data/errors.js";
 import type { FileFacts } from "../data/types.js";
-import type { Reader } from "../sources/media.js";
+import type { Reader } from "../sources/reader.js";
 import type { Rate } from "../sources/sampling.js";
 
 interface OpenFile {

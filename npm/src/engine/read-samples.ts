@@ -4,7 +4,7 @@ import { pause } from "#platform";
 
 import { asError } from "../data/errors.js";
 import type { Progress } from "../data/types.js";
-import type { Reader } from "../sources/media.js";
+import type { Reader } from "../sources/reader.js";
 import { pixelsOf, type Frame } from "../sources/pixels.js";
 import type { Encoder, Session } from "./glue.js";
 

@@ -5,7 +5,7 @@
 
 import { VidsieveError } from "../data/errors.js";
 import type { FileFacts } from "../data/types.js";
-import type { Reader, Sampled } from "./media.js";
+import type { Reader, Sampled } from "./reader.js";
 import { RETRIES, isReclaimed, messageOf, reading, reclaimed, unreadable } from "./reading.js";
 import { TOLERANCE, rateOf, sampleCount, sampleTimes, type Rate } from "./sampling.js";
 
@@ -18,16 +18,36 @@ export interface PictureKind {
   codec: string;
   /** Media type. */
   type: string;
-  /** Microseconds of a frame that has (almost) none, as natively. */
+  /** Returns the microseconds of a frame that has so many: (almost) none become more, as natively. */
   shown: (duration: number) => number;
+  /** Microseconds of a picture that does not move, as natively. */
+  still: number;
 }
 
 const atLeast = (least: number, otherwise: number) => (duration: number) => (duration < least ? otherwise : duration);
 
-const GIF: PictureKind = { name: "GIF", codec: "GIF", type: "image/gif", shown: atLeast(20_000, 100_000) };
-const WEBP: PictureKind = { name: "WebP", codec: "WebP", type: "image/webp", shown: atLeast(10_001, 100_000) };
-const PNG: PictureKind = { name: "PNG", codec: "PNG", type: "image/png", shown: atLeast(1, 66_670) };
-const AVIF: PictureKind = { name: "AVIF", codec: "AV1", type: "image/avif", shown: (duration) => duration };
+const GIF: PictureKind = {
+  name: "GIF",
+  codec: "GIF",
+  type: "image/gif",
+  shown: atLeast(20_000, 100_000),
+  still: 0,
+};
+const WEBP: PictureKind = {
+  name: "WebP",
+  codec: "WebP",
+  type: "image/webp",
+  shown: atLeast(10_001, 100_000),
+  still: 40_000,
+};
+const PNG: PictureKind = { name: "PNG", codec: "PNG", type: "image/png", shown: atLeast(1, 66_670), still: 40_000 };
+const AVIF: PictureKind = {
+  name: "AVIF",
+  codec: "AV1",
+  type: "image/avif",
+  shown: (duration) => duration,
+  still: 40_000,
+};
 
 /** Bytes within which a file shows its kind. */
 const HEAD = 256;
@@ -157,7 +177,7 @@ async function timelineOf(
   const what = `the file is no ${kind.name} that can be read`;
   const count = await reading(what, () => decoder.count());
   signal.throwIfAborted();
-  if (count === 0) throw unreadable("the file has no frames");
+  if (count === 0) throw unreadable(`the ${kind.name} has no frames`);
   const delays = kind === PNG ? await reading(what, () => delaysOfPng(file)) : [];
   const found: Timeline = { times: [], duration: 0, width: 0, height: 0, warnings: [] };
   const { times } = found;
@@ -175,7 +195,7 @@ async function timelineOf(
     }
     [found.width, found.height] = [frame.displayWidth, frame.displayHeight];
     times.push(end / SECOND);
-    end += kind.shown(delays[index] ?? frame.duration ?? 0);
+    end += kind.shown(delays[index] ?? frame.duration ?? kind.still);
     frame.close();
     signal.throwIfAborted();
   }

@@ -190,7 +190,7 @@ export class Card {
     const name = nameOf(id);
     if (state !== "different" && item.kind === "copies" && !whyNotKept(member) && (state !== "kept" || !item.decided)) actions.push(button("keep", "Keep", `Keep ${name}`));
     if (item.kind === "copies" && (state === "may go" || item.stays.has(id))) {
-      actions.push(state === "may go" ? button("toggle", "Let it stay", `Let ${name} stay`) : button("toggle", "Let it go", `Let ${name} go`));
+      actions.push(state === "may go" ? button("toggle", "Let it stay", `Let it stay: ${name}`) : button("toggle", "Let it go", `Let it go: ${name}`));
     }
     if (state !== "different" && id !== item.keep) actions.push(button("different", "Different", `Mark ${name} as different from ${nameOf(item.keep)}`));
     const pick = button("pick", name, `Compare ${name} with ${nameOf(item.keep)}`);
