@@ -106,7 +106,10 @@ pub(crate) const SOURCES: [(&str, &str); 5] = [
         "life=s=96x72:mold=10:r=10:ratio=0.1:death_color=#C83232:life_color=#00ff00:seed=5,scale=192x144,trim=duration=6",
     ),
     ("mandelbrot.mp4", "mandelbrot=s=192x144:r=5:end_scale=0.01:end_pts=50,trim=duration=7"),
-    ("sub/gradients.webm", "gradients=s=192x144:r=10:n=4:seed=3:speed=0.05,trim=duration=5,format=yuv420p"),
+    (
+        "sub/gradients.webm",
+        "gradients=s=192x144:r=10:n=4:c0=0xd03020:c1=0x20a040:c2=0x3050c0:c3=0xe0d060:x0=20:y0=10:x1=170:y1=130:speed=0.05,trim=duration=5,format=yuv420p",
+    ),
     ("sub/cells.mp4", "cellauto=s=192x144:r=10:rule=110:seed=2,trim=duration=6"),
 ];
 
