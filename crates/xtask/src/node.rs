@@ -23,9 +23,15 @@ pub(crate) fn tests(folder: &str, programs: &[(&str, &str)]) -> Result<(), Strin
         .filter(|name| name.ends_with(".test.mjs"))
         .collect();
     files.sort();
+    let names: Vec<&str> = files.iter().map(String::as_str).collect();
+    tests_of(folder, &names, programs)
+}
+
+/// Runs some files of tests of a folder under Node, one after the other.
+pub(crate) fn tests_of(folder: &str, names: &[&str], programs: &[(&str, &str)]) -> Result<(), String> {
     let line = Line::new("node").args("--test --test-concurrency=1 --test-reporter=spec");
     let line = programs.iter().fold(line, |line, (variable, program)| line.env(variable, program));
-    files.iter().fold(line, |line, name| line.arg(&format!("{folder}/{name}"))).run()
+    names.iter().fold(line, |line, name| line.arg(&format!("{folder}/{name}"))).run()
 }
 
 /// When the newest file of a folder was changed.

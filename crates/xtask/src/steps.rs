@@ -35,17 +35,25 @@ const STEPS: &[Step] = &[
     Step { name: "test-neon", run: native::neon },
 ];
 
+/// Steps that run only if they are named: they take longer than all tests may.
+const NAMED: &[Step] =
+    &[Step { name: "firefox", run: web::test_firefox }, Step { name: "webkit", run: web::test_webkit }];
+
 fn lints() -> Result<(), String> {
     native::lints()?;
     edge::lints()
 }
 
-/// Runs the steps whose name contains one of `only` (all without any), or prints their names.
+/// Runs the steps whose name contains one of `only` (without any all but those that have to be named), or prints their names.
 pub(crate) fn test(only: &[String], list: bool) -> Result<(), String> {
+    let is_named = |step: &&Step| only.iter().any(|o| step.name.contains(o.as_str()));
     let steps: Vec<&Step> =
-        STEPS.iter().filter(|s| only.is_empty() || only.iter().any(|o| s.name.contains(o.as_str()))).collect();
+        STEPS.iter().filter(|step| only.is_empty() || is_named(step)).chain(NAMED.iter().filter(is_named)).collect();
     if list {
         steps.iter().for_each(|s| println!("{}", s.name));
+        if only.is_empty() {
+            NAMED.iter().for_each(|s| println!("{} (only by name)", s.name));
+        }
         return Ok(());
     }
     if steps.is_empty() {

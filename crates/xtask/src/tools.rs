@@ -155,16 +155,51 @@ pub(crate) fn nightly_is_there() -> bool {
 
 /// Chromium; on Debian as root it is installed.
 pub(crate) fn chromium() -> Result<String, String> {
-    let named = std::env::var("VIDSIEVE_CHROMIUM").ok();
-    let known = ["chromium", "chromium-browser", "google-chrome"].map(str::to_owned);
-    let found = |name: &String| Line::new(name).arg("--version").succeeds();
-    let path = |name: String| Line::new("which").arg(&name).output();
-    if let Some(name) = named.into_iter().chain(known).find(found) {
-        return path(name);
+    browser("VIDSIEVE_CHROMIUM", "Chromium", &["chromium", "chromium-browser", "google-chrome"], "chromium")
+}
+
+/// Firefox; on Debian as root its release with long support is installed.
+pub(crate) fn firefox() -> Result<String, String> {
+    browser("VIDSIEVE_FIREFOX", "Firefox", &["firefox-esr", "firefox"], "firefox-esr")
+}
+
+/// The driver of WebKitGTK, which needs a display and GStreamer's decoders; on Debian as root they are installed.
+pub(crate) fn webkit() -> Result<String, String> {
+    /// The decoders of H.264 and other codecs, the containers, and VP8, VP9 and AV1.
+    const CODECS: &str =
+        "gstreamer1.0-libav gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad";
+    if Path::new("/etc/debian_version").exists() {
+        let missing = CODECS.split(' ').any(|package| !Line::new("dpkg").args("--status").arg(package).succeeds());
+        if missing && debian_root() {
+            install(CODECS)?;
+        } else if missing {
+            return Err(format!("GStreamer's decoders are needed: install `{CODECS}`"));
+        }
     }
-    if !debian_root() {
-        return Err("Chromium is needed: install `chromium`, or name the program in VIDSIEVE_CHROMIUM".into());
+    let display = || Line::new("which").arg("Xvfb").succeeds();
+    if !display() && debian_root() {
+        install("xvfb")?;
     }
-    install("chromium")?;
-    path("chromium".into())
+    if !display() {
+        return Err("a display without a screen is needed: install `xvfb`".into());
+    }
+    browser("VIDSIEVE_WEBKIT", "WebKitGTK's WebDriver", &["WebKitWebDriver"], "webkit2gtk-driver")
+}
+
+/// The path of a browser: the program that a variable names, or the first of these programs; on Debian as root the package is installed.
+fn browser(variable: &str, what: &str, names: &[&str], package: &str) -> Result<String, String> {
+    let named = std::env::var(variable).ok();
+    // Some systems have a program of this name that installs the browser.
+    let path = |name: &str| {
+        let runs = Line::new(name).arg("--version").succeeds();
+        if runs { Line::new("which").arg(name).output().ok() } else { None }
+    };
+    let find = || named.as_deref().into_iter().chain(names.iter().copied()).find_map(path);
+    if let Some(path) = find() {
+        return Ok(path);
+    }
+    if debian_root() {
+        install(package)?;
+    }
+    find().ok_or_else(|| format!("{what} is needed: install `{package}`, or name the program in {variable}"))
 }

@@ -1,10 +1,10 @@
 //! The package for JavaScript hosts and the web application: the modules, the TypeScript, and their tests.
 
 use crate::native::native;
-use crate::node::{newest, packages, tests};
+use crate::node::{newest, packages, tests, tests_of};
 use crate::run::{Line, root};
 use crate::tools::{
-    WASM, bindgen, chromium, ffmpeg_is_there, nightly_is_there, node_is_there, target, target_is_there,
+    WASM, bindgen, chromium, ffmpeg_is_there, firefox, nightly_is_there, node_is_there, target, target_is_there, webkit,
 };
 
 const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
@@ -164,4 +164,27 @@ pub(crate) fn test_browser() -> Result<(), String> {
     let programs = [("VIDSIEVE", &*native()?), ("VIDSIEVE_CHROMIUM", &*chromium()?)];
     tests("npm/test/browser", &programs)?;
     tests("www/test", &programs)
+}
+
+/// The tests of the package that run in every browser.
+const PORTABLE: &[&str] = &["browser.test.mjs", "files.test.mjs", "stream.test.mjs"];
+
+/// The package in Firefox.
+pub(crate) fn test_firefox() -> Result<(), String> {
+    test_portable("firefox", ("VIDSIEVE_FIREFOX", &firefox()?))
+}
+
+/// The package in WebKitGTK.
+pub(crate) fn test_webkit() -> Result<(), String> {
+    test_portable("webkit", ("VIDSIEVE_WEBKIT", &webkit()?))
+}
+
+/// The tests of the package that run in every browser, in one of them.
+fn test_portable(name: &str, program: (&str, &str)) -> Result<(), String> {
+    built()?;
+    ffmpeg_is_there()?;
+    // Node 20 has WebSocket behind an option only.
+    let node = ("NODE_OPTIONS", "--experimental-websocket");
+    let programs = [("VIDSIEVE", &*native()?), ("VIDSIEVE_BROWSER", name), program, node];
+    tests_of("npm/test/browser", PORTABLE, &programs)
 }

@@ -29,7 +29,12 @@ export function canvasOf(width: number, height: number): { canvas: Canvas; conte
 function drawn(frame: VideoFrame): Pixels {
   const { displayWidth: width, displayHeight: height } = frame;
   const { context } = canvasOf(width, height);
-  context.drawImage(frame, 0, 0, width, height);
+  try {
+    context.drawImage(frame, 0, 0, width, height);
+  } catch (cause) {
+    // Firefox draws no frame of an ImageDecoder.
+    throw new VidsieveError("unsupported", "this browser cannot draw the frames of this file", { cause });
+  }
   return context.getImageData(0, 0, width, height);
 }
 

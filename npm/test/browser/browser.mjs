@@ -1,10 +1,36 @@
-// A page with the package, served by the native command, in Debian's Chromium.
+// A page with the package in the browser that VIDSIEVE_BROWSER names: Chromium, Firefox or WebKitGTK, of Debian.
+import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 import { chromium } from "playwright-core";
+
+import { firefox } from "./firefox.mjs";
+import { named } from "./remote.mjs";
+import { webkit } from "./webkit.mjs";
+
+/** The browser that runs the tests: `chromium`, `firefox` or `webkit`. */
+export const BROWSER = process.env.VIDSIEVE_BROWSER ?? "chromium";
+
+/** Interfaces that the package uses where a browser has them, and that a browser lacks. The tests hold it to this list. */
+const LACKS = {
+  chromium: [],
+  firefox: ["MediaStreamTrackProcessor"],
+  webkit: ["VideoDecoder", "VideoFrame", "MediaStreamTrackProcessor", "MediaStream", "MediaRecorder"],
+};
+
+/** Whether the page has an interface, which must be what `LACKS` says. A test that needs it says so and is skipped. */
+export async function has(t, page, name) {
+  const found = await page.evaluate((name) => typeof window[name] === "function", name);
+  assert.equal(found, !LACKS[BROWSER].includes(name), `${BROWSER}: ${name}`);
+  if (!found) t.skip(`${BROWSER} has no ${name}`);
+  return found;
+}
+
+/** Options of a test that a driver other than Playwright's cannot run, or that another browser cannot pass. */
+export const onlyChromium = (reason) => (BROWSER === "chromium" ? {} : { skip: `${BROWSER}: ${reason}` });
 
 const dist = fileURLToPath(new URL("../../dist", import.meta.url));
 
@@ -15,8 +41,9 @@ export async function site(folder) {
   await cp(dist, www, { recursive: true });
   await writeFile(
     join(www, "index.html"),
-    '<!doctype html><meta charset="utf-8"><title>vidsieve</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>',
+    '<!doctype html><meta charset="utf-8"><title>vidsieve</title><link rel="icon" href="data:,"><script src="complaints.js"></script><script type="module" src="page.js"></script>',
   );
+  await cp(fileURLToPath(new URL("complaints.js", import.meta.url)), join(www, "complaints.js"));
   const entryPoints = [fileURLToPath(new URL("page.js", import.meta.url))];
   await esbuild.build({
     entryPoints,
@@ -39,20 +66,33 @@ const TYPES = {
   ".js": "text/javascript",
   ".mjs": "text/javascript",
   ".wasm": "application/wasm",
+  ".mp4": "video/mp4",
+  ".webm": "video/webm",
 };
+
+/** The first and last byte that a request asks for; null if it asks for all. */
+function rangeOf(header, size) {
+  const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(header ?? "") ?? [];
+  return from === undefined || Number(from) >= size ? null : [Number(from), Math.min(Number(to || size - 1), size - 1)];
+}
 
 /** What isolates a page. */
 export const ISOLATED = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
 
 /** The folder on a server that isolates nothing and knows no policy, if it is not told to: any web host. */
 export async function plainly(www, cleanup, headers = {}) {
-  const server = createServer(async ({ url }, response) => {
+  const server = createServer(async ({ url, headers: { range } }, response) => {
     const path = join(www, url === "/" ? "index.html" : new URL(url, "http://x").pathname);
     try {
       const bytes = await readFile(path);
+      const type = { "content-type": TYPES[extname(path)] ?? "application/octet-stream", "accept-ranges": "bytes" };
+      // Browsers seek in a <video> by ranges.
+      const part = rangeOf(range, bytes.length);
+      if (!part) return response.writeHead(200, { ...headers, ...type }).end(bytes);
+      const [from, to] = part;
       response
-        .writeHead(200, { ...headers, "content-type": TYPES[extname(path)] ?? "application/octet-stream" })
-        .end(bytes);
+        .writeHead(206, { ...headers, ...type, "content-range": `bytes ${from}-${to}/${bytes.length}` })
+        .end(bytes.subarray(from, to + 1));
     } catch {
       response.writeHead(404).end();
     }
@@ -63,9 +103,8 @@ export async function plainly(www, cleanup, headers = {}) {
 }
 
 /** Chromium without a network of its own. */
-export async function launch(cleanup, more = []) {
-  const executablePath = process.env.VIDSIEVE_CHROMIUM;
-  if (!executablePath) throw new Error("VIDSIEVE_CHROMIUM must name Chromium: run `cargo xtask test --only browser`");
+async function launchChromium(_cleanup, more) {
+  const executablePath = named("VIDSIEVE_CHROMIUM", "Chromium", "browser");
   const args = [
     "--no-sandbox",
     "--disable-gpu",
@@ -77,7 +116,14 @@ export async function launch(cleanup, more = []) {
     "--enable-blink-features=ForceEagerMeasureMemory",
     ...more,
   ];
-  const browser = await chromium.launch({ executablePath, args });
+  return chromium.launch({ executablePath, args });
+}
+
+const LAUNCH = { chromium: launchChromium, firefox, webkit };
+
+/** Starts the browser; `more` are arguments for Chromium. */
+export async function launch(cleanup, more = []) {
+  const browser = await LAUNCH[BROWSER](cleanup, more);
   cleanup.after(() => browser.close());
   return browser;
 }

@@ -1,4 +1,4 @@
-// The package in headless Chromium: files, frames, searches, aborts, damage, crashes.
+// The package in a browser: files, frames, searches, aborts, damage, crashes.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
@@ -9,7 +9,7 @@ import { EncodedVideo, Encoder, compare } from "vidsieve";
 
 import { drawn, sharedBits } from "../frames.mjs";
 import { samples, serve, vidsieve } from "../native.mjs";
-import { launch, open, plainly, site } from "./browser.mjs";
+import { BROWSER, has, launch, onlyChromium, open, plainly, site } from "./browser.mjs";
 
 const cleanups = [];
 const suite = { after: (work) => cleanups.push(work) };
@@ -133,7 +133,8 @@ test("the same frames give the same codes as in Node", async () => {
   assert.ok(mine.global.every((v, i) => Math.abs(v - theirs.global[i]) <= 1e-3));
 });
 
-test("VideoFrames are sampled by their times and stay the caller's", async () => {
+test("VideoFrames are sampled by their times and stay the caller's", async (t) => {
+  if (!(await has(t, page, "VideoFrame"))) return;
   const got = await page.evaluate(async () => {
     const canvas = new OffscreenCanvas(64, 48);
     const draw = canvas.getContext("2d");
@@ -340,7 +341,7 @@ test("a server is searched, and gets a record alone", async () => {
     ["coarse", "refined"],
   );
   assert.ok(got.pages[1].ids.includes("originals/amber.mp4"), JSON.stringify(got));
-  assert.deepEqual(sent, [got.bytes]);
+  if (BROWSER === "chromium") assert.deepEqual(sent, [got.bytes]);
 });
 
 test("the similarity matrix is an ImageData", async () => {
@@ -356,28 +357,32 @@ test("the similarity matrix is an ImageData", async () => {
   assert.deepEqual(got, { image: true, width: 48, bright: [253, 231, 37, 255] });
 });
 
-test("a Worker that crashes fails its calls and is replaced", async () => {
-  const before = problems.length;
-  const worker = page.workers()[0];
-  const got = page.evaluate(async () => {
-    const ended = encoder.encode(await fileOf("minute.mp4"), { onProgress: ({ done }) => (window.begun = done > 0) });
-    const error = await ended.catch((e) => e);
-    const again = await encoder.encode(await fileOf("originals/amber.mp4"));
-    return { typed: error instanceof vidsieve.VidsieveError, code: error.code, frames: again.frames };
-  });
-  await page.waitForFunction(() => window.begun);
-  await worker.evaluate(
-    () =>
-      void setTimeout(() => {
-        throw new Error("an accident");
-      }),
-  );
-  assert.deepEqual(await got, { typed: true, code: "crashed", frames: 48 });
-  // The accident itself is the only complaint.
-  problems.splice(before);
-});
+test(
+  "a Worker that crashes fails its calls and is replaced",
+  onlyChromium("its driver does not reach into Workers"),
+  async () => {
+    const before = problems.length;
+    const worker = page.workers()[0];
+    const got = page.evaluate(async () => {
+      const ended = encoder.encode(await fileOf("minute.mp4"), { onProgress: ({ done }) => (window.begun = done > 0) });
+      const error = await ended.catch((e) => e);
+      const again = await encoder.encode(await fileOf("originals/amber.mp4"));
+      return { typed: error instanceof vidsieve.VidsieveError, code: error.code, frames: again.frames };
+    });
+    await page.waitForFunction(() => window.begun);
+    await worker.evaluate(
+      () =>
+        void setTimeout(() => {
+          throw new Error("an accident");
+        }),
+    );
+    assert.deepEqual(await got, { typed: true, code: "crashed", frames: 48 });
+    // The accident itself is the only complaint.
+    problems.splice(before);
+  },
+);
 
-test("offline, the model comes from the cache", async () => {
+test("offline, the model comes from the cache", onlyChromium("its driver does not answer requests"), async () => {
   const other = await open(browser, url, suite, context);
   await other.page.route("**/model/**", (route) => route.abort());
   const cached = await other.page.evaluate(async () => (await vidsieve.Encoder.load()).model.cached);
@@ -413,7 +418,8 @@ test("on a page that is not isolated", async (t) => {
   assert.deepEqual(complaints, []);
 });
 
-test("frames a second, and fifty videos leave no memory behind", { timeout: 600_000 }, async (t) => {
+const MEMORY = { timeout: 600_000, ...onlyChromium("it does not measure the memory of a page") };
+test("frames a second, and fifty videos leave no memory behind", MEMORY, async (t) => {
   const got = await page.evaluate(async () => {
     const used = async () => (await performance.measureUserAgentSpecificMemory()).bytes;
     const file = await fileOf("originals/cobalt.mp4");
@@ -441,26 +447,31 @@ test("frames a second, and fifty videos leave no memory behind", { timeout: 600_
   assert.ok(got.after - got.before < 8e6, `${mb(got.before)} became ${mb(got.after)}`);
 });
 
-test("what is disposed of is gone: its Worker, its memory", async () => {
-  const { page: other } = await open(browser, url, suite);
-  const during = await other.evaluate(async () => {
-    window.encoder = await vidsieve.Encoder.load();
-    window.index = await vidsieve.LocalIndex.open("gone");
-    return encoder.model.threads;
-  });
-  // Its threads are Workers as well, if it has some.
-  assert.equal(other.workers().length, during > 1 ? 1 + during : 1);
-  const left = await other.evaluate(async () => {
-    encoder.dispose();
-    index.dispose();
-    return (await encoder.encode([]).catch((e) => e)).code;
-  });
-  assert.equal(left, "disposed");
-  await assert.doesNotReject(async () => {
-    for (let i = 0; i < 50 && other.workers().length > 0; i++) await new Promise((resolve) => setTimeout(resolve, 100));
-    assert.equal(other.workers().length, 0);
-  });
-});
+test(
+  "what is disposed of is gone: its Worker, its memory",
+  onlyChromium("its driver does not list Workers"),
+  async () => {
+    const { page: other } = await open(browser, url, suite);
+    const during = await other.evaluate(async () => {
+      window.encoder = await vidsieve.Encoder.load();
+      window.index = await vidsieve.LocalIndex.open("gone");
+      return encoder.model.threads;
+    });
+    // Its threads are Workers as well, if it has some.
+    assert.equal(other.workers().length, during > 1 ? 1 + during : 1);
+    const left = await other.evaluate(async () => {
+      encoder.dispose();
+      index.dispose();
+      return (await encoder.encode([]).catch((e) => e)).code;
+    });
+    assert.equal(left, "disposed");
+    await assert.doesNotReject(async () => {
+      for (let i = 0; i < 50 && other.workers().length > 0; i++)
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      assert.equal(other.workers().length, 0);
+    });
+  },
+);
 
 test("the page complained about nothing", () => {
   assert.deepEqual(problems, []);

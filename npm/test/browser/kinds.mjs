@@ -202,6 +202,33 @@ export const FILES = {
   "text.mp4": { bytes: "these are notes\n", refused: "unreadable" },
 };
 
+/** Files that a browser decodes otherwise than by WebCodecs: by a `<video>`, or not at all. */
+const EXCEPTIONS = {
+  firefox: {
+    "ten-bits.mp4": "video",
+    "full-chroma.mp4": "video",
+    "hevc.mp4": "video",
+    "prores.mov": "refused",
+    "clip.avi": "refused",
+  },
+  webkit: {
+    "prores.mov": "video",
+    "clip.avi": "video",
+    "clip.gif": "refused",
+  },
+};
+
+/**
+ * What decodes a file in a browser: `webcodecs`, `video` or `refused`. Null where it depends on the build: that of
+ * Chromium decides about codecs that need a licence.
+ */
+export function decoderOf(browser, name) {
+  const { refused, may } = FILES[name];
+  if (refused) return "refused";
+  if (!EXCEPTIONS[browser]) return may ? null : "webcodecs";
+  return EXCEPTIONS[browser][name] ?? "webcodecs";
+}
+
 /** Makes all of them of a video: its first 12 seconds, with a key frame every 4, B-frames and sound. */
 export async function makeFiles(video) {
   const coding = [...X264, "-bf", "3", "-g", "100", "-keyint_min", "100", "-sc_threshold", "0", "-c:a", "aac"];
